@@ -1,0 +1,5 @@
+"""`python -m hilum` is the `hilum` command."""
+
+from hilum.cli.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""The `hilum` command: one file a command; app.py gathers them."""

@@ -1,0 +1,136 @@
+"""What a file claims of its size, read from its first bytes, so that nothing is allocated on a false claim.
+
+Written by hand because every codec library parses the size and allocates in one step.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from hilum.radiograph.errors import ReadError, Reason
+
+# A progressive JPEG normally has about 10 scans; each one costs a pass over the whole picture.
+MAX_JPEG_SCANS = 200
+MAX_JPEG2000_TILES = 4096
+START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
+LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
+JPEG_LS = 0xF7
+
+
+class Frame(NamedTuple):
+    """The size and kind of samples that a compressed picture claims. `process` is a JPEG's start-of-frame marker."""
+
+    width: int
+    height: int
+    components: int
+    precision: int
+    signed: bool = False
+    process: int = 0
+
+
+def check_size(width: int, height: int, max_megapixels: float) -> None:
+    if width < 1 or height < 1:
+        raise ReadError(Reason.INCONSISTENT_HEADER, f"the header claims a picture of {width} x {height} pixels")
+    if width * height > max_megapixels * 1e6:
+        raise ReadError(
+            Reason.TOO_LARGE,
+            f"the header claims {width} x {height} pixels, over the limit of {max_megapixels:g} megapixels; "
+            "raise max_megapixels if the file is trusted",
+        )
+
+
+def jpeg_frame(data: bytes) -> Frame:
+    """The frame header of a JPEG or JPEG-LS stream."""
+    position = 2
+    while (position := data.find(b"\xff", position)) >= 0 and position + 4 <= len(data):
+        marker = data[position + 1]
+        if marker in (0xFF, 0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # fill bytes and markers without a body
+            position += 1 if marker == 0xFF else 2
+            continue
+        if marker in START_OF_FRAME:
+            header = data[position + 4 : position + 10]
+            if len(header) < 6:
+                break
+            precision, height, width, components = struct.unpack(">BHHB", header)
+            if height == 0:
+                raise ReadError(Reason.UNSUPPORTED_ENCODING, "the JPEG states its height after the picture (DNL)")
+            return Frame(width, height, components, precision, process=marker)
+        if marker in (0xD9, 0xDA):  # end of image or start of scan before any frame header
+            break
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    raise ReadError(Reason.DAMAGED, "the JPEG has no frame header; get the file again from its source")
+
+
+def check_jpeg_scans(data: bytes) -> None:
+    scans = data.count(b"\xff\xda")
+    if scans > MAX_JPEG_SCANS:
+        raise ReadError(Reason.TOO_LARGE, f"the JPEG has {scans} scans; real films have at most a few dozen")
+
+
+def jpeg2000_frame(data: bytes, max_megapixels: float) -> Frame:
+    """The size marker of a JPEG 2000 codestream, bare or in a JP2 box."""
+    start = data.find(b"\xff\x4f\xff\x51")
+    if start < 0 or len(data) < start + 43:
+        raise ReadError(Reason.DAMAGED, "the JPEG 2000 stream has no size marker; get the file again from its source")
+    right, bottom, left, top, tile_width, tile_height = struct.unpack_from(">6I", data, start + 8)
+    components, depth = struct.unpack_from(">HB", data, start + 40)
+    width, height = right - left, bottom - top
+    check_size(width, height, max_megapixels)
+    tiles = -(-right // tile_width) * -(-bottom // tile_height) if tile_width and tile_height else 0
+    if not 1 <= tiles <= MAX_JPEG2000_TILES:
+        raise ReadError(Reason.TOO_LARGE, f"the JPEG 2000 stream claims {tiles} tiles")
+    return Frame(width, height, components, (depth & 0x7F) + 1, signed=bool(depth & 0x80))
+
+
+def png_frame(data: bytes) -> Frame:
+    if len(data) < 33 or data[12:16] != b"IHDR":
+        raise ReadError(Reason.DAMAGED, "the PNG has no header chunk; get the file again from its source")
+    width, height, precision, color_type = struct.unpack_from(">IIBB", data, 16)
+    components = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color_type)
+    if components is None:
+        raise ReadError(Reason.INCONSISTENT_HEADER, f"the PNG header states the unknown color type {color_type}")
+    return Frame(width, height, components, precision)
+
+
+def check_rle_segments(frame: bytes, segments: int, segment_size: int) -> None:
+    """Every run-length segment must expand to the picture's size: less is truncated, much more is a bomb."""
+    if len(frame) < 64:
+        raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the run-length header is cut short; copy the file again")
+    count, *offsets = struct.unpack_from("<16I", frame)
+    if count != segments:
+        raise ReadError(
+            Reason.INCONSISTENT_HEADER, f"the run-length data has {count} segments where the header needs {segments}"
+        )
+    ends = [*offsets[1:count], len(frame)]
+    for start, end in zip(offsets[:count], ends, strict=True):
+        expanded, position, end = 0, start, min(end, len(frame))
+        while position < end and expanded <= segment_size:
+            control = frame[position]
+            if control < 128:
+                expanded += control + 1
+                position += control + 2
+            else:
+                expanded += 257 - control if control > 128 else 0
+                position += 2 if control > 128 else 1
+        if expanded < segment_size:
+            raise ReadError(
+                Reason.TRUNCATED_PIXEL_DATA,
+                f"a run-length segment holds {expanded:,} of {segment_size:,} bytes; copy the file again",
+            )
+        if expanded > segment_size + 128:
+            raise ReadError(Reason.TOO_LARGE, "the run-length data expands past the size that the header claims")
+
+
+def check_jpeg2000_complete(data: bytes) -> None:
+    """OpenJPEG fills what is missing with black, so a stream that ends inside a tile is refused here."""
+    position = data.find(b"\xff\x4f\xff\x51") + 2
+    while position < len(data) and data[position : position + 2] != b"\xff\x90":
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    while data[position : position + 2] == b"\xff\x90":
+        length = int.from_bytes(data[position + 6 : position + 10], "big")
+        if length == 0:  # the last tile runs to the end of the stream
+            return
+        position += max(length, 12)
+    if position > len(data):
+        raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the JPEG 2000 stream ends inside a tile; copy the file again")

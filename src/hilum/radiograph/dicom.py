@@ -1,0 +1,230 @@
+"""A DICOM file becomes a Radiograph: header checked, pixels decoded, shown as DICOM's grayscale pipeline says."""
+
+from __future__ import annotations
+
+import math
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.radiograph import dicom_header as tags
+from hilum.radiograph.bounds import check_size
+from hilum.radiograph.dicom_header import Header, Opened, open_dicom
+from hilum.radiograph.dicom_pixels import Layout, read_color, read_stored
+from hilum.radiograph.errors import ReadError, Reason
+from hilum.radiograph.grayscale import LookupTable, Pipeline, Window
+from hilum.radiograph.orientation import code_from_patient_orientation, upright
+from hilum.radiograph.radiograph import Radiograph, ReadWarning
+from hilum.radiograph.raster import color_notice
+
+GREY = ("MONOCHROME1", "MONOCHROME2")
+COLOR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
+VIEWS = ("AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LATERAL")
+VIEW_CODES = {"399348003": "AP", "272479007": "PA", "399173006": "LL", "399198007": "RL", "399067008": "LATERAL"}
+VIEW_CODES |= {"R-10206": "AP", "R-10214": "PA", "R-10236": "LL", "R-10232": "RL"}
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+HEADER_BYTES = 16_000_000
+
+
+def read_dicom(file: BinaryIO, at_least: int | None, max_megapixels: float) -> Radiograph:
+    # Color films of 3 bytes and grey ones of 2 fit into 3 bytes a pixel, plus a generous header.
+    opened = open_dicom(file, max_inflated=int(max_megapixels * 3e6) + HEADER_BYTES)
+    header = opened.header
+    notices: list[ReadWarning] = []
+    layout = _check_layout(opened, max_megapixels, notices)
+    if layout.photometric in GREY:
+        stored = read_stored(opened, layout, at_least, max_megapixels)
+        pipeline = _pipeline(header, stored.bits, stored.signed, layout.photometric == "MONOCHROME1", notices)
+        pixels, followed = pipeline.render(stored.values)
+        if pipeline.voi is not None and not followed:
+            notices.append(ReadWarning("window_ignored", "the window shows one grey level; contrast was stretched"))
+        bits, colorfulness = stored.bits, 0.0
+    else:
+        pixels, colorfulness = _grey_from_color(opened, layout, max_megapixels)
+        bits = layout.stored
+        notices.extend(color_notice(colorfulness))
+    code = _orientation(header, notices)
+    if header.text(tags.BURNED_IN).upper() == "YES":
+        notices.append(ReadWarning("burned_in_annotation", "the header says that text is burned into the pixels"))
+    turned_on_side = code >= 5
+    spacing = _pixel_spacing(header, notices)
+    return Radiograph(
+        pixels=upright(pixels, code),
+        format="dicom",
+        encoding=opened.encoding,
+        mode=layout.photometric,
+        bits=bits,
+        height=layout.columns if turned_on_side else layout.rows,
+        width=layout.rows if turned_on_side else layout.columns,
+        pixel_spacing=(spacing[1], spacing[0]) if spacing and turned_on_side else spacing,
+        view=_view(header),
+        laterality=_laterality(header),
+        turned=code,
+        colorfulness=colorfulness,
+        warnings=tuple(notices),
+    )
+
+
+def _check_layout(opened: Opened, max_megapixels: float, notices: list[ReadWarning]) -> Layout:
+    """The pixel description, or the reason why there is no single film to be shown."""
+    header = opened.header
+    rows, columns = header.word(tags.ROWS), header.word(tags.COLUMNS)
+    tag = opened.file.read(4)
+    opened.file.seek(-len(tag), 1)
+    has_pixels = tag == (b"\xe0\x7f\x10\x00" if header.little_endian else b"\x7f\xe0\x00\x10")
+    if not has_pixels:
+        if tag in (b"\xe0\x7f\x08\x00", b"\xe0\x7f\x09\x00"):
+            raise ReadError(Reason.UNSUPPORTED_ENCODING, "floating-point pixels; films are stored as integers")
+        if rows and columns:
+            raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the file ends before its pixels; copy the file again")
+        raise ReadError(Reason.NOT_AN_IMAGE, f"a DICOM object without a picture ({header.kind}); give the film itself")
+    if not rows or not columns:
+        raise ReadError(Reason.INCONSISTENT_HEADER, "the header does not state Rows and Columns")
+    check_size(columns, rows, max_megapixels)
+    frames = header.decimals(tags.FRAMES)
+    if frames and frames[0] > 1:
+        raise ReadError(
+            Reason.MULTI_FRAME,
+            f"{frames[0]:.0f} frames ({header.kind}); export the film that is meant",
+        )
+    photometric = header.text(tags.PHOTOMETRIC).upper()
+    samples = header.word(tags.SAMPLES)
+    if not photometric:
+        raise ReadError(
+            Reason.INCONSISTENT_HEADER,
+            "no PhotometricInterpretation: bright may or may not mean dense; repair the header",
+        )
+    if photometric not in GREY + COLOR:
+        raise ReadError(Reason.UNSUPPORTED_ENCODING, "an unknown PhotometricInterpretation; export the film as PNG")
+    expected = 3 if photometric in COLOR[:-1] else 1
+    if samples is None:
+        samples = expected
+    if samples != expected:
+        raise ReadError(Reason.INCONSISTENT_HEADER, f"{photometric} with SamplesPerPixel {samples}")
+    allocated, stored = header.word(tags.ALLOCATED), header.word(tags.STORED)
+    if allocated not in (8, 16):
+        stated = "no BitsAllocated" if allocated is None else f"BitsAllocated {allocated}"
+        raise ReadError(
+            Reason.INCONSISTENT_HEADER if allocated is None else Reason.UNSUPPORTED_ENCODING,
+            f"{stated}; films have 8 or 16",
+        )
+    high_bit = header.word(tags.HIGH_BIT)
+    if stored is None:
+        stored = high_bit + 1 if high_bit is not None else allocated
+        notices.append(ReadWarning("bits_stored_missing", f"no BitsStored; taken as {stored}"))
+    if not 1 <= stored <= allocated or (high_bit is not None and high_bit != stored - 1):
+        raise ReadError(
+            Reason.INCONSISTENT_HEADER,
+            f"BitsAllocated {allocated}, BitsStored {stored} and HighBit {high_bit} contradict each other",
+        )
+    if opened.transfer_syntax is None:
+        notices.append(ReadWarning("transfer_syntax_missing", "no transfer syntax stated; recognized by the content"))
+    signed = header.word(tags.REPRESENTATION) == 1
+    return Layout(rows, columns, samples, allocated, stored, signed, photometric)
+
+
+def _pipeline(header: Header, bits: int, signed: bool, inverted: bool, notices: list[ReadWarning]) -> Pipeline:
+    slope, intercept = (next(iter(header.decimals(tag)), math.nan) for tag in (tags.SLOPE, tags.INTERCEPT))
+    if header.has(tags.SLOPE) or header.has(tags.INTERCEPT):
+        slope = 1.0 if math.isnan(slope) and not header.raw(tags.SLOPE) else slope
+        intercept = 0.0 if math.isnan(intercept) and not header.raw(tags.INTERCEPT) else intercept
+        if not (math.isfinite(slope) and math.isfinite(intercept) and 0 < abs(slope) < 1e30 and abs(intercept) < 1e30):
+            notices.append(ReadWarning("rescale_ignored", "the rescale slope or intercept is no usable number"))
+            slope, intercept = 1.0, 0.0
+    else:
+        slope, intercept = 1.0, 0.0
+    modality = _lookup_table(header, tags.MODALITY_LUT, signed, notices)
+    return Pipeline(
+        bits=bits,
+        signed=signed,
+        inverted=inverted,
+        modality=modality,
+        slope=slope,
+        intercept=intercept,
+        voi=_lookup_table(header, tags.VOI_LUT, signed, notices) or _window(header, notices),
+        padding=header.word(tags.PADDING, signed),
+    )
+
+
+def _lookup_table(header: Header, tag: int, signed: bool, notices: list[ReadWarning]) -> LookupTable | None:
+    if not header.has(tag):
+        return None
+    item = header.first_item(tag)
+    descriptor = item.words(tags.LUT_DESCRIPTOR, signed) if item else []
+    data = item.raw(tags.LUT_DATA) if item else None
+    if item and data and len(descriptor) == 3:
+        count = (descriptor[0] & 0xFFFF) or 65536
+        order = "<" if item.little_endian else ">"
+        entries = np.frombuffer(data[: len(data) & ~1], f"{order}u2")
+        if descriptor[2] == 8 and len(entries) < count <= len(data):  # two 8-bit entries a word
+            entries = np.frombuffer(data, "u1")
+        if len(entries) >= count and 1 <= descriptor[2] <= 16:
+            return LookupTable(descriptor[1], descriptor[2], entries[:count].astype(np.uint16))
+    if not item:
+        return None
+    notices.append(ReadWarning("lut_ignored", "a lookup table in the header is damaged and was not used"))
+    return None
+
+
+def _window(header: Header, notices: list[ReadWarning]) -> Window | None:
+    centers, widths = header.decimals(tags.CENTER), header.decimals(tags.WIDTH)
+    if not centers and not widths:
+        return None
+    function = header.text(tags.FUNCTION).upper() or "LINEAR"
+    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        notices.append(ReadWarning("window_function_unknown", "an unknown window function; taken as LINEAR"))
+        function = "LINEAR"
+    if centers and widths:
+        window = Window(centers[0], widths[0], function)
+        if window.is_valid:
+            return window
+    notices.append(ReadWarning("window_ignored", "the window is no usable number; contrast was stretched"))
+    return None
+
+
+def _grey_from_color(opened: Opened, layout: Layout, max_megapixels: float) -> tuple[NDArray[np.float32], float]:
+    if layout.photometric == "PALETTE COLOR":
+        raise ReadError(Reason.UNSUPPORTED_ENCODING, "palette colors, which no film has; export it as PNG")
+    color = read_color(opened, layout, max_megapixels)
+    highest = np.float32(2**layout.stored - 1 if color.dtype.itemsize * 8 >= layout.stored else 255)
+    sample = color[:: max(layout.rows // 64, 1), :: max(layout.columns // 64, 1)].astype(np.float32)
+    colorfulness = float((sample.max(axis=2) - sample.min(axis=2)).mean() / highest)
+    return np.clip(color @ (LUMA / highest), 0, 1).astype(np.float32), min(colorfulness, 1.0)
+
+
+def _orientation(header: Header, notices: list[ReadWarning]) -> int:
+    directions = header.texts(tags.PATIENT_ORIENTATION)
+    if len(directions) != 2 or not all(directions):
+        return 1
+    rows_to, columns_to = (direction[0].upper() for direction in directions)
+    code = code_from_patient_orientation(rows_to, columns_to)
+    if code != 1:
+        notices.append(ReadWarning("turned", "turned upright as its PatientOrientation says"))
+    return code
+
+
+def _pixel_spacing(header: Header, notices: list[ReadWarning]) -> tuple[float, float] | None:
+    for tag in (tags.SPACING, tags.IMAGER_SPACING):
+        spacing = header.decimals(tag)
+        if len(spacing) == 2:
+            if all(math.isfinite(step) and step > 0 for step in spacing):
+                return spacing[0], spacing[1]
+            notices.append(ReadWarning("pixel_spacing_ignored", "the pixel spacing is not positive; ignored"))
+    return None
+
+
+def _view(header: Header) -> str | None:
+    view = header.text(tags.VIEW_POSITION).upper()
+    if view in VIEWS:
+        return view
+    code = header.first_item(tags.VIEW_CODE)
+    return VIEW_CODES.get(code.text(0x00080100)) if code else None
+
+
+def _laterality(header: Header) -> str | None:
+    for tag in (tags.IMAGE_LATERALITY, tags.LATERALITY):
+        side = header.text(tag).upper()
+        if side in ("L", "R", "B", "U"):
+            return side
+    return None

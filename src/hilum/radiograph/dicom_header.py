@@ -1,0 +1,229 @@
+"""The few header elements that decide how a DICOM film is decoded and shown.
+
+The file meta group is read here by hand, because pydicom inflates a deflated file without any bound as soon as it sees
+it. The rest is walked by pydicom; values are taken from their raw bytes, so that a malformed or private value is
+`None` and not an exception, and nothing that names a patient is decoded.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
+
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import UID
+
+from hilum.radiograph.errors import ReadError, Reason
+
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+RLE = "1.2.840.10008.1.2.5"
+
+SOP_CLASS = 0x00080016
+VIEW_POSITION, VIEW_CODE = 0x00185101, 0x00540220
+LATERALITY, IMAGE_LATERALITY, PATIENT_ORIENTATION = 0x00200060, 0x00200062, 0x00200020
+SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
+ROWS, COLUMNS, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION = (0x00280000 + n for n in (16, 17, 256, 257, 258, 259))
+PADDING, BURNED_IN = 0x00280120, 0x00280301
+SPACING, IMAGER_SPACING = 0x00280030, 0x00181164
+CENTER, WIDTH, FUNCTION, INTERCEPT, SLOPE = 0x00281050, 0x00281051, 0x00281056, 0x00281052, 0x00281053
+MODALITY_LUT, VOI_LUT, LUT_DESCRIPTOR, LUT_DATA = 0x00283000, 0x00283010, 0x00283002, 0x00283006
+PALETTE = [0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203]
+PIXEL_DATA = 0x7FE00010
+FLOAT_PIXELS = (0x7FE00008, 0x7FE00009)
+WANTED = [
+    *(SOP_CLASS, VIEW_POSITION, VIEW_CODE, LATERALITY, IMAGE_LATERALITY, PATIENT_ORIENTATION),
+    *(SAMPLES, PHOTOMETRIC, PLANAR, FRAMES, ROWS, COLUMNS, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION),
+    *(PADDING, BURNED_IN, SPACING, IMAGER_SPACING, CENTER, WIDTH, FUNCTION, INTERCEPT, SLOPE),
+    *(MODALITY_LUT, VOI_LUT, *PALETTE),
+]
+# What pydicom raises when a header is not what it claims to be.
+HEADER_ERRORS = (
+    *(AttributeError, EOFError, IndexError, KeyError, LookupError, NotImplementedError, OSError, OverflowError),
+    *(RecursionError, TypeError, ValueError, struct.error),
+)
+# catch_warnings changes a global, so threads take turns; it covers the header only, which takes a millisecond.
+_WARNINGS_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Raw elements of a data set or of one item of a sequence in it."""
+
+    elements: Dataset
+    little_endian: bool = True
+
+    def has(self, tag: int) -> bool:
+        return tag in self.elements
+
+    def raw(self, tag: int) -> bytes | None:
+        element = self.elements.get_item(BaseTag(tag))
+        value = element.value if element is not None else None
+        return value if isinstance(value, bytes) and value else None
+
+    def vr(self, tag: int) -> str | None:
+        element = self.elements.get_item(BaseTag(tag))
+        return element.VR if isinstance(element, RawDataElement) else None
+
+    def words(self, tag: int, signed: bool = False) -> list[int]:
+        """16-bit numbers; their VR says whether they are signed, where it is stated."""
+        raw = self.raw(tag) or b""
+        signed = {"SS": True, "US": False}.get(self.vr(tag) or "", signed)
+        code = ("<" if self.little_endian else ">") + str(len(raw) // 2) + ("h" if signed else "H")
+        return list(struct.unpack_from(code, raw))
+
+    def word(self, tag: int, signed: bool = False) -> int | None:
+        return next(iter(self.words(tag, signed)), None)
+
+    def texts(self, tag: int) -> list[str]:
+        return [part.strip(" \0") for part in (self.raw(tag) or b"").decode("ascii", "replace").split("\\")]
+
+    def text(self, tag: int) -> str:
+        return self.texts(tag)[0]
+
+    def decimals(self, tag: int) -> list[float]:
+        """Decimal strings; one that cannot be parsed is NaN."""
+        return [_decimal(part) for part in self.texts(tag)] if self.raw(tag) else []
+
+    def first_item(self, tag: int) -> Header | None:
+        """The first item of a sequence; None where there is none or it cannot be parsed."""
+        try:
+            with _quiet():
+                items = self.elements[BaseTag(tag)].value if self.has(tag) else None
+                return Header(items[0], self.little_endian) if items else None
+        except HEADER_ERRORS:
+            return None
+
+    @property
+    def kind(self) -> str:
+        """What the object is, in DICOM's words."""
+        name = UID(self.text(SOP_CLASS)).name
+        is_known = bool(name) and not name[0].isdigit() and name.isascii() and len(name) < 80
+        return name if is_known else "unknown kind of object"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A DICOM file positioned at its pixel element, if it has one."""
+
+    header: Header
+    transfer_syntax: str | None
+    file: BinaryIO
+
+    @property
+    def encoding(self) -> str:
+        if self.transfer_syntax is None:
+            return "unstated transfer syntax"
+        name = UID(self.transfer_syntax).name
+        return name if not name[:1].isdigit() else "unknown transfer syntax"
+
+
+def open_dicom(file: BinaryIO, max_inflated: int) -> Opened:
+    """Read everything before the pixels. `max_inflated` bounds what a deflated file may grow to."""
+    transfer_syntax = _read_transfer_syntax(file)
+    if transfer_syntax == DEFLATED:
+        file = _inflate(file, max_inflated)
+    implicit, little = _byte_layout(transfer_syntax, file)
+    try:
+        with _quiet():
+            elements = read_dataset(file, implicit, little, stop_when=_at_pixels, specific_tags=list(WANTED))
+    except HEADER_ERRORS as error:
+        raise ReadError(
+            Reason.INCONSISTENT_HEADER, "the DICOM header cannot be followed; get the file again from its source"
+        ) from error
+    return Opened(Header(elements, little), transfer_syntax, file)
+
+
+def _read_transfer_syntax(file: BinaryIO) -> str | None:
+    """The transfer syntax the file meta group states; leaves the file at the first element after the group."""
+    start = file.tell()
+    head = file.read(132)
+    position = start + (132 if head[128:] == b"DICM" else 0)
+    transfer_syntax = None
+    while True:
+        file.seek(position)
+        element = file.read(12)
+        if len(element) < 8 or element[:2] != b"\2\0":
+            break
+        if element[4:6] in (b"OB", b"OW", b"UN", b"UT", b"SQ"):
+            header_length, length = 12, int.from_bytes(element[8:12], "little")
+        elif element[4:6].isalpha():
+            header_length, length = 8, int.from_bytes(element[6:8], "little")
+        else:  # against the standard, some writers encode the group as implicit VR
+            header_length, length = 8, int.from_bytes(element[4:8], "little")
+        if element[2:4] == b"\x10\0" and length <= 64:
+            file.seek(position + header_length)
+            transfer_syntax = file.read(length).decode("ascii", "replace").strip(" \0") or None
+        position += header_length + length
+    file.seek(position)
+    return transfer_syntax
+
+
+def _inflate(file: BinaryIO, max_inflated: int) -> BytesIO:
+    """Inflate what follows, twice: first only counting, so that a bomb costs no memory."""
+    compressed = file.read()
+    for keep in (False, True):
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        inflated, size, pending = BytesIO(), 0, compressed
+        try:
+            while pending and not inflater.eof:
+                block = inflater.decompress(pending, 1 << 20)
+                pending = inflater.unconsumed_tail
+                size += len(block)
+                if size > max_inflated:
+                    raise ReadError(
+                        Reason.TOO_LARGE,
+                        f"the deflated file inflates to over {max_inflated / 1e6:,.0f} MB",
+                    )
+                if keep:
+                    inflated.write(block)
+        except zlib.error as error:
+            raise ReadError(Reason.DAMAGED, "the deflated file cannot be inflated; copy the file again") from error
+    inflated.seek(0)
+    return inflated
+
+
+def _byte_layout(transfer_syntax: str | None, file: BinaryIO) -> tuple[bool, bool]:
+    """Whether elements lack a VR, and whether bytes run little end first. Guessed where it is not stated."""
+    if transfer_syntax == EXPLICIT_BIG:
+        return False, False
+    if transfer_syntax is not None:
+        return transfer_syntax == IMPLICIT_LITTLE, True
+    position = file.tell()
+    first = file.read(8)
+    file.seek(position)
+    explicit = first[4:6].isalpha() and first[4:6].isupper()
+    little = not (first[:1] == b"\0" and first[1:2] != b"\0")
+    return not explicit, little
+
+
+def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return bool(tag >= FLOAT_PIXELS[0])
+
+
+def _decimal(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """pydicom's own warnings can quote values from the header; hilum's say what matters."""
+    with _WARNINGS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,170 @@
+"""JPEG and PNG files become Radiographs."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from hilum.radiograph.bounds import check_jpeg_scans, check_size, jpeg_frame, png_frame
+from hilum.radiograph.errors import ReadError, Reason
+from hilum.radiograph.orientation import upright
+from hilum.radiograph.radiograph import Radiograph, ReadWarning
+
+ORIENTATION_TAG = 0x0112
+# Mean distance of the color channels from each other, from 0 (grey) to 1. Films with a colored stamp stay below it.
+STRONGLY_COLORED = 0.05
+# The picture classes are opened directly, not through Image.open: hilum's own bounds replace Pillow's global one.
+# These are what they are known to raise on damaged content; anything else is a bug to be seen.
+PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, zlib.error)
+JPEG_PROCESSES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
+
+
+def read_jpeg(data: bytes, at_least: int | None, max_megapixels: float) -> Radiograph:
+    frame = jpeg_frame(data)
+    check_size(frame.width, frame.height, max_megapixels)
+    grey, mode, colorfulness, code = decode_jpeg(data, at_least)
+    full_size = (frame.width, frame.height) if code >= 5 else (frame.height, frame.width)
+    return Radiograph(
+        pixels=upright(_unit_floats(grey, 255), code),
+        format="jpeg",
+        encoding=f"JPEG {JPEG_PROCESSES.get(frame.process, 'unusual process')}",
+        mode=mode,
+        bits=frame.precision,
+        height=full_size[0],
+        width=full_size[1],
+        turned=code,
+        colorfulness=colorfulness,
+        warnings=_notices(code, colorfulness),
+    )
+
+
+def decode_jpeg(data: bytes, at_least: int | None) -> tuple[NDArray[np.uint8], str, float, int]:
+    """Grey levels, mode, colorfulness and EXIF orientation of an 8-bit JPEG whose size was checked.
+
+    With `at_least` the inverse cosine transform runs at 1/2, 1/4 or 1/8 size as long as no side falls below it, which
+    skips most of the work.
+    """
+    frame = jpeg_frame(data)
+    if frame.precision != 8:
+        raise ReadError(
+            Reason.UNSUPPORTED_ENCODING,
+            f"a JPEG file of {frame.precision} bits a sample; convert it to a 16-bit PNG or put it in a DICOM file",
+        )
+    check_jpeg_scans(data)
+    try:
+        picture = JpegImageFile(BytesIO(data))
+        code = _exif_orientation(picture)
+        if at_least is not None:
+            picture.draft(picture.mode, (at_least, at_least))
+        picture.load()
+    except PILLOW_ERRORS as error:
+        raise _refusal(error, data, "JPEG") from error
+    grey, colorfulness = _to_grey(picture)
+    return grey, picture.mode, colorfulness, code
+
+
+def read_png(data: bytes, max_megapixels: float) -> Radiograph:
+    frame = png_frame(data)
+    check_size(frame.width, frame.height, max_megapixels)
+    notices: list[ReadWarning] = []
+    try:
+        picture = PngImageFile(BytesIO(data))
+        frames = picture.n_frames
+        picture.load()
+        code = _exif_orientation(picture)
+    except PILLOW_ERRORS as error:
+        raise _refusal(error, data, "PNG") from error
+    if frames > 1:
+        raise ReadError(Reason.MULTI_FRAME, "an animated PNG; save the one film that is meant as its own file")
+    bits = frame.precision
+    colorfulness = 0.0
+    if picture.mode.startswith("I"):
+        deep = np.asarray(picture).astype(np.uint16, copy=False)
+        bits = _depth_in_use(int(deep.max()))
+        if bits < frame.precision:
+            notices.append(ReadWarning("shallow_levels", f"a 16-bit PNG that uses {bits} bits; scaled by these"))
+        pixels = _unit_floats(deep, 2**bits - 1)
+    else:
+        levels, colorfulness = _to_grey(picture)
+        pixels = _unit_floats(levels, 255)
+    full_size = (frame.width, frame.height) if code >= 5 else (frame.height, frame.width)
+    return Radiograph(
+        pixels=upright(pixels, code),
+        format="png",
+        encoding="PNG",
+        mode=picture.mode,
+        bits=bits,
+        height=full_size[0],
+        width=full_size[1],
+        turned=code,
+        colorfulness=colorfulness,
+        warnings=(*notices, *_notices(code, colorfulness)),
+    )
+
+
+def _exif_orientation(picture: Image.Image) -> int:
+    try:
+        code = picture.getexif().get(ORIENTATION_TAG, 1)
+    except PILLOW_ERRORS:
+        return 1  # EXIF that cannot be parsed states no orientation; viewers show such a picture as stored
+    return code if code in range(1, 9) else 1
+
+
+def _refusal(error: Exception, data: bytes, kind: str) -> ReadError:
+    end = b"\xff\xd9" if kind == "JPEG" else b"IEND"
+    if "truncated" in str(error).lower() or end not in data[-64:]:
+        return ReadError(Reason.TRUNCATED_PIXEL_DATA, f"the {kind} ends before its picture does; copy the file again")
+    return ReadError(Reason.DAMAGED, f"the {kind} cannot be decoded; get the file again from its source")
+
+
+def _to_grey(picture: Image.Image) -> tuple[NDArray[np.uint8], float]:
+    """Grey levels of any 8-bit picture (transparent parts black) and how far from grey it was."""
+    if picture.mode == "L":
+        return np.asarray(picture), 0.0
+    if picture.mode == "1":
+        return np.asarray(picture.convert("L")), 0.0
+    alpha = None
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        alpha = np.asarray(picture.getchannel("A"))
+    if picture.mode == "LA":
+        color, colorfulness = picture.convert("L"), 0.0
+    else:
+        color = picture.convert("RGB")
+        colorfulness = _colorfulness(color)
+    grey = np.asarray(color.convert("L"))
+    if alpha is not None and alpha.min() < 255:
+        grey = (grey.astype(np.uint16) * alpha // 255).astype(np.uint8)
+    return grey, colorfulness
+
+
+def _colorfulness(color: Image.Image) -> float:
+    sample = np.asarray(color.resize((64, 64), Image.Resampling.NEAREST), dtype=np.float32)
+    return float((sample.max(axis=2) - sample.min(axis=2)).mean() / 255)
+
+
+def color_notice(colorfulness: float) -> tuple[ReadWarning, ...]:
+    if colorfulness <= STRONGLY_COLORED:
+        return ()
+    return (ReadWarning("strongly_colored", "a color picture, turned grey; films are grey: is it a film?"),)
+
+
+def _notices(code: int, colorfulness: float) -> tuple[ReadWarning, ...]:
+    turned = (ReadWarning("turned", f"turned upright as its EXIF orientation ({code}) says"),) if code != 1 else ()
+    return (*turned, *color_notice(colorfulness))
+
+
+def _depth_in_use(highest: int) -> int:
+    """The smallest usual bit depth that holds `highest`: detectors of 10 to 14 bits are stored in 16-bit PNGs."""
+    return next(bits for bits in (8, 10, 12, 14, 16) if highest < 2**bits)
+
+
+def _unit_floats(levels: NDArray[np.uint8] | NDArray[np.uint16], highest: int) -> NDArray[np.float32]:
+    return np.multiply(levels, np.float32(1 / highest), dtype=np.float32)
