@@ -14,6 +14,7 @@ from hilum.radiograph.errors import ReadError, Reason
 MAX_JPEG_SCANS = 200
 MAX_JPEG2000_TILES = 4096
 START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
+SEQUENTIAL = frozenset({0xC0, 0xC1})
 LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 JPEG_LS = 0xF7
 
@@ -62,7 +63,9 @@ def jpeg_frame(data: bytes) -> Frame:
     raise ReadError(Reason.DAMAGED, "the JPEG has no frame header; get the file again from its source")
 
 
-def check_jpeg_scans(data: bytes) -> None:
+def check_jpeg_scans(data: bytes, frame: Frame) -> None:
+    if frame.components == 1 and frame.process in SEQUENTIAL:
+        return  # decoders read its one scan and stop
     scans = data.count(b"\xff\xda")
     if scans > MAX_JPEG_SCANS:
         raise ReadError(Reason.TOO_LARGE, f"the JPEG has {scans} scans; real films have at most a few dozen")
@@ -91,35 +94,6 @@ def png_frame(data: bytes) -> Frame:
     if components is None:
         raise ReadError(Reason.INCONSISTENT_HEADER, f"the PNG header states the unknown color type {color_type}")
     return Frame(width, height, components, precision)
-
-
-def check_rle_segments(frame: bytes, segments: int, segment_size: int) -> None:
-    """Every run-length segment must expand to the picture's size: less is truncated, much more is a bomb."""
-    if len(frame) < 64:
-        raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the run-length header is cut short; copy the file again")
-    count, *offsets = struct.unpack_from("<16I", frame)
-    if count != segments:
-        raise ReadError(
-            Reason.INCONSISTENT_HEADER, f"the run-length data has {count} segments where the header needs {segments}"
-        )
-    ends = [*offsets[1:count], len(frame)]
-    for start, end in zip(offsets[:count], ends, strict=True):
-        expanded, position, end = 0, start, min(end, len(frame))
-        while position < end and expanded <= segment_size:
-            control = frame[position]
-            if control < 128:
-                expanded += control + 1
-                position += control + 2
-            else:
-                expanded += 257 - control if control > 128 else 0
-                position += 2 if control > 128 else 1
-        if expanded < segment_size:
-            raise ReadError(
-                Reason.TRUNCATED_PIXEL_DATA,
-                f"a run-length segment holds {expanded:,} of {segment_size:,} bytes; copy the file again",
-            )
-        if expanded > segment_size + 128:
-            raise ReadError(Reason.TOO_LARGE, "the run-length data expands past the size that the header claims")
 
 
 def check_jpeg2000_complete(data: bytes) -> None:

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import math
 import struct
-import threading
-import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
+from pydicom.config import IGNORE
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -25,6 +22,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from hilum.radiograph.errors import ReadError, Reason
+from hilum.radiograph.quiet import quiet
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -55,8 +53,6 @@ HEADER_ERRORS = (
     *(AttributeError, EOFError, IndexError, KeyError, LookupError, NotImplementedError, OSError, OverflowError),
     *(RecursionError, TypeError, ValueError, struct.error),
 )
-# catch_warnings changes a global, so threads take turns; it covers the header only, which takes a millisecond.
-_WARNINGS_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +66,12 @@ class Header:
         return tag in self.elements
 
     def raw(self, tag: int) -> bytes | None:
-        element = self.elements.get_item(BaseTag(tag))
+        element = self.elements.get_item(BaseTag(tag), keep_deferred=True)
         value = element.value if element is not None else None
         return value if isinstance(value, bytes) and value else None
 
     def vr(self, tag: int) -> str | None:
-        element = self.elements.get_item(BaseTag(tag))
+        element = self.elements.get_item(BaseTag(tag), keep_deferred=True)
         return element.VR if isinstance(element, RawDataElement) else None
 
     def words(self, tag: int, signed: bool = False) -> list[int]:
@@ -101,7 +97,7 @@ class Header:
     def first_item(self, tag: int) -> Header | None:
         """The first item of a sequence; None where there is none or it cannot be parsed."""
         try:
-            with _quiet():
+            with quiet():
                 items = self.elements[BaseTag(tag)].value if self.has(tag) else None
                 return Header(items[0], self.little_endian) if items else None
         except HEADER_ERRORS:
@@ -110,9 +106,8 @@ class Header:
     @property
     def kind(self) -> str:
         """What the object is, in DICOM's words."""
-        name = UID(self.text(SOP_CLASS)).name
-        is_known = bool(name) and not name[0].isdigit() and name.isascii() and len(name) < 80
-        return name if is_known else "unknown kind of object"
+        name = _uid_name(self.text(SOP_CLASS))
+        return name or "unknown kind of object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +122,7 @@ class Opened:
     def encoding(self) -> str:
         if self.transfer_syntax is None:
             return "unstated transfer syntax"
-        name = UID(self.transfer_syntax).name
-        return name if not name[:1].isdigit() else "unknown transfer syntax"
+        return _uid_name(self.transfer_syntax) or "unknown transfer syntax"
 
 
 def open_dicom(file: BinaryIO, max_inflated: int) -> Opened:
@@ -138,7 +132,7 @@ def open_dicom(file: BinaryIO, max_inflated: int) -> Opened:
         file = _inflate(file, max_inflated)
     implicit, little = _byte_layout(transfer_syntax, file)
     try:
-        with _quiet():
+        with quiet():
             elements = read_dataset(file, implicit, little, stop_when=_at_pixels, specific_tags=list(WANTED))
     except HEADER_ERRORS as error:
         raise ReadError(
@@ -192,6 +186,8 @@ def _inflate(file: BinaryIO, max_inflated: int) -> BytesIO:
                     inflated.write(block)
         except zlib.error as error:
             raise ReadError(Reason.DAMAGED, "the deflated file cannot be inflated; copy the file again") from error
+        if not inflater.eof:
+            raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the deflated file ends early; copy the file again")
     inflated.seek(0)
     return inflated
 
@@ -214,16 +210,14 @@ def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
     return bool(tag >= FLOAT_PIXELS[0])
 
 
+def _uid_name(uid: str) -> str | None:
+    """The standard's name for a UID; None for a private or malformed one, which is not to be repeated."""
+    name = UID(uid, validation_mode=IGNORE).name
+    return name if name != uid else None
+
+
 def _decimal(text: str) -> float:
     try:
         return float(text)
     except ValueError:
         return math.nan
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """pydicom's own warnings can quote values from the header; hilum's say what matters."""
-    with _WARNINGS_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -14,8 +14,8 @@ import jpeg_ls
 import numpy as np
 from numpy.typing import NDArray
 from openjpeg.utils import decode as decode_jpeg2000
+from pydicom.config import IGNORE
 from pydicom.uid import UID
-from rle.rle import decode_frame as decode_rle_frame
 
 from hilum.radiograph import dicom_header as tags
 from hilum.radiograph.bounds import (
@@ -24,18 +24,20 @@ from hilum.radiograph.bounds import (
     Frame,
     check_jpeg2000_complete,
     check_jpeg_scans,
-    check_rle_segments,
     check_size,
     jpeg2000_frame,
     jpeg_frame,
 )
 from hilum.radiograph.dicom_header import Opened
 from hilum.radiograph.errors import ReadError, Reason
+from hilum.radiograph.quiet import quiet
 from hilum.radiograph.raster import decode_jpeg
+from hilum.radiograph.rle import decode_rle
 
 NATIVE = (None, tags.IMPLICIT_LITTLE, tags.EXPLICIT_LITTLE, tags.EXPLICIT_BIG, tags.DEFLATED)
 LONG_VRS = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL", b"OV")
 UNDEFINED = 0xFFFFFFFF
+JPEG2000, JP2 = b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  "
 ITEM, END_OF_ITEMS = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 # What the codec libraries raise on damaged streams; their messages are not passed on, they mean little to a user.
 CODEC_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, KeyError, EOFError, OSError, struct.error)
@@ -78,7 +80,7 @@ def read_stored(opened: Opened, layout: Layout, at_least: int | None, max_megapi
     frame = _one_frame(value)
     if frame.startswith(b"\xff\xd8"):
         return _decode_jpeg_family(frame, layout, at_least, max_megapixels)
-    if frame.startswith((b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")):
+    if frame.startswith(JPEG2000):
         return _decode_jpeg2000(frame, layout, max_megapixels)
     if opened.transfer_syntax == tags.RLE:
         return _decode_rle(frame, layout)
@@ -93,13 +95,14 @@ def read_color(opened: Opened, layout: Layout, max_megapixels: float) -> NDArray
     if encapsulated:
         frame = _one_frame(value)
         if frame.startswith(b"\xff\xd8"):
-            _check_agreement(jpeg_frame(frame), layout, max_megapixels)
-            check_jpeg_scans(frame)
-        elif frame.startswith((b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")):
+            stream = jpeg_frame(frame)
+            _check_agreement(stream, layout, max_megapixels)
+            check_jpeg_scans(frame, stream)
+        elif frame.startswith(JPEG2000):
             _check_agreement(jpeg2000_frame(frame, max_megapixels), layout, max_megapixels)
         elif opened.transfer_syntax == tags.RLE:
-            segments = layout.samples * layout.allocated // 8
-            check_rle_segments(frame, segments, layout.rows * layout.columns)
+            # for its bounds only: pydicom's decoder also knows how to put color together
+            decode_rle(frame, layout.samples * layout.allocated // 8, layout.rows * layout.columns)
         value = _encapsulate(frame)
     options: Any = {
         "rows": layout.rows,
@@ -114,7 +117,9 @@ def read_color(opened: Opened, layout: Layout, max_megapixels: float) -> NDArray
         "pixel_keyword": "PixelData",
     }
     try:
-        values, _ = get_decoder(UID(opened.transfer_syntax or tags.EXPLICIT_LITTLE)).as_array(value, **options)
+        with quiet():
+            transfer_syntax = UID(opened.transfer_syntax or tags.EXPLICIT_LITTLE, validation_mode=IGNORE)
+            values, _ = get_decoder(transfer_syntax).as_array(value, **options)
     except (*CODEC_ERRORS, NotImplementedError, AttributeError) as error:
         raise ReadError(
             Reason.UNSUPPORTED_ENCODING, f"a color picture that cannot be decoded ({opened.encoding}); export it as PNG"
@@ -176,7 +181,10 @@ def _one_frame(value: bytes) -> bytes:
         position += length
     if len(fragments) < 2 or not any(fragments[1:]):  # the first item is the offset table
         raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the compressed pixels are missing; copy the file again")
-    return b"".join(fragments[1:])
+    frame = b"".join(fragments[1:])
+    # Some writers wrap the JPEG 2000 stream in a JP2 file, against the standard. Only the stream is kept: pydicom
+    # never returns from walking a damaged wrapper.
+    return frame[frame.find(JPEG2000) :] if frame.startswith(JP2) and JPEG2000 in frame else frame
 
 
 def _encapsulate(frame: bytes) -> bytes:
@@ -205,7 +213,7 @@ def _decode_jpeg_family(frame: bytes, layout: Layout, at_least: int | None, max_
         return _from_codec(np.frombuffer(decoded, f"<u{1 if stream.precision <= 8 else 2}"), stream, layout)
     if stream.precision == 8 and stream.process not in LOSSLESS:
         return Stored(decode_jpeg(frame, at_least)[0], 8, layout.signed)
-    check_jpeg_scans(frame)
+    check_jpeg_scans(frame, stream)
     if b"\xff\xd9" not in frame[-64:]:
         raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the JPEG ends before its picture does; copy the file again")
     try:
@@ -234,13 +242,11 @@ def _decode_jpeg2000(frame: bytes, layout: Layout, max_megapixels: float) -> Sto
 
 
 def _decode_rle(frame: bytes, layout: Layout) -> Stored:
-    size = layout.rows * layout.columns
-    check_rle_segments(frame, layout.allocated // 8, size)
-    try:
-        planes = decode_rle_frame(frame, size, layout.allocated, "<")
-    except CODEC_ERRORS as error:
-        raise _damaged("run-length") from error
-    values = np.frombuffer(planes, f"<u{layout.allocated // 8}").reshape(layout.rows, layout.columns)
+    planes = decode_rle(frame, layout.allocated // 8, layout.rows * layout.columns)
+    values: NDArray[np.unsignedinteger] = np.frombuffer(planes, np.uint8).reshape(-1, layout.rows, layout.columns)[0]
+    if layout.allocated == 16:
+        high, low = np.frombuffer(planes, np.uint8).reshape(2, layout.rows, layout.columns)
+        values = np.asarray(high.astype(np.uint16) << 8 | low, np.uint16)
     return Stored(values, layout.stored, layout.signed)
 
 

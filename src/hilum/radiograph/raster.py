@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngImageFile
 from hilum.radiograph.bounds import check_jpeg_scans, check_size, jpeg_frame, png_frame
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.orientation import upright
+from hilum.radiograph.quiet import quiet
 from hilum.radiograph.radiograph import Radiograph, ReadWarning
 
 ORIENTATION_TAG = 0x0112
@@ -57,12 +58,14 @@ def decode_jpeg(data: bytes, at_least: int | None) -> tuple[NDArray[np.uint8], s
             Reason.UNSUPPORTED_ENCODING,
             f"a JPEG file of {frame.precision} bits a sample; convert it to a 16-bit PNG or put it in a DICOM file",
         )
-    check_jpeg_scans(data)
+    check_jpeg_scans(data, frame)
     try:
-        picture = JpegImageFile(BytesIO(data))
-        code = _exif_orientation(picture)
+        with quiet():
+            picture = JpegImageFile(BytesIO(data))
+            code = _exif_orientation(picture)
         if at_least is not None:
             picture.draft(picture.mode, (at_least, at_least))
+        picture.decodermaxblock = len(data)  # all at once: decoding in blocks of 64 KB suspends and resumes libjpeg
         picture.load()
     except PILLOW_ERRORS as error:
         raise _refusal(error, data, "JPEG") from error
@@ -78,7 +81,8 @@ def read_png(data: bytes, max_megapixels: float) -> Radiograph:
         picture = PngImageFile(BytesIO(data))
         frames = picture.n_frames
         picture.load()
-        code = _exif_orientation(picture)
+        with quiet():
+            code = _exif_orientation(picture)
     except PILLOW_ERRORS as error:
         raise _refusal(error, data, "PNG") from error
     if frames > 1:

@@ -1,0 +1,47 @@
+# `make test` and `make demo` do all of their own set-up; running them again installs nothing twice.
+PYTHON ?= python3
+SECONDS ?= 600
+SEED ?= 1
+SOURCES := $(shell find src -name '*.py')
+
+.PHONY: test demo fuzz docs benchmark clean
+
+test: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/pytest
+
+# Until a model ships, the main job is to read a real chest film and show what hilum sees.
+demo: .venv-demo/installed
+	@mkdir -p demo
+	.venv-demo/bin/hilum inspect --png demo \
+	  "$$(.venv-demo/bin/python -c 'import data_store, pathlib; print(pathlib.Path(data_store.__file__).parent)')/data/RG1_UNCR.dcm"
+	@echo "Open demo/RG1_UNCR.dcm.png to see the film; next: .venv-demo/bin/hilum inspect YOUR-FILMS"
+
+# Damaged files, new ones every time, for SECONDS from SEED on.
+fuzz: .venv/installed
+	.venv/bin/python tests/fuzz.py $(SECONDS) $(SEED)
+
+# The pages under docs/ that are made from the code.
+docs: .venv/installed
+	.venv/bin/python docs/bundled_dicom.py
+
+benchmark: .venv/installed
+	.venv/bin/python benchmarks/reading.py
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hilum needs Python 3.11 or newer: make PYTHON=python3.12 test")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[codecs,data,dev]'
+	touch $@
+
+.venv-demo/installed: pyproject.toml constraints.txt $(SOURCES)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hilum needs Python 3.11 or newer: make PYTHON=python3.12 demo")'
+	test -d .venv-demo || $(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --force-reinstall --no-deps .
+	.venv-demo/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt . pydicom-data
+	touch $@
+
+clean:
+	rm -rf .venv .venv-demo demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,20 @@
+"""Where the films that tests read come from: installed packages, and real data beside the checkout where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import data_store
+import pydicom
+import pytest
+
+PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+PYDICOM_DATA_FILES = Path(data_store.__file__).parent / "data"
+REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def real_data() -> Path:
+    if not REAL_DATA.is_dir():
+        pytest.skip("the real data sets are not beside this checkout")
+    return REAL_DATA

@@ -1,0 +1,40 @@
+"""The package as installed: what it imports, what it says of itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import hilum
+
+HEAVY = ("torch", "pandas", "matplotlib", "polars", "cv2", "sklearn", "pydicom")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_importing_hilum_and_its_command_loads_nothing_heavy() -> None:
+    code = "import sys, hilum, hilum.cli.app; print([name for name in sys.argv[1:] if name in sys.modules])"
+    answer = run("-c", code, *HEAVY)
+    assert answer.stdout.strip() == "[]", answer.stderr
+
+
+def test_reading_dicom_loads_neither_torch_pandas_nor_matplotlib() -> None:
+    code = "import sys, hilum.radiograph.dicom; print([name for name in sys.argv[1:] if name in sys.modules])"
+    assert run("-c", code, *HEAVY[:-1]).stdout.strip() == "[]"
+
+
+def test_version_and_help() -> None:
+    assert run("-m", "hilum", "--version").stdout.strip() == f"hilum {hilum.__version__}"
+    answer = run("-m", "hilum", "--help")
+    assert answer.returncode == 0
+    assert "inspect" in answer.stdout
+    assert "not a medical device" in " ".join(answer.stdout.split())
+
+
+def test_a_misspelt_command_is_a_usage_error_without_traceback() -> None:
+    answer = run("-m", "hilum", "inspekt")
+    assert answer.returncode == 2
+    assert "No such command" in answer.stderr
+    assert "Traceback" not in answer.stderr
