@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import PYDICOM_DATA_FILES, PYDICOM_FILES
 from films import dicom, implicit_dicom, picture, ramp, smooth_picture
-from imagecodecs import jpeg_encode
+from imagecodecs import htj2k_encode, jpeg_encode
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from pydicom import dcmread
@@ -22,6 +22,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -35,6 +36,7 @@ from hilum import ReadError, Reason, read
 
 WINDOW: dict[str, Any] = {"WindowCenter": 2047.5, "WindowWidth": 4095, "VOILUTFunction": "LINEAR_EXACT"}
 WINDOW["BitsStored"] = 12
+LOSSLESS_SYNTAXES = [RLELossless, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1]
 
 
 def refusal(data: bytes) -> ReadError:
@@ -56,6 +58,8 @@ def compressed(pixels: NDArray[Any], transfer_syntax: str) -> bytes:
         lossless = transfer_syntax == JPEGLosslessSV1
         frame = bytes(jpeg_encode(pixels, level=100, bitspersample=12, lossless=lossless))
         return dicom(pixels, transfer_syntax=transfer_syntax, frame=frame, **WINDOW)
+    if transfer_syntax == HTJ2KLossless:
+        return dicom(pixels, transfer_syntax=transfer_syntax, frame=bytes(htj2k_encode(pixels)), **WINDOW)
     film = dcmread(BytesIO(dicom(pixels, **WINDOW)))
     film.compress(transfer_syntax, generate_instance_uid=False)
     stream = BytesIO()
@@ -76,12 +80,14 @@ def test_native_encodings_are_exact(transfer_syntax: str, dtype: type) -> None:
     np.testing.assert_allclose(film.pixels, pixels / 100, atol=1e-6)
 
 
-@pytest.mark.parametrize("transfer_syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1])
+@pytest.mark.parametrize(
+    "transfer_syntax", [RLELossless, JPEG2000Lossless, HTJ2KLossless, JPEGLSLossless, JPEGLosslessSV1]
+)
 def test_lossless_encodings_are_exact(transfer_syntax: str) -> None:
     pixels = np.random.default_rng(1).integers(0, 4096, (37, 53), dtype=np.uint16)
     film = read(compressed(pixels, transfer_syntax))
     np.testing.assert_allclose(film.pixels, pixels / 4095, atol=1e-6)
-    assert film.bits == 12
+    assert film.bits == (16 if transfer_syntax == HTJ2KLossless else 12)
 
 
 def test_twelve_bit_jpeg_is_close() -> None:
@@ -257,7 +263,7 @@ def test_objects_without_a_picture_are_named() -> None:
         assert caught.value.reason is Reason.NOT_AN_IMAGE
 
 
-@pytest.mark.parametrize("transfer_syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1])
+@pytest.mark.parametrize("transfer_syntax", LOSSLESS_SYNTAXES)
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_truncated_compressed_pixels_are_typed_errors(transfer_syntax: str, share: float) -> None:
     pixels = np.random.default_rng(1).integers(0, 4096, (64, 64), dtype=np.uint16)
