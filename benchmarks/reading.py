@@ -29,7 +29,7 @@ SIZES = [(1040, 600), (1300, 900), (1500, 1100), (1858, 1317), (2090, 1858), (25
 
 def pillow(path: Path) -> NDArray[np.float32]:
     with Image.open(path) as picture:
-        return np.asarray(picture.convert("L"), dtype=np.float32) / 255
+        return np.asarray(picture.convert("L"), dtype=np.float32) / np.float32(255)
 
 
 def draw_films(folder: Path) -> None:

@@ -56,9 +56,9 @@ def inspect(
     if not as_json:
         print_table(COLUMNS, rows)
     if png is not None:
-        errors.print(f"{len(films) - failed} pictures written to {png}", soft_wrap=True)
+        errors.print(f"pictures written to {png}: {len(films) - failed}", soft_wrap=True)
     if others:
-        errors.print(f"{others} other files passed over (neither JPEG, PNG nor DICOM)")
+        errors.print(f"passed over, neither JPEG, PNG nor DICOM: {others}")
     if not films:
         errors.print("no films found; give JPEG, PNG or DICOM files or folders that hold some")
     if failed:
