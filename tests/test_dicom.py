@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import PYDICOM_DATA_FILES, PYDICOM_FILES
 from films import dicom, implicit_dicom, picture, ramp, smooth_picture
-from imagecodecs import htj2k_encode, jpeg_encode
+from imagecodecs import htj2k_encode, jpeg2k_encode, jpeg_encode
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from pydicom import dcmread
@@ -60,6 +60,9 @@ def compressed(pixels: NDArray[Any], transfer_syntax: str) -> bytes:
         return dicom(pixels, transfer_syntax=transfer_syntax, frame=frame, **WINDOW)
     if transfer_syntax == HTJ2KLossless:
         return dicom(pixels, transfer_syntax=transfer_syntax, frame=bytes(htj2k_encode(pixels)), **WINDOW)
+    if transfer_syntax == JPEG2000Lossless:
+        frame = bytes(jpeg2k_encode(pixels, codecformat="j2k", bitspersample=12, reversible=True))
+        return dicom(pixels, transfer_syntax=transfer_syntax, frame=frame, **WINDOW)
     film = dcmread(BytesIO(dicom(pixels, **WINDOW)))
     film.compress(transfer_syntax, generate_instance_uid=False)
     stream = BytesIO()
