@@ -20,9 +20,7 @@ COLUMNS = ("file", "size", "encoding", "bits", "mode", "view", "notes")
 
 
 def inspect(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Films (JPEG, PNG, DICOM) or folders of them.", metavar="PATH...")
-    ],
+    paths: Annotated[list[Path], typer.Argument(help="Films (JPEG, PNG, DICOM) or folders of them.", metavar="PATH")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead of a table.")] = False,
     png: Annotated[
         Path | None, typer.Option(help="Write each film as hilum sees it to this folder, as 8-bit PNG.", metavar="DIR")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], console: Console | None = None) -> None:
@@ -15,7 +15,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], console: 
         for row in (columns, *rows):
             print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
         return
-    table = Table(*columns, header_style="bold", expand=False)
+    table = Table(*(Column(name, overflow="fold") for name in columns), header_style="bold")
     for row in rows:
         table.add_row(*map(escape, row))
     console.print(table)
