@@ -13,6 +13,7 @@ from hilum.radiograph.errors import ReadError, Reason
 # A progressive JPEG normally has about 10 scans; each one costs a pass over the whole picture.
 MAX_JPEG_SCANS = 200
 MAX_JPEG2000_TILES = 4096
+LARGE_PIXELS, MAX_PIXELS_A_BYTE = 16_000_000, 1000  # only blank pictures compress further
 START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 SEQUENTIAL = frozenset({0xC0, 0xC1})
 LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
@@ -38,6 +39,14 @@ def check_size(width: int, height: int, max_megapixels: float) -> None:
             Reason.TOO_LARGE,
             f"the header claims {width} x {height} pixels, over the limit of {max_megapixels:g} megapixels; "
             "raise max_megapixels if the file is trusted",
+        )
+
+
+def check_density(pixels: int, byte_count: int) -> None:
+    """A few bytes that claim a huge picture keep a decoder busy for seconds before it notices that they end."""
+    if pixels > LARGE_PIXELS and pixels > MAX_PIXELS_A_BYTE * byte_count:
+        raise ReadError(
+            Reason.TRUNCATED_PIXEL_DATA, f"{byte_count:,} bytes cannot hold {pixels:,} pixels; copy the file again"
         )
 
 

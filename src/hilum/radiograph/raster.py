@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from hilum.radiograph.bounds import check_jpeg_scans, check_size, jpeg_frame, png_frame
+from hilum.radiograph.bounds import check_density, check_jpeg_scans, check_size, jpeg_frame, png_frame
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.orientation import upright
 from hilum.radiograph.quiet import quiet
@@ -59,6 +59,7 @@ def decode_jpeg(data: bytes, at_least: int | None) -> tuple[NDArray[np.uint8], s
             f"a JPEG file of {frame.precision} bits a sample; convert it to a 16-bit PNG or put it in a DICOM file",
         )
     check_jpeg_scans(data, frame)
+    check_density(frame.width * frame.height, len(data))
     try:
         with quiet():
             picture = JpegImageFile(BytesIO(data))
