@@ -22,7 +22,7 @@ boxes = st.lists(st.tuples(fractions, fractions, st.floats(0.01, 1.0), st.floats
 def test_squash_is_a_plain_resize() -> None:
     levels = np.random.default_rng(0).integers(0, 256, (300, 400), np.uint8)
     expected = Image.fromarray(levels).resize((64, 96), Image.Resampling.BILINEAR)
-    result = Geometry("squash", 96, 64).apply(levels / np.float32(255))
+    result = Geometry("squash", 96, 64).apply(np.asarray(levels / 255, np.float32))
     assert np.abs(result.astype(int) - np.asarray(expected)).mean() < 1.5
 
 
@@ -33,7 +33,7 @@ def test_crop_is_torchvisions_resize_then_center_crop() -> None:
     resized = Image.fromarray(levels).resize((round(900 * 255 / 600), 255), Image.Resampling.BILINEAR)
     left, top = (resized.width - 224) // 2, (255 - 224) // 2
     expected = np.asarray(resized.crop((left, top, left + 224, top + 224)))
-    result = Geometry("crop", 224, 224, keep=224 / 255).apply(levels / np.float32(255))
+    result = Geometry("crop", 224, 224, keep=224 / 255).apply(np.asarray(levels / 255, np.float32))
     assert np.abs(result.astype(int) - expected).max() <= 2
 
 

@@ -209,7 +209,7 @@ def _decode_jpeg_family(frame: bytes, layout: Layout, at_least: int | None, max_
     _check_agreement(stream, len(frame), layout, max_megapixels)
     if stream.process == JPEG_LS:
         # without the end marker CharLS can go on reading zeros for seconds
-        if not frame.rstrip(b"\0").endswith(b"\xff\xd9"):
+        if not frame.rstrip(b"\0\xff").endswith(b"\xff\xd9"):  # some writers pad with FF
             raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the JPEG-LS stream has no end; copy the file again")
         try:
             decoded = bytes(jpeg_ls.decode_pixel_data(frame)[0])
