@@ -298,6 +298,12 @@ def test_a_codestream_that_contradicts_the_header_is_refused_before_decoding() -
     assert refusal(data).reason is Reason.INCONSISTENT_HEADER
 
 
+def test_what_stands_in_the_place_of_a_uid_is_never_repeated() -> None:
+    without = ("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit")
+    data = dicom(without=without).replace(b"1.2.840.10008.5.1.4.1.1.1\0\x08", b"Doe^Jane 1.2.840.10008.5 \x08")
+    assert "unknown kind of object" in refusal(data).detail
+
+
 def test_an_unknown_compression_is_named() -> None:
     data = dicom(transfer_syntax="1.2.840.10008.1.2.4.100", frame=b"\0\0\1\xb3" * 10)
     error = refusal(data)

@@ -212,8 +212,8 @@ def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
 
 def _uid_name(uid: str) -> str | None:
     """The standard's name for a UID; None for a private or malformed one, which is not to be repeated."""
-    name = UID(uid, validation_mode=IGNORE).name
-    return name if name != uid else None
+    known = UID(uid, validation_mode=IGNORE)
+    return known.name if known.is_valid and known.name != known else None
 
 
 def _decimal(text: str) -> float:
