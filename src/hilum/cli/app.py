@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hilum import __version__
+from hilum.cli.data import data
 from hilum.cli.inspect import inspect
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(inspect)
+app.add_typer(data, name="data")
 
 
 def _print_version(wanted: bool) -> None:

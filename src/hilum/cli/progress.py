@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -18,6 +19,14 @@ def track(items: Sequence[Item], doing: str) -> Iterator[Item]:
         for item in items:
             yield item
             progress.advance(task)
+
+
+@contextmanager
+def report(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work that tells how much of how many it has done."""
+    with bar() as progress:
+        task = progress.add_task(doing, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def bar() -> Progress:

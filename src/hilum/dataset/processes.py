@@ -1,0 +1,25 @@
+"""Worker processes for decoding films: as many as there are cores, started clean, quiet on Ctrl-C."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
+
+
+def clean_processes(count: int) -> ProcessPoolExecutor:
+    # Forked workers would inherit the locks of this process's threads (torch, polars); these start clean.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    return ProcessPoolExecutor(
+        count, mp_context=multiprocessing.get_context(method), initializer=_leave_interrupts_to_parent
+    )
+
+
+def available_cores() -> int:
+    """The cores that this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

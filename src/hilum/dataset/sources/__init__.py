@@ -1,0 +1,34 @@
+"""Where films come from: one small file a source, and one line here. The most specific layout stands first."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from hilum.dataset.sources import coronahack, folder, kermany, nih, rsna, siim_covid, table
+from hilum.dataset.sources.source import Listing, Row, Source, SourceError
+
+__all__ = ["SOURCES", "Listing", "Row", "Source", "SourceError", "recognize"]
+
+SOURCES = {
+    "kermany": Source(kermany.LAYOUT, kermany.recognize, kermany.read),
+    "coronahack": Source(coronahack.LAYOUT, coronahack.recognize, coronahack.read),
+    "rsna": Source(rsna.LAYOUT, rsna.recognize, rsna.read),
+    "siim-covid": Source(siim_covid.LAYOUT, siim_covid.recognize, siim_covid.read),
+    "nih": Source(nih.LAYOUT, nih.recognize, nih.read),
+    "table": Source(table.LAYOUT, table.recognize, partial(table.read, columns={}, labels={})),
+    "folder": Source(folder.LAYOUT, folder.recognize, folder.read),
+}
+
+
+def recognize(path: Path) -> str:
+    """The kind of source that lies at `path`."""
+    if path.is_file():
+        if table.recognize(path):
+            return "table"
+        raise SourceError(f"{path}: neither a folder nor a .csv or .parquet table; give one of these")
+    for kind, source in SOURCES.items():
+        if source.recognize(path):
+            return kind
+    looked_for = "; ".join(f"{kind}: {source.layout}" for kind, source in SOURCES.items())
+    raise SourceError(f"{path}: no known layout; looked for {looked_for}")

@@ -1,0 +1,179 @@
+"""Which films to train on, which to choose by, which to judge on: by patient, duplicates together, labels balanced.
+
+Everything follows from the films' digests, the patients and the seed, so the same data set is split the same way on
+every machine and in any row order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from hilum.dataset.manifest import Manifest
+
+DEFAULT_RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
+RATIOS_BESIDE_OFFICIAL_TEST = {"train": 0.85, "val": 0.15}
+
+
+class SplitError(ValueError):
+    """A split that cannot be made; one line with what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Films that must not be torn apart: of one patient, or with the same pixels, or linked through such films."""
+
+    rows: tuple[int, ...]
+    labels: Counter[str]
+    order: bytes
+
+
+def split_by_patient(
+    manifest: Manifest, ratios: Mapping[str, float] | None = None, *, seed: int = 1
+) -> tuple[Manifest, list[str]]:
+    """Fill `split` by the ratios; an official test split stays as it is and what is linked to it is left out.
+
+    Returns what was decided or found on the way as well, in plain sentences.
+    """
+    table = manifest.table
+    in_test = _official_test(table)
+    wanted = dict(ratios or (RATIOS_BESIDE_OFFICIAL_TEST if any(in_test) else DEFAULT_RATIOS))
+    _check_ratios(wanted)
+    notices: list[str] = []
+    groups = _groups(table, seed)
+    splits: list[str | None] = [None] * table.height
+    free: list[Group] = []
+    linked = 0
+    for group in groups:
+        tested = [row for row in group.rows if in_test[row]]
+        for row in tested:
+            splits[row] = "test"
+        if tested:
+            linked += len(group.rows) - len(tested)
+        else:
+            free.append(group)
+    if any(in_test):
+        notices.append(f"the official test split of {sum(in_test):,} films is left alone")
+        if "test" in wanted:
+            raise SplitError("the data set has an official test split; give ratios for train and val only")
+    if linked:
+        notices.append(
+            f"{linked:,} films share a patient or their pixels with the official test split; "
+            "they are in no split, so that nothing leaks"
+        )
+    for group, name in zip(free, _assign(free, wanted), strict=True):
+        for row in group.rows:
+            splits[row] = name
+    notices.append(f"{len(groups):,} groups of films by patient and pixels, none of them torn apart")
+    return _with_splits(manifest, splits), notices
+
+
+def split_into_folds(manifest: Manifest, folds: int, *, seed: int = 1) -> tuple[Manifest, list[str]]:
+    """Fill `split` with fold0, fold1, ... of equal size; an official test split stays `test`."""
+    if not 2 <= folds <= 100:
+        raise SplitError(f"{folds} folds: from 2 to 100")
+    return split_by_patient(manifest, {f"fold{fold}": 1 / folds for fold in range(folds)}, seed=seed)
+
+
+def split_as_published(manifest: Manifest) -> tuple[Manifest, list[str]]:
+    """Take over the splits that came with the data set."""
+    official = manifest.table["official_split"]
+    if official.null_count() == official.len():
+        raise SplitError("the data set came without splits; leave out --method official")
+    return _with_splits(manifest, official.to_list()), ["the splits are those that came with the data set"]
+
+
+def split_by_image(manifest: Manifest, *, seed: int = 2021) -> tuple[Manifest, list[str]]:
+    """The random 70/30 split by image of published notebooks, over everything outside the official test split.
+
+    Here to show what it does to the figures: films of one patient end up on both sides.
+    """
+    table = manifest.table
+    in_test = _official_test(table)
+    keys = [_key(seed, [digest or path]) for path, digest in table.select("path", "file_digest").iter_rows()]
+    free = sorted((row for row in range(table.height) if not in_test[row]), key=lambda row: keys[row])
+    trained = set(free[: round(0.7 * len(free))])
+    splits = ["test" if in_test[row] else "train" if row in trained else "val" for row in range(table.height)]
+    sides: dict[str, set[str]] = defaultdict(set)
+    for patient, split in zip(table["patient"].to_list(), splits, strict=True):
+        sides[patient].add(split)
+    leaking = sum({"train", "val"} <= side for side in sides.values())
+    notice = f"a split by image leaks: {leaking:,} patients have films in both train and val; figures on val flatter"
+    return _with_splits(manifest, splits), [notice]
+
+
+def _with_splits(manifest: Manifest, splits: Sequence[str | None]) -> Manifest:
+    return Manifest(manifest.table.with_columns(pl.Series("split", splits, pl.String)), manifest.folder)
+
+
+def _official_test(table: pl.DataFrame) -> list[bool]:
+    return [split == "test" for split in table["official_split"].to_list()]
+
+
+def _check_ratios(ratios: Mapping[str, float]) -> None:
+    if any(not 0 < ratio <= 1 for ratio in ratios.values()) or abs(sum(ratios.values()) - 1) > 1e-6:
+        shares = ", ".join(f"{name}={ratio:g}" for name, ratio in ratios.items())
+        raise SplitError(f"ratios {shares}: each above 0, together 1")
+
+
+def _groups(table: pl.DataFrame, seed: int) -> list[Group]:
+    """Connected films, in an order that depends on their content and the seed only."""
+    parents = list(range(table.height))
+
+    def root(row: int) -> int:
+        while parents[row] != row:
+            parents[row] = parents[parents[row]]
+            row = parents[row]
+        return row
+
+    for column in ("patient", "pixel_digest", "file_digest"):
+        first: dict[str, int] = {}
+        for row, value in enumerate(table[column].to_list()):
+            if value is not None:
+                parents[root(row)] = root(first.setdefault(value, row))
+    members: dict[int, list[int]] = defaultdict(list)
+    for row in range(table.height):
+        members[root(row)].append(row)
+    digests = [digest or path for path, digest in table.select("path", "file_digest").iter_rows()]
+    labels = [label or "unknown" for label in table["label"].to_list()]
+    groups = [
+        Group(tuple(rows), Counter(labels[row] for row in rows), _key(seed, sorted(digests[row] for row in rows)))
+        for rows in members.values()
+    ]
+    return sorted(groups, key=lambda group: (-len(group.rows), group.order))
+
+
+def _key(seed: int, digests: Sequence[str]) -> bytes:
+    return hashlib.blake2b(f"{seed}\n{digests}".encode(), digest_size=16).digest()
+
+
+def _assign(groups: Sequence[Group], ratios: Mapping[str, float]) -> list[str]:
+    """A split for each group, largest groups first, each to where its labels are missing most.
+
+    Missing is counted against the films that a split should have of a label once all are dealt out. The films of rare
+    labels weigh more, since a few of them too many or too few is what makes splits differ.
+    """
+    totals: Counter[str] = Counter()
+    for group in groups:
+        totals.update(group.labels)
+    missing = {name: {label: ratio * count for label, count in totals.items()} for name, ratio in ratios.items()}
+    room = {name: ratio * sum(totals.values()) for name, ratio in ratios.items()}
+    chosen: list[str] = []
+    for group in groups:
+
+        def need(name: str, group: Group = group) -> tuple[float, float, float]:
+            lacks = missing[name]
+            by_label = sum(min(lacks[label], count) / totals[label] for label, count in group.labels.items())
+            share = sum(lacks[label] / totals[label] for label in group.labels) / ratios[name]
+            return by_label, share, room[name]
+
+        name = max(ratios, key=need)
+        chosen.append(name)
+        room[name] -= len(group.rows)
+        for label, count in group.labels.items():
+            missing[name][label] -= count
+    return chosen
