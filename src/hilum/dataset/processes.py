@@ -11,9 +11,10 @@ from concurrent.futures import ProcessPoolExecutor
 def clean_processes(count: int) -> ProcessPoolExecutor:
     # Forked workers would inherit the locks of this process's threads (torch, polars); these start clean.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    return ProcessPoolExecutor(
-        count, mp_context=multiprocessing.get_context(method), initializer=_leave_interrupts_to_parent
-    )
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["hilum.dataset.decoding"])  # imported once, not by every worker
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_leave_interrupts_to_parent)
 
 
 def available_cores() -> int:

@@ -18,8 +18,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hilum.dataset.decoding import StoreError
 from hilum.dataset.manifest import Manifest
-from hilum.dataset.store_build import FACTS, PIXELS, StoreError, build, paths_of, too_many_bad
+from hilum.dataset.store_build import FACTS, PIXELS, build, paths_of, too_many_bad
 from hilum.radiograph.geometry import Geometry
 
 __all__ = ["Store", "StoreError", "build_store", "cache_folder", "open_store"]

@@ -7,7 +7,6 @@ and goes on. A lock keeps two builds of the same store apart: the second waits a
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -17,14 +16,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from filelock import FileLock
 
+from hilum.dataset.decoding import Outcome, StoreError, Work, fill_rows
 from hilum.dataset.manifest import Manifest
 from hilum.dataset.processes import available_cores, clean_processes
-from hilum.radiograph import ReadError, read
 from hilum.radiograph.geometry import Geometry
 
 PIXELS, FACTS = "pixels.u8", "store.json"
@@ -32,21 +29,6 @@ CHUNK = 16
 # Below this many films, starting processes costs more than they save.
 WORTH_PROCESSES = 64
 SYNC_SECONDS = 2.0
-
-
-class StoreError(RuntimeError):
-    """A store that cannot be built or used; one line with what to do."""
-
-
-class Work(NamedTuple):
-    """A film to be decoded into a row."""
-
-    row: int
-    path: Path
-    digest: str
-
-
-Outcome = tuple[int, str | None]  # the row, and why it could not be filled
 
 
 def build(
@@ -184,13 +166,13 @@ def _decode(
     processes = processes or available_cores()
     if processes == 1 or len(todo) < WORTH_PROCESSES:
         for chunk in chunks:
-            yield _fill(chunk, geometry, pixels, shape)
+            yield fill_rows(chunk, geometry, pixels, shape)
         return
     executor = clean_processes(processes)
     try:
         waiting: set[Future[list[Outcome]]] = set()
         for chunk in chunks:
-            waiting.add(executor.submit(_fill, chunk, geometry, pixels, shape))
+            waiting.add(executor.submit(fill_rows, chunk, geometry, pixels, shape))
             if len(waiting) >= 4 * processes:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in finished:
@@ -204,23 +186,3 @@ def _decode(
         ) from None
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def _fill(chunk: list[Work], geometry: Geometry, pixels: Path, shape: tuple[int, int, int]) -> list[Outcome]:
-    rows = np.memmap(pixels, np.uint8, "r+", shape=shape)
-    return [(work.row, _fill_row(rows[work.row], work, geometry)) for work in chunk]
-
-
-def _fill_row(row: np.ndarray[tuple[int, int], np.dtype[np.uint8]], work: Work, geometry: Geometry) -> str | None:
-    """Why the film cannot be decoded, if so. That lies in its bytes and is for good; a missing file may return."""
-    try:
-        content = work.path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{work.path}: {error.strerror}; put it back, or import the data set again") from error
-    if hashlib.blake2b(content, digest_size=16).hexdigest() != work.digest:
-        raise StoreError(f"{work.path}: changed since it was imported; run `hilum data import` again")
-    try:
-        row[:] = geometry.apply(read(content, at_least=geometry.at_least).pixels)
-    except ReadError as error:
-        return f"{error.reason}: {error.detail}"
-    return None

@@ -125,6 +125,10 @@ def read_color(opened: Opened, layout: Layout, max_megapixels: float) -> NDArray
         raise ReadError(
             Reason.UNSUPPORTED_ENCODING, f"a color picture that cannot be decoded ({opened.encoding}); export it as PNG"
         ) from error
+    if values.shape != (layout.rows, layout.columns, 3):  # some decoders go by the stream and not by the header
+        raise ReadError(
+            Reason.INCONSISTENT_HEADER, "the color picture is not of the size its header states; export it as PNG"
+        )
     return values
 
 
