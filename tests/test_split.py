@@ -92,6 +92,14 @@ def test_labels_are_balanced_to_the_film() -> None:
             assert abs(counts[split, label] - share * total) <= 2
 
 
+def test_films_that_belong_together_for_other_reasons_stay_together() -> None:
+    manifest = manifest_of([(number, number, "normal") for number in range(40)])
+    pairs = [(f"{number}.png", f"{number + 20}.png") for number in range(20)]
+    made, _ = split_by_patient(manifest, together=pairs)
+    splits = splits_of(made)
+    assert all(splits[first] == splits[second] for first, second in pairs)
+
+
 def test_another_seed_gives_another_split_and_the_same_seed_the_same() -> None:
     manifest = manifest_of(many_patients())
     assert splits_of(split_by_patient(manifest, seed=1)[0]) == splits_of(split_by_patient(manifest, seed=1)[0])

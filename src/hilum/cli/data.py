@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
+from hilum.cli.data_drop import drop
 from hilum.cli.data_export import export
 from hilum.cli.data_fetch import fetch
 from hilum.cli.data_import import KINDS, import_
@@ -20,6 +21,7 @@ data.command()(fetch)
 data.command("import", epilog=KINDS)(import_)
 data.command()(show)
 data.command()(split)
+data.command()(drop)
 data.command()(store)
 data.command()(export)
 

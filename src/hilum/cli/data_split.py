@@ -13,6 +13,7 @@ from hilum.cli.errors import one_line
 if TYPE_CHECKING:
     from hilum.dataset.manifest import Manifest
 
+LINKED = ("exact_duplicates", "near_duplicates", "patients_share_film")
 Method = Literal["patient", "official", "random-by-image"]
 
 
@@ -37,22 +38,33 @@ def split(
             "came. random-by-image: the 70/30 split of published notebooks, which leaks."
         ),
     ] = "patient",
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            help="An audit of this manifest; its near duplicates and films shared by patients stay together too.",
+            metavar="FILE",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed deals the films out differently.")] = None,
 ) -> None:
     """Split a data set by patient, labels balanced; an official test split is left alone.
 
     The same data set and seed give the same split on every machine and in any row order.
     """
+    from hilum.dataset.audit_report import ReportError, load_groups
     from hilum.dataset.manifest import ManifestError, load_manifest, save_manifest
     from hilum.dataset.split import SplitError
 
     if folds is not None and ratios is not None:
         raise typer.BadParameter("give --ratios or --folds, not both")
-    if method != "patient" and (folds is not None or ratios is not None):
-        raise typer.BadParameter(f"--method {method} takes neither --ratios nor --folds")
+    if method != "patient" and (folds, ratios, audit) != (None, None, None):
+        raise typer.BadParameter(f"--method {method} takes neither --ratios, --folds nor --audit")
     shares = _parse_ratios(ratios)
-    with one_line(ManifestError, SplitError):
-        made, notices = _split(load_manifest(manifest), shares, folds, method, seed)
+    with one_line(ManifestError, SplitError, ReportError):
+        loaded = load_manifest(manifest)
+        found = load_groups(loaded, audit) if audit else {}
+        together = [group for kind in LINKED for group in found.get(kind, [])]
+        made, notices = _split(loaded, shares, folds, method, seed, together)
         save_manifest(made, out or manifest)
     print_counts(made)
     for notice in notices:
@@ -61,7 +73,12 @@ def split(
 
 
 def _split(
-    manifest: Manifest, ratios: dict[str, float] | None, folds: int | None, method: Method, seed: int | None
+    manifest: Manifest,
+    ratios: dict[str, float] | None,
+    folds: int | None,
+    method: Method,
+    seed: int | None,
+    together: list[list[str]],
 ) -> tuple[Manifest, list[str]]:
     from hilum.dataset.split import split_as_published, split_by_image, split_by_patient, split_into_folds
 
@@ -70,8 +87,8 @@ def _split(
     if method == "random-by-image":
         return split_by_image(manifest, **({} if seed is None else {"seed": seed}))
     if folds is not None:
-        return split_into_folds(manifest, folds, seed=1 if seed is None else seed)
-    return split_by_patient(manifest, ratios, seed=1 if seed is None else seed)
+        return split_into_folds(manifest, folds, seed=1 if seed is None else seed, together=together)
+    return split_by_patient(manifest, ratios, seed=1 if seed is None else seed, together=together)
 
 
 def _parse_ratios(text: str | None) -> dict[str, float] | None:

@@ -33,18 +33,22 @@ class Group:
 
 
 def split_by_patient(
-    manifest: Manifest, ratios: Mapping[str, float] | None = None, *, seed: int = 1
+    manifest: Manifest,
+    ratios: Mapping[str, float] | None = None,
+    *,
+    seed: int = 1,
+    together: Sequence[Sequence[str]] = (),
 ) -> tuple[Manifest, list[str]]:
     """Fill `split` by the ratios; an official test split stays as it is and what is linked to it is left out.
 
-    Returns what was decided or found on the way as well, in plain sentences.
+    `together` are groups of paths that belong together for other reasons, as near duplicates do. Returns what was decided or found on the way as well, in plain sentences.
     """
     table = manifest.table
     in_test = _official_test(table)
     wanted = dict(ratios or (RATIOS_BESIDE_OFFICIAL_TEST if any(in_test) else DEFAULT_RATIOS))
     _check_ratios(wanted)
     notices: list[str] = []
-    groups = _groups(table, seed)
+    groups = _groups(table, seed, together)
     splits: list[str | None] = [None] * table.height
     free: list[Group] = []
     linked = 0
@@ -72,11 +76,13 @@ def split_by_patient(
     return _with_splits(manifest, splits), notices
 
 
-def split_into_folds(manifest: Manifest, folds: int, *, seed: int = 1) -> tuple[Manifest, list[str]]:
+def split_into_folds(
+    manifest: Manifest, folds: int, *, seed: int = 1, together: Sequence[Sequence[str]] = ()
+) -> tuple[Manifest, list[str]]:
     """Fill `split` with fold0, fold1, ... of equal size; an official test split stays `test`."""
     if not 2 <= folds <= 100:
         raise SplitError(f"{folds} folds: from 2 to 100")
-    return split_by_patient(manifest, {f"fold{fold}": 1 / folds for fold in range(folds)}, seed=seed)
+    return split_by_patient(manifest, {f"fold{fold}": 1 / folds for fold in range(folds)}, seed=seed, together=together)
 
 
 def split_as_published(manifest: Manifest) -> tuple[Manifest, list[str]]:
@@ -120,7 +126,7 @@ def _check_ratios(ratios: Mapping[str, float]) -> None:
         raise SplitError(f"ratios {shares}: each above 0, together 1")
 
 
-def _groups(table: pl.DataFrame, seed: int) -> list[Group]:
+def _groups(table: pl.DataFrame, seed: int, together: Sequence[Sequence[str]]) -> list[Group]:
     """Connected films, in an order that depends on their content and the seed only."""
     parents = list(range(table.height))
 
@@ -135,6 +141,10 @@ def _groups(table: pl.DataFrame, seed: int) -> list[Group]:
         for row, value in enumerate(table[column].to_list()):
             if value is not None:
                 parents[root(row)] = root(first.setdefault(value, row))
+    position = {path: row for row, path in enumerate(table["path"].to_list())}
+    for paths in together:
+        for path in paths:
+            parents[root(position[path])] = root(position[paths[0]])
     members: dict[int, list[int]] = defaultdict(list)
     for row in range(table.height):
         members[root(row)].append(row)
