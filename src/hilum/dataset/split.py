@@ -41,7 +41,8 @@ def split_by_patient(
 ) -> tuple[Manifest, list[str]]:
     """Fill `split` by the ratios; an official test split stays as it is and what is linked to it is left out.
 
-    `together` are groups of paths that belong together for other reasons, as near duplicates do. Returns what was decided or found on the way as well, in plain sentences.
+    `together` are groups of paths that belong together for other reasons, as near duplicates do. Returns what was
+    decided or found on the way as well, in plain sentences.
     """
     table = manifest.table
     in_test = _official_test(table)
