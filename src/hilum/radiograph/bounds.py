@@ -117,3 +117,9 @@ def check_jpeg2000_complete(data: bytes) -> None:
         position += max(length, 12)
     if position > len(data):
         raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the JPEG 2000 stream ends inside a tile; copy the file again")
+
+
+def check_jpeg_ls_end(data: bytes) -> None:
+    """Without the end marker CharLS can go on reading zeros for seconds. Some writers pad behind it, with FF too."""
+    if not data.rstrip(b"\0\xff").endswith(b"\xff\xd9"):
+        raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the JPEG-LS stream has no end; copy the file again")

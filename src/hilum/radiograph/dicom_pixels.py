@@ -24,6 +24,7 @@ from hilum.radiograph.bounds import (
     Frame,
     check_density,
     check_jpeg2000_complete,
+    check_jpeg_ls_end,
     check_jpeg_scans,
     check_size,
     jpeg2000_frame,
@@ -97,10 +98,10 @@ def read_color(opened: Opened, layout: Layout, max_megapixels: float) -> NDArray
         frame = _one_frame(value)
         if frame.startswith(b"\xff\xd8"):
             stream = jpeg_frame(frame)
-            _check_agreement(stream, len(frame), layout, max_megapixels)
+            _check_stream(stream, frame, layout, max_megapixels)
             check_jpeg_scans(frame, stream)
         elif frame.startswith(JPEG2000):
-            _check_agreement(jpeg2000_frame(frame, max_megapixels), len(frame), layout, max_megapixels)
+            _check_stream(jpeg2000_frame(frame, max_megapixels), frame, layout, max_megapixels)
         elif opened.transfer_syntax == tags.RLE:
             # for its bounds only: pydicom's decoder also knows how to put color together
             decode_rle(frame, layout.samples * layout.allocated // 8, layout.rows * layout.columns)
@@ -197,24 +198,23 @@ def _encapsulate(frame: bytes) -> bytes:
     return ITEM + bytes(4) + ITEM + struct.pack("<I", len(frame)) + frame + END_OF_ITEMS + bytes(4)
 
 
-def _check_agreement(frame: Frame, byte_count: int, layout: Layout, max_megapixels: float) -> None:
-    check_size(frame.width, frame.height, max_megapixels)
-    check_density(frame.width * frame.height, byte_count)
-    if (frame.width, frame.height, frame.components) != (layout.columns, layout.rows, layout.samples):
+def _check_stream(stream: Frame, frame: bytes, layout: Layout, max_megapixels: float) -> None:
+    check_size(stream.width, stream.height, max_megapixels)
+    check_density(stream.width * stream.height, len(frame))
+    if stream.process == JPEG_LS:
+        check_jpeg_ls_end(frame)
+    if (stream.width, stream.height, stream.components) != (layout.columns, layout.rows, layout.samples):
         raise ReadError(
             Reason.INCONSISTENT_HEADER,
             f"the header states {layout.columns} x {layout.rows} x {layout.samples}, "
-            f"the compressed picture is {frame.width} x {frame.height} x {frame.components}",
+            f"the compressed picture is {stream.width} x {stream.height} x {stream.components}",
         )
 
 
 def _decode_jpeg_family(frame: bytes, layout: Layout, at_least: int | None, max_megapixels: float) -> Stored:
     stream = jpeg_frame(frame)
-    _check_agreement(stream, len(frame), layout, max_megapixels)
+    _check_stream(stream, frame, layout, max_megapixels)
     if stream.process == JPEG_LS:
-        # without the end marker CharLS can go on reading zeros for seconds
-        if not frame.rstrip(b"\0\xff").endswith(b"\xff\xd9"):  # some writers pad with FF
-            raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the JPEG-LS stream has no end; copy the file again")
         try:
             decoded = bytes(jpeg_ls.decode_pixel_data(frame)[0])
         except CODEC_ERRORS as error:
@@ -241,7 +241,7 @@ def _decode_jpeg_family(frame: bytes, layout: Layout, at_least: int | None, max_
 
 def _decode_jpeg2000(frame: bytes, layout: Layout, max_megapixels: float) -> Stored:
     stream = jpeg2000_frame(frame, max_megapixels)
-    _check_agreement(stream, len(frame), layout, max_megapixels)
+    _check_stream(stream, frame, layout, max_megapixels)
     check_jpeg2000_complete(frame)
     try:
         decoded = decode_jpeg2000(frame)
