@@ -1,0 +1,74 @@
+"""A network without its last layer: a batch of images in, one vector of features an image out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+
+class Body(nn.Sequential):
+    """The layers of a network in order, under the names their authors gave them, so that published weights fit.
+
+    `width` is that of what comes out. Where `averaged`, that is the average of the last feature map over its
+    places, so that a linear head on it can be traced back to places. `groups` names the layers at which a new one of
+    the `layer_groups` begins, `taps` those whose output an auxiliary head reads. `last` is what the authors call the
+    last layer, which is not here, and then whatever else of theirs was left out with it.
+    """
+
+    # Where the authors' names start, seen from here.
+    inside = ""
+
+    def __init__(
+        self,
+        layers: dict[str, nn.Module],
+        width: int,
+        *,
+        averaged: bool = True,
+        groups: Sequence[str] = (),
+        taps: Sequence[str] = (),
+        last: Sequence[str] = ("fc",),
+    ) -> None:
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+        self.width, self.averaged = width, averaged
+        self.groups, self.taps, self.last = tuple(groups), tuple(taps), tuple(last)
+
+    def maps_and_taps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the last layer here gives, and what the tapped layers gave on the way."""
+        tapped = []
+        for name, layer in self.named_children():
+            x = layer(x)
+            if name in self.taps:
+                tapped.append(x)
+        return x, tapped
+
+    def pool(self, maps: Tensor) -> Tensor:
+        return maps.mean((2, 3)) if self.averaged else maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(self.maps_and_taps(x)[0])
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """All parameters in a handful of groups, from the first layers to the last."""
+        found: list[list[nn.Parameter]] = [[]]
+        ahead = list(self.groups)
+        for name, parameter in self.named_parameters():
+            if ahead and name.startswith(f"{ahead[0]}."):
+                found.append([])
+                ahead.pop(0)
+            found[-1].append(parameter)
+        return found
+
+
+class Parts(NamedTuple):
+    """What building a network gives: its body, and the auxiliary heads that read the body's taps in training."""
+
+    body: Body
+    auxiliary: dict[str, nn.Module]
+
+
+def layers_of(net: nn.Module, *leave_out: str) -> dict[str, nn.Module]:
+    return {name: layer for name, layer in net.named_children() if name not in leave_out}

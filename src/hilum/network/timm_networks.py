@@ -1,0 +1,86 @@
+"""The networks of timm: any of them by name, and the EfficientNet-Lite family cut into its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+import torch
+from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
+from timm.models import PretrainedCfg, group_parameters
+from torch import Tensor, nn
+
+from hilum.network.body import Body, Parts, layers_of
+
+
+class TimmBody(Body):
+    """A network that knows itself how it ends and what its groups are."""
+
+    inside = "net."
+
+    def __init__(self, net: Any, last: Sequence[str]) -> None:
+        super().__init__({"net": net}, net.head_hidden_size, averaged=ends_in_average(net), last=last)
+        # The same module, which torch types as a Tensor or a Module wherever it is asked for one of timm's methods.
+        self.net: Any
+
+    def maps_and_taps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return self.net.forward_features(x), []
+
+    def pool(self, maps: Tensor) -> Tensor:
+        pooled: Tensor = self.net.forward_head(maps, pre_logits=True)
+        return pooled
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        if not hasattr(self.net, "group_matcher"):
+            raise ValueError(f"timm does not say how the layers of {type(self.net).__name__} are grouped")
+        groups = group_parameters(self.net, self.net.group_matcher(coarse=True))
+        return [[self.net.get_parameter(name) for name in groups[group]] for group in sorted(groups)]
+
+
+def ends_in_average(net: Any) -> bool:
+    """Whether all that a network does after its last feature map is to average it over its places.
+
+    Asked of a small made-up map, because networks end in many ways: some normalize or convolve once more after the
+    average, some take one token, some keep the channels in the last axis.
+    """
+    if not any(isinstance(module, SelectAdaptivePool2d) for module in net.modules()):
+        return False
+    maps = torch.arange(4.0 * net.num_features).reshape(1, net.num_features, 2, 2)
+    with torch.no_grad():
+        pooled = net.forward_head(maps, pre_logits=True)
+    return pooled.shape == (1, net.num_features) and torch.allclose(pooled, maps.mean((2, 3)))
+
+
+def published(name: str) -> PretrainedCfg:
+    config = timm.get_pretrained_cfg(name)
+    # None is for networks that others registered without one; all that timm lists have theirs.
+    assert config is not None
+    return config
+
+
+def create(name: str, size: tuple[int, int], *, pretrained: bool = False, **options: Any) -> nn.Module:
+    """timm's network of this name for images of this size."""
+    # Transformers fix the number of their patches when they are built; other networks do not know this option.
+    if published(name).fixed_input_size:
+        options["img_size"] = size
+    net: nn.Module = timm.create_model(name, pretrained=pretrained, **options)
+    return net
+
+
+def any_network(name: str, size: tuple[int, int], classes: int) -> Parts:
+    net = create(name, size, num_classes=0)
+    classifier = published(name).classifier or ()
+    last = [classifier] if isinstance(classifier, str) else list(classifier)
+    # Some normalize once more before the last layer, in a module that goes with it.
+    around = {name.rpartition(".")[0] for name in last} - {""}
+    last += [module for module in sorted(around) if not any(key.startswith(f"{module}.") for key in net.state_dict())]
+    return Parts(TimmBody(net, last), {})
+
+
+def efficientnet_lite(name: str, size: tuple[int, int], classes: int) -> Parts:
+    # Trained in TensorFlow, which pads an even image by one row at its end only. timm's `tf_` networks do so and give
+    # what the published ones give to the last bit; those without it are off by a fifth.
+    layers = layers_of(create(f"tf_{name}", size), "global_pool", "classifier")
+    groups = ("blocks.1", "blocks.2", "blocks.3", "blocks.5", "conv_head")
+    return Parts(Body(layers, 1280, groups=groups, last=("classifier",)), {})
