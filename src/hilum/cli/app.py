@@ -10,6 +10,7 @@ import typer
 from hilum import __version__
 from hilum.cli.data import data
 from hilum.cli.inspect import inspect
+from hilum.cli.train import train
 
 app = typer.Typer(
     name="hilum",
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(inspect)
 app.add_typer(data, name="data")
+app.command()(train)
 
 
 def _print_version(wanted: bool) -> None:

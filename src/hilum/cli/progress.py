@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from hilum.training.fit import Progress as Step
 
 Item = TypeVar("Item")
 
@@ -27,6 +30,25 @@ def report(doing: str) -> Iterator[Callable[[int, int], None]]:
     with bar() as progress:
         task = progress.add_task(doing, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def training_bar(epochs: int) -> Iterator[Callable[[Step], None]]:
+    """Epoch, loss, speed and the time that remains, over all steps of a run."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def show(step: Step) -> None:
+            progress.update(
+                task,
+                description=f"epoch {step.epoch}/{epochs}, loss {step.loss:.4f}, {step.images_per_second:.0f} images/s",
+                completed=(step.epoch - 1) * step.steps + step.step,
+                total=epochs * step.steps,
+            )
+
+        yield show
 
 
 def bar() -> Progress:

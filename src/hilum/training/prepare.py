@@ -1,0 +1,114 @@
+"""Everything a run needs before its first step: films and labels of each split, the network, what to say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from hilum import __version__
+from hilum.dataset.manifest import Manifest
+from hilum.dataset.store import Store, build_store
+from hilum.network.classifier import Classifier, create_classifier
+from hilum.training.feed import Examples, Feed, choose_examples
+from hilum.training.processes import Processes
+from hilum.training.recipe import Recipe
+from hilum.training.run import RunError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A network and the films it learns from and is chosen by."""
+
+    classifier: Classifier
+    train: Feed
+    val: Feed
+    store: Store
+    facts: dict[str, Any]
+
+
+def prepare(
+    manifest: Manifest,
+    recipe: Recipe,
+    device: torch.device,
+    processes: Processes,
+    *,
+    stores: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Build or open the store, choose the films, create the network."""
+    store = build_store(manifest, recipe.input.to_geometry(), stores, on_progress=on_progress)
+    train = choose_examples(manifest, store, recipe.classes, ["train"])
+    val = choose_examples(manifest, store, recipe.classes, ["val"])
+    for split, examples in (("train", train), ("val", val)):
+        _check_examples(split, examples, list(recipe.classes))
+    settings = recipe.training
+    classifier = create_classifier(
+        recipe.network.name,
+        len(recipe.classes),
+        recipe.network.weights,
+        recipe.network.head,
+        recipe.network.dropout if recipe.network.head == "linear" else None,
+        (recipe.input.height, recipe.input.width),
+        settings.seed,
+    )
+    share = {"seed": settings.seed, "part": processes.rank, "parts": processes.count}
+    feed = Feed(store.pixels, train, recipe.augmentation, settings.batch_size, device, **share)
+    judged = Feed(store.pixels, val, recipe.augmentation, max(settings.batch_size, 64), device)
+    facts = {
+        "data": manifest.digest,
+        "store": store.folder.name,
+        "films": {"train": len(train), "val": len(val)},
+        "classes": list(recipe.classes),
+        "weights": classifier.origin,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "processes": processes.count,
+        "hilum": __version__,
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "timm": timm.__version__,
+    }
+    return Prepared(classifier, feed, judged, store, facts)
+
+
+def describe(prepared: Prepared, recipe: Recipe) -> list[str]:
+    """What will be trained on what, in lines for a person."""
+    lines = [f"recipe: {recipe.title or 'untitled'}"]
+    for split, feed in (("train", prepared.train), ("val", prepared.val)):
+        counts = zip(recipe.classes, feed.examples.counts(len(recipe.classes)), strict=True)
+        listed = ", ".join(f"{count:,} {name}" for name, count in counts)
+        lines.append(f"{split}: {len(feed.examples):,} films of {feed.examples.patients:,} patients ({listed})")
+    classifier = prepared.classifier
+    lines.append(
+        f"network: {classifier.backbone.name}, {_size(classifier):,} parameters, weights from {classifier.origin}; "
+        f"input {prepared.store.geometry}"
+    )
+    for number, phase in enumerate(recipe.phases, start=1):
+        trained = _size(classifier) if phase.train == "all" else sum(p.numel() for p in classifier.head_parameters())
+        lines.append(f"phase {number}: {phase.epochs} epochs, {trained:,} parameters trained")
+    where = f"{prepared.train.device}, {prepared.facts['threads']} threads"
+    lines.append(f"device: {where}, batches of {recipe.training.batch_size}")
+    return lines
+
+
+def _check_examples(split: str, examples: Examples, classes: list[str]) -> None:
+    if not len(examples):
+        raise RunError(
+            f"no film of the {split} split has a label of the recipe's classes ({', '.join(classes)}); "
+            "make splits with `hilum data split`, or name the labels with --set classes.NAME=[...]"
+        )
+    if split == "train" and (
+        missing := [c for c, n in zip(classes, examples.counts(len(classes)), strict=True) if not n]
+    ):
+        raise RunError(f"no film of the train split is {missing[0]}; a class without films cannot be learned")
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

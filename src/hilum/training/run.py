@@ -1,0 +1,96 @@
+"""The Run: a directory with the recipe, the history, the checkpoints, the curves and the best weights."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hilum.training.recipe import Recipe, recipe_from, to_toml
+
+HISTORY = (
+    *("epoch", "phase", "learning_rate", "train_loss", "loss", "accuracy", "balanced_accuracy", "auc"),
+    *("images_per_second", "seconds", "best"),
+)
+
+
+class RunError(RuntimeError):
+    """A run that cannot be started or taken up; one line with what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where things lie in a run's directory."""
+
+    folder: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "checkpoints" / "best.ckpt"
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.csv"
+
+    def recipe(self) -> Recipe:
+        import tomllib
+
+        return recipe_from(tomllib.loads((self.folder / "recipe.toml").read_text(encoding="utf-8")))
+
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        return facts
+
+    def read_history(self) -> list[dict[str, float]]:
+        if not self.history.is_file():
+            return []
+        with self.history.open(newline="", encoding="utf-8") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+    def write_history(self, rows: list[dict[str, float]]) -> None:
+        lines = [",".join(HISTORY), *(",".join(f"{row[name]:.6g}" for name in HISTORY) for row in rows)]
+        write_text(self.history, "\n".join(lines) + "\n")
+
+
+def create_run(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> Run:
+    if folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder}: is not empty; take the run in it up with --resume {folder}, or name another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "recipe.toml", to_toml(recipe))
+    write_text(folder / "run.json", json.dumps(dict(facts), indent=2) + "\n")
+    return Run(folder)
+
+
+def open_run(folder: Path) -> Run:
+    if not (folder / "run.json").is_file() or not (folder / "recipe.toml").is_file():
+        raise RunError(f"{folder}: holds no run; name the directory that `hilum train` wrote")
+    return Run(folder)
+
+
+def check_unchanged(run: Run, facts: Mapping[str, Any]) -> None:
+    """A run goes on bit for bit only on the same data, versions and number of threads; what differs is named."""
+    before = run.facts()
+    for name in ("data", "store", "torch", "device", "threads", "processes"):
+        if before[name] != facts[name]:
+            raise RunError(
+                f"{run.folder}: {name} was {before[name]} and is {facts[name]} now; a run goes on only under the same "
+                "conditions: restore them, or start a new run"
+            )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Complete or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,102 @@
+"""Checkpoints are whole or not there, whatever kills the process or fills the disk."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from hilum.training.checkpoint import CheckpointError, load_latest, read_state, save_checkpoint, write_state
+
+CPU = torch.device("cpu")
+KILLED_WHILE_SAVING = """
+import os, random, signal, sys, time
+from pathlib import Path
+import torch
+from hilum.training.checkpoint import load_latest, save_checkpoint
+torch.set_num_threads(1)
+folder, chance, last = Path(sys.argv[1]), random.Random(1), -1
+for attempt in range(50):
+    child = os.fork()
+    if child == 0:  # a process that does nothing but save
+        for step in range(last + 1, 10**9):
+            save_checkpoint(folder, step, {"step": step, "weights": torch.full((50_000,), float(step))})
+    time.sleep(0.01 + 0.03 * chance.random())
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    state = load_latest(folder, torch.device("cpu"))
+    if state is not None:
+        assert state["step"] >= last and bool((state["weights"] == state["step"]).all())
+        last = state["step"]
+print(last)
+"""
+
+
+def state(step: int) -> dict[str, object]:
+    return {"step": step, "weights": torch.full((1000,), float(step))}
+
+
+def test_the_latest_is_loaded_and_the_last_two_stay(tmp_path: Path) -> None:
+    for step in (1, 5, 12):
+        save_checkpoint(tmp_path, step, state(step))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-000000005.ckpt", "step-000000012.ckpt"]
+    loaded = load_latest(tmp_path, CPU)
+    assert loaded is not None
+    assert loaded["step"] == 12
+    assert torch.equal(loaded["weights"], torch.full((1000,), 12.0))
+
+
+def test_a_damaged_latest_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, 1, state(1))
+    latest = save_checkpoint(tmp_path, 2, state(2))
+    content = bytearray(latest.read_bytes())
+    content[len(content) // 2] ^= 1
+    latest.write_bytes(content)
+    loaded = load_latest(tmp_path, CPU)
+    assert loaded is not None
+    assert loaded["step"] == 1
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_state(latest, CPU)
+
+
+def test_none_is_none(tmp_path: Path) -> None:
+    assert load_latest(tmp_path, CPU) is None
+
+
+def test_a_pickle_with_code_in_it_is_not_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (print, ("run!",))
+
+    path = tmp_path / "step-000000001.ckpt"
+    write_state(path, {"evil": Evil()})
+    with pytest.raises(Exception, match=r"[Ww]eights"):
+        read_state(path, CPU)
+
+
+def test_killed_at_fifty_moments_of_saving_a_whole_checkpoint_stays(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED_WHILE_SAVING, str(tmp_path)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert int(answer.stdout) > 50  # it did get to saving between the kills
+
+
+def test_a_full_disk_costs_nothing_that_was_saved(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, 1, state(1))
+    code = (
+        "import resource, signal, sys, torch\nfrom pathlib import Path\n"
+        "from hilum.training.checkpoint import save_checkpoint\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
+        "save_checkpoint(Path(sys.argv[1]), 2, {'weights': torch.zeros(10_000)})\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert "CheckpointError" in answer.stderr
+    assert "the last checkpoint is whole" in answer.stderr
+    loaded = load_latest(tmp_path, CPU)
+    assert loaded is not None
+    assert loaded["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000001.ckpt"]

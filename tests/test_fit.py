@@ -1,0 +1,237 @@
+"""Training can be stopped at any step and goes on bit for bit; it stops when it should and keeps the right epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hilum.network.classifier import Classifier, create_classifier
+from hilum.training.checkpoint import load_latest, read_state
+from hilum.training.feed import Examples, Feed
+from hilum.training.fit import Interrupted, NotFiniteError, Progress, fit
+from hilum.training.processes import Processes
+from hilum.training.recipe import Recipe, recipe_from
+from hilum.training.run import Run, create_run
+
+CPU = torch.device("cpu")
+FILMS, TRAINED, SIDE = 48, 32, 16
+
+
+def films() -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Examples, Examples]:
+    """Noise, with a bright patch at varying places in every second film: learnable, not trivial."""
+    random = np.random.default_rng(5)
+    pixels = random.integers(0, 120, (FILMS, SIDE, SIDE), np.uint8)
+    targets = np.arange(FILMS) % 2
+    for film in np.nonzero(targets)[0]:
+        y, x = random.integers(0, SIDE - 7, 2)
+        pixels[film, y : y + 7, x : x + 7] += 130
+    rows = np.arange(FILMS)
+
+    def part(chosen: np.ndarray[Any, np.dtype[np.int64]]) -> Examples:
+        return Examples(chosen, targets[chosen], [f"film-{row}.png" for row in chosen], len(chosen))
+
+    return pixels, part(rows[:TRAINED]), part(rows[TRAINED:])
+
+
+def recipe(**sections: Any) -> Recipe:
+    values: dict[str, Any] = {
+        "network": {"name": "small_cnn1", "weights": "none"},
+        "input": {"height": SIDE, "width": SIDE},
+        "augmentation": {"flip_horizontal": 0.5, "rotation": 10, "brightness": 0.2},
+        "optimizer": {"name": "adam", "learning_rate": 1e-3},
+        "phases": [{"epochs": 3}],
+        "training": {"batch_size": 8},
+    }
+    return recipe_from(values | sections)
+
+
+def train(folder: Path, wanted: Recipe, run: Run | None = None, **options: Any) -> tuple[Run, Classifier, list[Any]]:
+    torch.set_num_threads(1)
+    pixels, train_part, val_part = films()
+    network = wanted.network
+    classifier = create_classifier(network.name, 2, "none", network.head, None, (SIDE, SIDE), wanted.training.seed)
+    feed = Feed(pixels, train_part, wanted.augmentation, wanted.training.batch_size, CPU, seed=wanted.training.seed)
+    val = Feed(pixels, val_part, wanted.augmentation, 16, CPU)
+    run = run or create_run(folder, wanted, {})
+    history = fit(run, wanted, classifier, feed, val, Processes(), **options)
+    return run, classifier, history
+
+
+def digest(module: torch.nn.Module) -> str:
+    hashed = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        hashed.update(name.encode() + value.numpy().tobytes())
+    return hashed.hexdigest()
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "ema, mixup, cosine, clip": {
+        "training": {"batch_size": 8, "ema": 0.9, "clip": 1.0},
+        "loss": {"mixup": 0.4, "label_smoothing": 0.1},
+        "schedule": {"name": "cosine", "warmup_epochs": 0.5},
+    },
+    "two phases, accumulation, plateau": {
+        "phases": [{"epochs": 1, "train": "head"}, {"epochs": 2, "learning_rate": 1e-4}],
+        "training": {"batch_size": 8, "accumulate": 2},
+        "schedule": {"name": "plateau", "patience": 0},
+    },
+    "sgd, one cycle, focal": {
+        "optimizer": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9},
+        "schedule": {"name": "one_cycle"},
+        "loss": {"name": "focal"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("stop_at", [2, 7])
+def test_stopped_at_any_step_it_goes_on_bit_for_bit(name: str, stop_at: int, tmp_path: Path) -> None:
+    wanted = recipe(**SETTINGS[name])
+    _, uninterrupted, whole = train(tmp_path / "whole", wanted)
+    told: list[Progress] = []
+
+    def stop(progress: Progress) -> None:
+        told.append(progress)
+        if len(told) == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        train(tmp_path / "halves", wanted, on_step=stop)
+    run, resumed, halves = train(tmp_path / "halves", wanted, Run(tmp_path / "halves"))
+    assert digest(resumed) == digest(uninterrupted)
+    for before, after in zip(whole, halves, strict=True):
+        measured = ("loss", "accuracy", "auc", "train_loss", "learning_rate", "best")
+        assert [before[name] for name in measured] == pytest.approx([after[name] for name in measured], rel=1e-5)
+    best = read_state(run.best, CPU)
+    assert best["epoch"] == 1 + int(np.argmin([row["loss"] for row in whole]))
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
+    first = train(tmp_path / "a", recipe())[1]
+    second = train(tmp_path / "b", recipe())[1]
+    other = train(tmp_path / "c", recipe(training={"batch_size": 8, "seed": 2}))[1]
+    assert digest(first) == digest(second) != digest(other)
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    _, _, history = train(tmp_path, recipe(phases=[{"epochs": 15}]))
+    assert history[-1]["train_loss"] < 0.8 * history[0]["train_loss"]
+    assert max(row["auc"] for row in history) > 0.9
+
+
+def test_a_frozen_body_stays_as_it_was(tmp_path: Path) -> None:
+    wanted = recipe(phases=[{"epochs": 1, "train": "head"}])
+    before = create_classifier("small_cnn1", 2, "none", "linear", None, (SIDE, SIDE), 1)
+    _, after, _ = train(tmp_path, wanted)
+    assert digest(before.body) == digest(after.body)
+    assert digest(before.head) != digest(after.head)
+
+
+def test_early_stopping_counts_epochs_without_improvement_and_fires(tmp_path: Path) -> None:
+    frozen = recipe(
+        optimizer={"name": "sgd", "learning_rate": 1e-12},
+        phases=[{"epochs": 20}],
+        selection={"metric": "accuracy", "patience": 4},
+    )
+    _, _, history = train(tmp_path, frozen)
+    assert len(history) == 5
+    assert [row["best"] for row in history] == [1, 0, 0, 0, 0]
+
+
+def test_epochs_before_the_first_that_may_be_kept_are_not(tmp_path: Path) -> None:
+    run, _, history = train(tmp_path, recipe(selection={"metric": "loss", "after_epoch": 2}))
+    assert [row["best"] for row in history] == [0, 0, 1]
+    assert read_state(run.best, CPU)["epoch"] == 3
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_films(tmp_path: Path) -> None:
+    wild = recipe(optimizer={"name": "sgd", "learning_rate": 1e12}, phases=[{"epochs": 5}])
+    with pytest.raises(NotFiniteError, match=r"the loss became (nan|inf) in epoch \d, batch \d, on film-\d+\.png"):
+        train(tmp_path, wild)
+
+
+def test_figures_of_an_epoch_are_those_of_scikit_learn(tmp_path: Path) -> None:
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
+
+    from hilum.training.objective import figures
+
+    random = np.random.default_rng(0)
+    logits, targets = random.normal(size=(50, 3)), random.integers(0, 3, 50)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert figures(logits, targets) == pytest.approx(
+        {
+            "loss": log_loss(targets, probabilities),
+            "accuracy": accuracy_score(targets, probabilities.argmax(1)),
+            "balanced_accuracy": balanced_accuracy_score(targets, probabilities.argmax(1)),
+            "auc": roc_auc_score(targets, probabilities, multi_class="ovr"),
+        }
+    )
+    assert math.isnan(figures(logits[:, :2], np.zeros(50, np.int64))["auc"])
+
+
+DISTRIBUTED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import torch
+import test_fit
+from hilum.training.feed import Feed
+from hilum.training.fit import fit
+from hilum.training.processes import join_processes
+from hilum.training.run import Run, create_run
+torch.set_num_threads(1)
+processes = join_processes()
+wanted = test_fit.recipe(training={"batch_size": 12})
+pixels, train, val = test_fit.films()
+classifier = test_fit.create_classifier("small_cnn1", 2, "none", "linear", 0.0, (16, 16), 1)
+options = {"seed": 1, "part": processes.rank, "parts": processes.count}
+feed = Feed(pixels, train, wanted.augmentation, 12, test_fit.CPU, **options)
+folder = Path(sys.argv[2])
+run = create_run(folder, wanted, {}) if processes.leads else Run(folder)
+fit(run, wanted, classifier, feed, Feed(pixels, val, wanted.augmentation, 16, test_fit.CPU), processes)
+"""
+
+
+def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    losses = []
+    for count in (1, 2):
+        folder = tmp_path / str(count)
+        script = tmp_path / "train.py"
+        script.write_text(DISTRIBUTED)
+        workers = [
+            subprocess.Popen(
+                [sys.executable, str(script), str(Path(__file__).parent), str(folder)],
+                env=os.environ
+                | {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(count)
+        ]
+        for worker in workers:
+            _, complaint = worker.communicate()
+            assert worker.returncode == 0, complaint
+        losses.append([(row["train_loss"], row["loss"]) for row in Run(folder).read_history()])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+
+
+def test_a_checkpoint_holds_only_plain_values_and_tensors(tmp_path: Path) -> None:
+    run, _, _ = train(tmp_path, recipe(phases=[{"epochs": 1}]))
+    state = load_latest(run.checkpoints, CPU)
+    assert state is not None
+    assert (state["epoch"], state["batch"]) == (1, 0)
