@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import typer
 
+from hilum.cli.data_audit import audit
 from hilum.cli.data_drop import drop
 from hilum.cli.data_export import export
 from hilum.cli.data_fetch import fetch
@@ -20,8 +21,9 @@ data.command()(phantom)
 data.command()(fetch)
 data.command("import", epilog=KINDS)(import_)
 data.command()(show)
-data.command()(split)
+data.command()(audit)
 data.command()(drop)
+data.command()(split)
 data.command()(store)
 data.command()(export)
 

@@ -13,7 +13,6 @@ from hilum.cli.errors import one_line
 if TYPE_CHECKING:
     from hilum.dataset.manifest import Manifest
 
-LINKED = ("exact_duplicates", "near_duplicates", "patients_share_film")
 Method = Literal["patient", "official", "random-by-image"]
 
 
@@ -51,7 +50,7 @@ def split(
 
     The same data set and seed give the same split on every machine and in any row order.
     """
-    from hilum.dataset.audit_report import ReportError, load_groups
+    from hilum.dataset.audit_report import LINKED, ReportError, load_groups
     from hilum.dataset.manifest import ManifestError, load_manifest, save_manifest
     from hilum.dataset.split import SplitError
 

@@ -16,8 +16,6 @@ from hilum.cli.progress import report, training_bar
 if TYPE_CHECKING:
     from hilum.dataset.manifest import Manifest
 
-AUDIT_GEOMETRY = 224
-
 
 def train(
     data: Annotated[
@@ -102,10 +100,16 @@ def train(
 
 
 def _manifest(path: Path, said: Console) -> tuple[Manifest, Path]:
-    """The manifest at this path; a folder gets one, split by patient."""
+    """The manifest at this path; a folder gets one: imported, audited, unreadable films left out, split by patient."""
+    import polars as pl
+
+    from hilum.dataset.audit import audit
+    from hilum.dataset.audit_report import LINKED
     from hilum.dataset.importing import import_folder
-    from hilum.dataset.manifest import load_manifest, save_manifest
+    from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
     from hilum.dataset.split import split_by_patient
+    from hilum.dataset.store import build_store
+    from hilum.radiograph.geometry import Geometry
 
     if not path.is_dir():
         return load_manifest(path), path
@@ -115,11 +119,24 @@ def _manifest(path: Path, said: Console) -> tuple[Manifest, Path]:
         return load_manifest(made), made
     with report("reading films") as on_progress:
         manifest, notices, kind = import_folder(path, on_progress=on_progress)
-    manifest, decided = split_by_patient(manifest)
+    with report("decoding films for the audit") as on_progress:
+        store = build_store(
+            manifest, Geometry("squash", 224, 224), skip_bad=len(manifest.table), on_progress=on_progress
+        )
+    findings = audit(manifest, store)[0].findings
+    together = [group for finding in findings if finding.kind in LINKED for group in finding.groups]
+    readable = Manifest(manifest.table.filter(pl.col("error").is_null()), manifest.folder)
+    here = set(readable.table["path"])
+    groups = [kept for group in together if (kept := [path for path in group if path in here])]
+    manifest, decided = split_by_patient(readable, together=groups)
     save_manifest(manifest, made)
     said.print(f"data: read as {kind}, written to {made}")
+    for finding in findings:
+        if finding.severity in ("leak", "warning"):
+            said.print(f"audit: {finding.sentence} {finding.advice}")
     for notice in (*notices, *decided):
         said.print(f"note: {notice}")
+    said.print(f"note: `hilum data audit {made} --html audit.html` shows the films that were found")
     return load_manifest(made), made
 
 

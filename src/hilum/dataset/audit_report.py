@@ -8,6 +8,8 @@ from pathlib import Path
 from hilum.dataset.manifest import Manifest
 
 Groups = list[list[str]]
+# Findings whose films belong together in a split.
+LINKED = ("exact_duplicates", "near_duplicates", "patients_share_film")
 
 
 class ReportError(ValueError):

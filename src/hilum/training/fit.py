@@ -112,7 +112,7 @@ def fit(
                 network.compile()
 
             for current in range(max(start, first_epoch), end):
-                began, seen, total_loss = time.monotonic(), 0, 0.0
+                began, seen, total_loss, rate = time.monotonic(), 0, 0.0, 0.0
                 classifier.train()
                 resumed = first_step if current == first_epoch else 0
                 if saved and resumed:
@@ -145,6 +145,7 @@ def fit(
                         if settings.clip:
                             scaler.unscale_(optimizer)
                             nn.utils.clip_grad_norm_(classifier.parameters(), settings.clip)
+                        rate = optimizer.param_groups[-1]["lr"]
                         scaler.step(optimizer)
                         scaler.update()
                         optimizer.zero_grad(set_to_none=True)
@@ -175,7 +176,7 @@ def fit(
                 row = {
                     "epoch": current + 1,
                     "phase": number + 1,
-                    "learning_rate": optimizer.param_groups[-1]["lr"],
+                    "learning_rate": rate,
                     "train_loss": total_loss / seen,
                     **measured,
                     "images_per_second": seen / seconds,

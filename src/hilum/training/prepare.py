@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from hilum.dataset.store import Store, build_store
 from hilum.network.classifier import Classifier, create_classifier
 from hilum.training.feed import Examples, Feed, choose_examples
 from hilum.training.processes import Processes
-from hilum.training.recipe import Recipe
+from hilum.training.recipe import Recipe, to_toml
 from hilum.training.run import RunError
 
 
@@ -62,6 +63,7 @@ def prepare(
     feed = Feed(store.pixels, train, recipe.augmentation, settings.batch_size, device, **share)
     judged = Feed(store.pixels, val, recipe.augmentation, max(settings.batch_size, 64), device)
     facts = {
+        "recipe": hashlib.blake2b(to_toml(recipe).encode(), digest_size=8).hexdigest(),
         "data": manifest.digest,
         "store": store.folder.name,
         "films": {"train": len(train), "val": len(val)},

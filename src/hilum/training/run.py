@@ -76,9 +76,9 @@ def open_run(folder: Path) -> Run:
 
 
 def check_unchanged(run: Run, facts: Mapping[str, Any]) -> None:
-    """A run goes on bit for bit only on the same data, versions and number of threads; what differs is named."""
+    """A run goes on bit for bit only under the same recipe, data, versions and threads; what differs is named."""
     before = run.facts()
-    for name in ("data", "store", "torch", "device", "threads", "processes"):
+    for name in ("recipe", "data", "store", "torch", "device", "threads", "processes"):
         if before[name] != facts[name]:
             raise RunError(
                 f"{run.folder}: {name} was {before[name]} and is {facts[name]} now; a run goes on only under the same "

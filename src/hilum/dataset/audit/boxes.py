@@ -1,0 +1,81 @@
+"""Boxes that cannot be right, and films whose boxes are missing."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from hilum.dataset.audit.duplicates import overlap
+from hilum.dataset.audit.films import Films
+from hilum.dataset.audit.finding import Finding, Severity, counted, named
+
+# Annotators drag boxes a little over the edge.
+BEYOND = 0.01
+TINY = 0.01
+TWICE = 0.95  # intersection over union
+
+
+def find_bad_boxes(films: Films) -> list[Finding]:
+    boxes = [one or [] for one in films.table["boxes"].to_list()]
+    beyond = [
+        [box for box in drawn if min(box[0], box[1]) < -BEYOND or max(box[0] + box[2], box[1] + box[3]) > 1 + BEYOND]
+        for drawn in boxes
+    ]
+    tiny = [[box for box in drawn if min(box[2], box[3]) < TINY] for drawn in boxes]
+    twice = [[box for box, other in combinations(drawn, 2) if overlap(box, other) > TWICE] for drawn in boxes]
+    kinds: tuple[tuple[str, Severity, list[list[list[float]]], str, str], ...] = (
+        (
+            "boxes_out_of_frame",
+            "warning",
+            beyond,
+            f"by more than {BEYOND:.0%} beyond their film",
+            "Do they belong to another size of the film? Cut or correct them.",
+        ),
+        ("tiny_boxes", "suggestion", tiny, f"less than {TINY:.0%} of the film wide or high", "Slips of the mouse?"),
+        ("boxes_drawn_twice", "suggestion", twice, "drawn twice", "Keep one of the two."),
+    )
+    return [
+        Finding(
+            kind,
+            severity,
+            sum(map(len, found)),
+            f"{counted(sum(map(len, found)), 'box is', 'boxes are')} {what}, "
+            f"on {counted(sum(map(bool, found)), 'film')}.",
+            advice,
+            named(films.paths, [[row] for row, bad in enumerate(found) if bad]),
+        )
+        for kind, severity, found, what, advice in kinds
+        if any(found)
+    ]
+
+
+def find_missing_boxes(films: Films) -> list[Finding]:
+    boxes, positive = films.table["boxes"].to_list(), films.table["pneumonia"].to_list()
+    if not any(boxes):
+        return []
+    missing = [row for row, drawn in enumerate(boxes) if positive[row] and not drawn]
+    stray = [row for row, drawn in enumerate(boxes) if positive[row] is False and drawn]
+    findings = []
+    if missing:
+        findings.append(
+            Finding(
+                "positive_without_boxes",
+                "warning",
+                len(missing),
+                f"{counted(len(missing), 'film')} of pneumonia carry no box, though this data set has boxes.",
+                "Treat their boxes as unknown, not as none: leave the films out when training a detector.",
+                named(films.paths, [[row] for row in missing]),
+                {"positive": sum(value is True for value in positive)},
+            )
+        )
+    if stray:
+        findings.append(
+            Finding(
+                "boxes_on_negative",
+                "warning",
+                len(stray),
+                f"{counted(len(stray), 'film')} labeled as without pneumonia carry boxes.",
+                "Find out whether the label or the box is wrong.",
+                named(films.paths, [[row] for row in stray]),
+            )
+        )
+    return findings

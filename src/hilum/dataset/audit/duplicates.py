@@ -1,0 +1,120 @@
+"""The same film more than once, and what its copies say that cannot both be true."""
+
+from __future__ import annotations
+
+from hilum.dataset.audit.films import Films, Groups
+from hilum.dataset.audit.finding import Finding, counted, named
+
+Boxes = list[list[float]]
+SAME_BOX = 0.9  # intersection over union
+
+
+def find_duplicates(films: Films) -> list[Finding]:
+    findings = []
+    if films.identical:
+        findings.append(
+            Finding(
+                "exact_duplicates",
+                "warning",
+                len(films.identical),
+                f"{_films_in_groups(films.identical)} of identical pixels.",
+                "Keep one of each group, or at least never split a group.",
+                named(films.paths, films.identical),
+                {"films": sum(map(len, films.identical))},
+            )
+        )
+    if films.similar:
+        findings.append(
+            Finding(
+                "near_duplicates",
+                "warning",
+                len(films.similar),
+                f"{_films_in_groups(films.similar)} look like the same exposure, encoded, cropped or processed anew.",
+                "Look at them; give each group one patient, or keep one film of it.",
+                named(films.paths, films.similar),
+                {"films": sum(map(len, films.similar))},
+            )
+        )
+    return findings
+
+
+def find_conflicting_labels(films: Films) -> list[Finding]:
+    labels = films.table["label"].to_list()
+    groups = [group for group in films.same if len({labels[row] for row in group if labels[row]}) > 1]
+    if not groups:
+        return []
+    return [
+        Finding(
+            "conflicting_labels",
+            "warning",
+            len(groups),
+            f"{counted(len(groups), 'group')} of the same film have different labels.",
+            "Ask the source which label is right, or drop the whole group.",
+            named(films.paths, groups),
+        )
+    ]
+
+
+def find_conflicting_boxes(films: Films) -> list[Finding]:
+    boxes = films.table["boxes"].to_list()
+    different = [group for group in films.identical if _differ_among_known([boxes[row] for row in group])]
+    partly = [
+        group
+        for group in films.identical
+        if any(boxes[row] for row in group) and any(boxes[row] is None for row in group) and group not in different
+    ]
+    groups = different + partly
+    if not groups:
+        return []
+    return [
+        Finding(
+            "conflicting_boxes",
+            "warning",
+            len(groups),
+            f"{counted(len(groups), 'group')} of identical films have different boxes; "
+            f"in {len(partly):,} of them only some copies have any.",
+            "Where one copy has boxes, keep that one; where they contradict, ask the source or drop the whole group.",
+            named(films.paths, groups),
+            {"contradicting": len(different), "only_on_some_copies": len(partly)},
+        )
+    ]
+
+
+def find_shared_films(films: Films) -> list[Finding]:
+    patients = films.table["patient"].to_list()
+    groups = [group for group in films.same if len({patients[row] for row in group}) > 1]
+    if not groups:
+        return []
+    return [
+        Finding(
+            "patients_share_film",
+            "warning",
+            len(groups),
+            f"{counted(len(groups), 'group')} of the same film belong to different patients, which may be one person.",
+            "Give them one patient in the manifest; else a split by patient can part them.",
+            named(films.paths, groups),
+        )
+    ]
+
+
+def _films_in_groups(groups: Groups) -> str:
+    return f"{counted(sum(map(len, groups)), 'film')} in {counted(len(groups), 'group')}"
+
+
+def _differ_among_known(boxes: list[Boxes | None]) -> bool:
+    known = [one for one in boxes if one is not None]
+    return any(_differ(known[0], other) for other in known[1:])
+
+
+def _differ(first: Boxes, second: Boxes) -> bool:
+    if len(first) != len(second):
+        return True
+    return any(max(overlap(box, other) for other in second) < SAME_BOX for box in first)
+
+
+def overlap(first: list[float], second: list[float]) -> float:
+    """Intersection over union of two boxes."""
+    width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
+    height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
+    common = max(width, 0.0) * max(height, 0.0)
+    return common / (first[2] * first[3] + second[2] * second[3] - common)

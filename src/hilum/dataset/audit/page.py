@@ -1,0 +1,155 @@
+"""The audit as one HTML page that needs nothing else: every finding, with pictures of the films it is about."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from string import Template
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hilum.dataset.audit.films import Films
+from hilum.dataset.audit.finding import Finding, Report, counted
+from hilum.dataset.audit.page_style import STYLE
+
+MOST_GROUPS, MOST_IN_A_GROUP = 24, 8
+SIDE, JPEG_QUALITY = 168, 80
+BOX = (0, 190, 255)  # blue, green, red
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>hilum audit</title>
+<style>$style</style>
+</head>
+<body>
+<header>
+<h1>Audit of a data set</h1>
+<p>$films of $patients. $verdict</p>
+<p class="quiet">Research use only, not a medical device. Data set $digest.</p>
+</header>
+<nav aria-label="Findings"><table>
+<thead><tr><th>Severity</th><th>Finding</th><th>What was found</th></tr></thead>
+<tbody>
+$rows</tbody>
+</table></nav>
+<main>
+$sections</main>
+</body>
+</html>
+""")
+ROW = Template("""<tr><td><span class="severity $severity">$severity</span></td>\
+<td><a href="#$kind">$title</a></td><td>$sentence</td></tr>
+""")
+SECTION = Template("""<section id="$kind">
+<h2>$title <span class="severity $severity">$severity</span></h2>
+<p>$sentence</p>
+<p class="advice">$advice</p>
+$figures$groups</section>
+""")
+FILM = Template("""<figure>$picture<figcaption><span class="path">$path</span><br>$words</figcaption></figure>""")
+
+
+def write_page(report: Report, films: Films) -> str:
+    """The page as text. Of what is known of a film it shows path, label and split, and nothing of its patient."""
+    verdict = "Something would leak." if report.leaks else "Nothing was found that would leak."
+    return PAGE.substitute(
+        style=STYLE,
+        films=counted(report.films, "film"),
+        patients=counted(report.patients, "patient"),
+        verdict=verdict,
+        digest=escape(report.digest),
+        rows="".join(_row(finding) for finding in report.findings),
+        sections="".join(_section(finding, films) for finding in report.findings),
+    )
+
+
+def _row(finding: Finding) -> str:
+    return ROW.substitute(
+        severity=finding.severity,
+        kind=finding.kind,
+        title=_title(finding),
+        sentence=escape(finding.sentence),
+    )
+
+
+def _section(finding: Finding, films: Films) -> str:
+    row_of = {path: row for row, path in enumerate(films.paths)}
+    shown = finding.groups[:MOST_GROUPS]
+    # Copies stand together in a frame; films that have nothing to do with each other stand in one grid.
+    if any(len(group) > 1 for group in finding.groups):
+        framed = "".join(f'<div class="group">{_group(group, finding, films, row_of)}</div>\n' for group in shown)
+        groups = f'<div class="groups">{framed}</div>\n'
+        left = counted(len(finding.groups) - len(shown), "more group")
+    else:
+        films_shown = "".join(_group(group, finding, films, row_of) for group in shown)
+        groups = f'<div class="films">{films_shown}</div>\n' if shown else ""
+        left = counted(len(finding.groups) - len(shown), "more film")
+    if len(finding.groups) > len(shown):
+        groups += f'<p class="quiet">and {left}</p>\n'
+    return SECTION.substitute(
+        kind=finding.kind,
+        title=_title(finding),
+        severity=finding.severity,
+        sentence=escape(finding.sentence),
+        advice=escape(finding.advice),
+        figures=_bars(finding.figures.get("auc_of_each", {})),
+        groups=groups,
+    )
+
+
+def _title(finding: Finding) -> str:
+    return escape(finding.kind.replace("_", " ").capitalize())
+
+
+def _bars(aucs: dict[str, float]) -> str:
+    """How well each fact of the file alone tells the classes apart: 0.5 is not at all, 1 is always."""
+    if not aucs:
+        return ""
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{auc:.2f}</td>"
+        f'<td class="scale"><div class="bar" style="width:{200 * (auc - 0.5):.0f}%"></div></td></tr>'
+        for name, auc in aucs.items()
+    )
+    return f'<table class="bars"><caption>AUC of each alone, from 0.5 to 1</caption><tbody>{rows}</tbody></table>\n'
+
+
+def _group(group: tuple[str, ...], finding: Finding, films: Films, row_of: dict[str, int]) -> str:
+    shown = "".join(_film(path, finding, films, row_of[path]) for path in group[:MOST_IN_A_GROUP])
+    if len(group) > MOST_IN_A_GROUP:
+        shown += f'<p class="quiet">and {counted(len(group) - MOST_IN_A_GROUP, "more film")}</p>'
+    return shown
+
+
+def _film(path: str, finding: Finding, films: Films, row: int) -> str:
+    film = films.table.row(row, named=True)
+    said = [values[path] for values in finding.figures.values() if isinstance(values, dict) and path in values]
+    words = [film["label"] or "no label", films.sides[row] or "", *map(_word, said)]
+    return FILM.substitute(
+        picture=_picture(films, row, film["boxes"] or [] if "boxes" in finding.kind else [], path),
+        path=escape(path),
+        words=escape(" · ".join(word for word in words if word)),
+    )
+
+
+def _word(said: Any) -> str:
+    return f"{said:g}" if isinstance(said, float) else str(said)
+
+
+def _picture(films: Films, row: int, boxes: list[list[float]], path: str) -> str:
+    if films.picture[row] < 0:
+        return '<div class="missing">cannot be read</div>'
+    stored = int(films.store.rows([films.table["file_digest"][row]])[0])
+    shown = cv2.resize(np.asarray(films.store.pixels[stored]), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    if boxes:
+        shown = cv2.cvtColor(shown, cv2.COLOR_GRAY2BGR)
+        for x, y, width, height in boxes:
+            corners = np.rint(np.array([x, y, x + width, y + height]) * SIDE).astype(int).tolist()
+            cv2.rectangle(shown, corners[:2], corners[2:], BOX, 1)
+    _, encoded = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    data = base64.b64encode(encoded.tobytes()).decode()
+    return f'<img src="data:image/jpeg;base64,{data}" width="{SIDE}" height="{SIDE}" alt="chest film {escape(path)}">'

@@ -1,0 +1,101 @@
+"""`hilum train` as a user meets it: from a plain folder to a run, stopped and taken up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SMALL = [
+    *("--set", "network.name=small_cnn1", "--set", "network.weights=none", "--set", "input.height=16"),
+    *("--set", "input.width=16", "--set", "training.batch_size=8", "--device", "cpu"),
+]
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "hilum", *map(str, arguments)]
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    os.environ["HILUM_HOME"] = str(folder / "home")
+    answer = run("data", "phantom", folder / "films", "-n", "60", "--size", "64")
+    assert answer.returncode == 0, answer.stderr
+    return folder / "films"
+
+
+def test_a_plain_folder_becomes_a_run(films: Path, tmp_path: Path) -> None:
+    answer = run("train", films, *SMALL, "--set", "phases.0.epochs=2", "--out", tmp_path / "run")
+    assert answer.returncode == 0, answer.stderr
+    for words in ("read as kermany", "the official test split", "train: ", "val: ", "phase 1: 2 epochs", "kept: epoch"):
+        assert words in answer.stderr
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"recipe.toml", "run.json", "history.csv", "curves.png", "checkpoints"} <= written
+    assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 3
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["classes"] == ["normal", "pneumonia"]
+
+
+def test_a_run_that_is_stopped_says_how_to_go_on_and_does(films: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        command("train", films, *SMALL, "--set", "phases.0.epochs=12", "--out", folder),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    heard = ""
+    while "epoch 1:" not in heard:
+        line = process.stderr.readline()
+        assert line, heard
+        heard += line
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate()
+    assert process.returncode == 130
+    assert f"go on with: hilum train --resume {folder}" in rest
+    answer = run("train", "--resume", folder, "--device", "cpu")
+    assert answer.returncode == 0, answer.stderr
+    assert "kept: epoch" in answer.stderr
+
+
+def test_changed_conditions_refuse_to_go_on(films: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run("train", films, *SMALL, "--set", "phases.0.epochs=1", "--out", folder)
+    facts = json.loads((folder / "run.json").read_text())
+    for name, value in (("threads", 77), ("data", "another"), ("torch", "0.1")):
+        (folder / "run.json").write_text(json.dumps(facts | {name: value}))
+        answer = run("train", "--resume", folder, "--device", "cpu")
+        assert answer.returncode == 1
+        assert f"{name} was {value}" in answer.stderr
+    (folder / "run.json").write_text(json.dumps(facts))
+    (folder / "recipe.toml").write_text((folder / "recipe.toml").read_text().replace("seed = 1", "seed = 2"))
+    answer = run("train", "--resume", folder, "--device", "cpu")
+    assert "recipe was" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--recipe", "defalt"), "did you mean default"),
+        (("--set", "optimiser.name=sgd"), "did you mean optimizer"),
+        (("--set", "network.name=resnet19"), "resnet"),
+        (("--resume", "nowhere"), "holds no run"),
+    ],
+)
+def test_what_cannot_be_is_one_line(films: Path, arguments: tuple[str, ...], words: str) -> None:
+    answer = run("train", films, *arguments)
+    assert answer.returncode == 1
+    assert words in answer.stderr
+    assert "Traceback" not in answer.stderr
