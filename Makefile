@@ -10,7 +10,8 @@ test: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest
+	# a worker a core: more threads than that only wait for each other
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/pytest
 
 # Until a model ships, the main job is to read a real chest film and show what hilum sees.
 demo: .venv-demo/installed

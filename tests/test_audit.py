@@ -16,9 +16,6 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from hilum.dataset.audit import Finding, Report, audit, leakage
-from hilum.dataset.audit.duplicates import overlap
-from hilum.dataset.audit.finding import counted
-from hilum.dataset.audit.jpeg_quality import jpeg_quality
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest import SCHEMA, Manifest, ManifestError
 from hilum.dataset.phantom import write_phantoms
@@ -215,12 +212,6 @@ def test_boxes(clean: Manifest, copied: Path, tmp_path: Path) -> None:
     assert found["positive_without_boxes"].count == 30 - 6
 
 
-def test_overlap_of_boxes() -> None:
-    assert overlap([0, 0, 2, 2], [0, 0, 2, 2]) == 1
-    assert overlap([0, 0, 2, 2], [1, 0, 2, 2]) == pytest.approx(1 / 3)
-    assert overlap([0, 0, 1, 1], [2, 2, 1, 1]) == 0
-
-
 def test_bad_films_are_suggested(clean: Manifest, copied: Path, tmp_path: Path) -> None:
     films = {name: np.asarray(Image.open(copied / f"film-{name}.png")) for name in ("10", "11", "12", "13", "14", "15")}
     noise = np.random.default_rng(2).integers(0, 4, films["10"].shape, np.uint8)
@@ -289,21 +280,6 @@ def test_labels_by_chance_are_no_shortcut(clean: Manifest, tmp_path: Path) -> No
 def test_too_few_films_are_said_to_be_too_few(clean: Manifest, tmp_path: Path) -> None:
     found = judged(with_rows(clean, clean.table.to_dicts()[:30]), tmp_path)
     assert found["shortcut_not_measured"].severity == "note" and "metadata_shortcut" not in found
-
-
-@pytest.mark.parametrize("quality", [30, 50, 75, 92])
-def test_the_quality_of_a_jpeg_is_read_from_its_tables(tmp_path: Path, quality: int) -> None:
-    Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / "film.jpg", quality=quality)
-    assert jpeg_quality(tmp_path / "film.jpg") == pytest.approx(quality, abs=1)
-
-
-def test_what_is_no_jpeg_has_no_quality(tmp_path: Path) -> None:
-    (tmp_path / "text.jpg").write_text("no picture")
-    assert jpeg_quality(tmp_path / "text.jpg") is jpeg_quality(tmp_path / "absent.jpg") is None
-
-
-def test_things_are_counted_as_people_say_it() -> None:
-    assert counted(1, "film") == "1 film" and counted(2000, "box", "boxes") == "2,000 boxes"
 
 
 def test_the_known_traps_of_kermany(real_data: Path, tmp_path: Path) -> None:
