@@ -1,7 +1,8 @@
 """Images a second from full-size JPEG files to float32 grey levels: hilum against plain Pillow, in one run.
 
-Pillow does what people write by hand: open, convert to grey, to an array, to float in [0, 1]. Both read the same files
-from the disk cache in one process, in turn; the figures are medians over the rounds.
+Pillow does what people write by hand: open, convert to grey, to an array, to float in [0, 1]; at 224 px it resizes the
+grey picture before. hilum at 224 px is `read(at_least=224)` and the geometry that training and predicting use. Both
+read the same files from the disk cache in one process, in turn; the figures are medians over the rounds.
 
     python benchmarks/reading.py [FOLDER]     films to read; without it, films of Kermany's sizes are drawn
 """
@@ -20,8 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilum import read
+from hilum.radiograph.geometry import Geometry
 
 ROUNDS = 7
+SQUARE = Geometry("squash", 224, 224)
 REAL = Path(__file__).parents[2] / "shared" / "data" / "kermany-original"
 # Widths and heights across the range of Kermany's originals, 0.5 to 6 megapixels.
 SIZES = [(1040, 600), (1300, 900), (1500, 1100), (1858, 1317), (2090, 1858), (2534, 2111)]
@@ -30,6 +33,16 @@ SIZES = [(1040, 600), (1300, 900), (1500, 1100), (1858, 1317), (2090, 1858), (25
 def pillow(path: Path) -> NDArray[np.float32]:
     with Image.open(path) as picture:
         return np.asarray(picture.convert("L"), dtype=np.float32) / np.float32(255)
+
+
+def pillow_224(path: Path) -> NDArray[np.float32]:
+    with Image.open(path) as picture:
+        small = picture.convert("L").resize((224, 224), Image.Resampling.BILINEAR)
+        return np.asarray(small, dtype=np.float32) / np.float32(255)
+
+
+def hilum_224(path: Path) -> NDArray[np.uint8]:
+    return SQUARE.apply(read(path, at_least=SQUARE.at_least).pixels)
 
 
 def draw_films(folder: Path) -> None:
@@ -47,9 +60,11 @@ def seconds(reader: Callable[[Path], object], paths: list[Path]) -> float:
 
 def compare(paths: list[Path]) -> None:
     readers: dict[str, Callable[[Path], object]] = {
-        "pillow": pillow,
+        "pillow, full size": pillow,
         "hilum, full size": read,
         "hilum, at_least=224": lambda path: read(path, at_least=224),
+        "pillow, 224 x 224": pillow_224,
+        "hilum, 224 x 224": hilum_224,
     }
     for reader in readers.values():
         seconds(reader, paths)  # warms the disk cache and the code
@@ -60,8 +75,9 @@ def compare(paths: list[Path]) -> None:
     print(f"{len(paths)} films, median of {ROUNDS} rounds")
     for name in readers:
         rate = len(paths) / statistics.median(times[name])
-        ratio = statistics.median(a / b for a, b in zip(times["pillow"], times[name], strict=True))
-        print(f"{name:22} {rate:7.1f} images/s   {ratio:5.2f} x pillow")
+        peer = "pillow, 224 x 224" if name.endswith("224 x 224") else "pillow, full size"
+        ratio = statistics.median(a / b for a, b in zip(times[peer], times[name], strict=True))
+        print(f"{name:20} {rate:7.1f} images/s   {ratio:5.2f} x {peer}")
 
 
 if __name__ == "__main__":

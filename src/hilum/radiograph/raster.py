@@ -172,4 +172,6 @@ def _depth_in_use(highest: int) -> int:
 
 
 def _unit_floats(levels: NDArray[np.uint8] | NDArray[np.uint16], highest: int) -> NDArray[np.float32]:
-    return np.multiply(levels, np.float32(1 / highest), dtype=np.float32)
+    pixels = levels.astype(np.float32)
+    pixels *= np.float32(1 / highest)  # in place: faster than a multiplication that also casts
+    return pixels

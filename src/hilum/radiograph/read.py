@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -42,7 +42,7 @@ def read(
     if isinstance(source, bytes):
         return _read(BytesIO(source), at_least, max_megapixels)
     if isinstance(source, (str, os.PathLike)):
-        with Path(source).open("rb") as file:
+        with Path(source).open("rb", buffering=0) as file:  # most films are read in one go; a buffer copies them
             try:
                 return _read(file, at_least, max_megapixels)
             except ReadError as error:
@@ -80,6 +80,9 @@ def _read(file: BinaryIO, at_least: int | None, max_megapixels: float) -> Radiog
         case "dicom":
             from hilum.radiograph.dicom import read_dicom  # pydicom costs 0.2 s to import: only who needs it pays
 
+            if isinstance(file, FileIO):  # a header is read in many small pieces
+                with BufferedReader(file) as buffered:
+                    return read_dicom(buffered, at_least, max_megapixels)
             return read_dicom(file, at_least, max_megapixels)
     raise _unrecognized(head)
 
