@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.optim import swa_utils
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
@@ -72,11 +71,7 @@ def fit(
     settings = recipe.training
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     classifier.to(device).to(memory_format=layout)
-    average = (
-        AveragedModel(classifier, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(settings.ema), use_buffers=True)  # type: ignore[no-untyped-call]
-        if settings.ema
-        else None
-    )
+    average = AveragedModel(classifier, avg_fn=_warm_average(settings.ema), use_buffers=True) if settings.ema else None
     judged: nn.Module = average if average is not None else classifier
     weights = class_weights(recipe.loss, train.examples.counts(classifier.classes), device)
     precision = PRECISIONS.get(settings.precision)
@@ -241,6 +236,17 @@ def _state(
         "best": best,
         "misses": misses,
     }
+
+
+def _warm_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential averaging that starts fast: in a short run a plain one would still hold much of the random start."""
+
+    def update(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+        if not averaged.is_floating_point():
+            return current
+        return averaged.lerp(current, 1 - min(decay, (1 + int(steps)) / (10 + int(steps))))
+
+    return update
 
 
 def _is_better(measured: dict[str, float], best: float | None, recipe: Recipe) -> bool:
