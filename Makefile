@@ -32,6 +32,7 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/reading.py
 	.venv/bin/python benchmarks/store.py
 	.venv/bin/python benchmarks/augment.py
+	.venv/bin/python benchmarks/audit.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hilum needs Python 3.11 or newer: make PYTHON=python3.12 test")'
