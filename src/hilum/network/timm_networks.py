@@ -78,6 +78,23 @@ def any_network(name: str, size: tuple[int, int], classes: int) -> Parts:
     return Parts(TimmBody(net, last), {})
 
 
+def timm_name(name: str) -> str | None:
+    """What timm calls the network that hilum calls so, where timm's has the same layers under the same names."""
+    if name.startswith("timm/"):
+        return name.removeprefix("timm/")
+    if name.startswith("efficientnet_lite"):
+        return f"tf_{name}"
+    return name if name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152") else None
+
+
+def feature_maps(name: str, first_stride: int, last_stride: int) -> Any:
+    """timm's network without its end, giving its last map of each stride from the first to the last of these."""
+    net: Any = timm.create_model(name, features_only=True)
+    strides = net.feature_info.reduction()
+    wanted = [number for number, stride in enumerate(strides) if first_stride <= stride <= last_stride]
+    return timm.create_model(name, features_only=True, out_indices=wanted)
+
+
 def efficientnet_lite(name: str, size: tuple[int, int], classes: int) -> Parts:
     # Trained in TensorFlow, which pads an even image by one row at its end only. timm's `tf_` networks do so and give
     # what the published ones give to the last bit; those without it are off by a fifth.
