@@ -16,6 +16,7 @@ from hilum.dataset.split import (
     split_as_published,
     split_by_image,
     split_by_patient,
+    split_from_folds,
     split_into_folds,
 )
 
@@ -168,3 +169,14 @@ def test_kermanys_test_split_stays_official_and_no_pixels_cross(real_data: Path)
     assert set(tests["official_split"]) == {"test"}
     assert torn(made, "pixel_digest") == []
     assert torn(made, "patient") == []
+
+
+def test_folds_become_validation_and_test_and_the_others_train() -> None:
+    manifest, _ = split_into_folds(manifest_of([(number, number, "normal") for number in range(20)]), 4)
+    before = splits_of(manifest)
+    taken, said = split_from_folds(manifest, {"fold1": "val", "fold3": "test"})
+    names = {"fold0": "train", "fold1": "val", "fold2": "train", "fold3": "test"}
+    assert splits_of(taken) == {path: names[str(fold)] for path, fold in before.items()}
+    assert said == ["val is fold1, test is fold3; train is 2 other folds"]
+    with pytest.raises(SplitError, match="no fold7; its folds are fold0, fold1, fold2, fold3"):
+        split_from_folds(manifest, {"fold7": "val"})

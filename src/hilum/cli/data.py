@@ -11,6 +11,7 @@ from hilum.cli.data_drop import drop
 from hilum.cli.data_export import export
 from hilum.cli.data_fetch import fetch
 from hilum.cli.data_import import KINDS, import_
+from hilum.cli.data_merge import merge
 from hilum.cli.data_phantom import phantom
 from hilum.cli.data_show import show
 from hilum.cli.data_split import split
@@ -24,6 +25,7 @@ data.command()(show)
 data.command()(audit)
 data.command()(drop)
 data.command()(split)
+data.command()(merge)
 data.command()(store)
 data.command()(export)
 

@@ -30,6 +30,13 @@ def split(
         ),
     ] = None,
     folds: Annotated[int | None, typer.Option(help="So many folds of equal size instead of ratios.", min=2)] = None,
+    take: Annotated[
+        str | None,
+        typer.Option(
+            help="Folds that the manifest has become these splits, the others train, as in val=fold1,test=fold0.",
+            metavar="NAME=FOLD,...",
+        ),
+    ] = None,
     method: Annotated[
         Method,
         typer.Option(
@@ -52,18 +59,23 @@ def split(
     """
     from hilum.dataset.audit_report import LINKED, ReportError, load_groups
     from hilum.dataset.manifest import ManifestError, load_manifest, save_manifest
-    from hilum.dataset.split import SplitError
+    from hilum.dataset.split import SplitError, split_from_folds
 
     if folds is not None and ratios is not None:
         raise typer.BadParameter("give --ratios or --folds, not both")
     if method != "patient" and (folds, ratios, audit) != (None, None, None):
         raise typer.BadParameter(f"--method {method} takes neither --ratios, --folds nor --audit")
+    if take is not None and (method, ratios, folds, audit, seed) != ("patient", None, None, None, None):
+        raise typer.BadParameter("--take uses the folds as they are and goes with no other way to split")
     shares = _parse_ratios(ratios)
     with one_line(ManifestError, SplitError, ReportError):
         loaded = load_manifest(manifest)
         found = load_groups(loaded, audit) if audit else {}
         together = [group for kind in LINKED for group in found.get(kind, [])]
-        made, notices = _split(loaded, shares, folds, method, seed, together)
+        if take is not None:
+            made, notices = split_from_folds(loaded, _parse_folds(take))
+        else:
+            made, notices = _split(loaded, shares, folds, method, seed, together)
         save_manifest(made, out or manifest)
     print_counts(made)
     for notice in notices:
@@ -88,6 +100,13 @@ def _split(
     if folds is not None:
         return split_into_folds(manifest, folds, seed=1 if seed is None else seed, together=together)
     return split_by_patient(manifest, ratios, seed=1 if seed is None else seed, together=together)
+
+
+def _parse_folds(text: str) -> dict[str, str]:
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    if not all(name and fold for name, _, fold in pairs):
+        raise typer.BadParameter(f"--take {text}: write it as val=fold1,test=fold0")
+    return {fold: name for name, _, fold in pairs}
 
 
 def _parse_ratios(text: str | None) -> dict[str, float] | None:

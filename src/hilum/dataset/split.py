@@ -94,6 +94,17 @@ def split_as_published(manifest: Manifest) -> tuple[Manifest, list[str]]:
     return _with_splits(manifest, official.to_list()), ["the splits are those that came with the data set"]
 
 
+def split_from_folds(manifest: Manifest, splits: Mapping[str, str]) -> tuple[Manifest, list[str]]:
+    """Folds become splits, as {"fold0": "test", "fold1": "val"}; films of the other folds become train."""
+    folds = manifest.table["split"].to_list()
+    there = sorted({fold for fold in folds if fold and fold.startswith("fold")})
+    if absent := [fold for fold in splits if fold not in there]:
+        raise SplitError(f"the manifest has no {absent[0]}; its folds are {', '.join(there) or 'none'}")
+    taken = [splits.get(fold, "train") if fold in there else fold for fold in folds]
+    said = ", ".join(f"{name} is {fold}" for fold, name in splits.items())
+    return _with_splits(manifest, taken), [f"{said}; train is {len(there) - len(splits)} other folds"]
+
+
 def split_by_image(manifest: Manifest, *, seed: int = 2021) -> tuple[Manifest, list[str]]:
     """The random 70/30 split by image of published notebooks, over everything outside the official test split.
 
