@@ -1,0 +1,1 @@
+"""Predictions become judgment: figures with intervals, and a report that a person can read."""

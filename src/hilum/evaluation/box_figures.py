@@ -1,0 +1,51 @@
+"""All that is stated of a set of boxes, each with its interval over patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hilum.evaluation import coco, froc
+from hilum.evaluation.binary import ONE_CLASS
+from hilum.evaluation.bootstrap import RESAMPLES, SEED, auroc_measure, bootstrap, with_interval
+from hilum.evaluation.boxes import Detections, match
+from hilum.evaluation.figure import Figure, Floats
+from hilum.evaluation.rsna_score import OVERLAPS, film_scores, rsna_measure
+
+NO_BOX = "no film has a true box"
+
+
+def box_figures(
+    truths: Sequence[Floats],
+    found: Sequence[Detections],
+    patients: ArrayLike,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> dict[str, Figure]:
+    """The challenge's score, COCO's mAP, FROC, and the AUROC of a film's highest score for having a true box.
+
+    Only films whose boxes are known, with an empty array where there are none.
+    """
+    found = [coco.most_confident(detections) for detections in found]
+    opaque = np.array([len(boxes) > 0 for boxes in truths])
+    highest = np.array([detections.scores.max(initial=0) for detections in found])
+    at_coco, at_froc = match(truths, found, coco.OVERLAPS), match(truths, found, (froc.OVERLAP,))
+    precision = coco.coco_precision(truths, found)
+    measures = {
+        "rsna_score": rsna_measure(film_scores(match(truths, found, OVERLAPS))),
+        "map_50": coco.precision_measure(at_coco, slice(1)),
+        "map_50_95": coco.precision_measure(at_coco, slice(None)),
+        **{f"sensitivity_at_{rate:g}": froc.sensitivity_measure(at_froc, rate) for rate in froc.RATES},
+        "auroc_of_scores": auroc_measure(highest, opaque),
+    }
+    all_films = np.ones((1, len(truths)))
+    values = {name: float(measure(all_films)[0]) for name, measure in measures.items()}
+    values |= {"map_50": precision.at_50, "map_50_95": precision.at_50_to_95}
+    drawn = bootstrap(patients, list(measures.values()), resamples, seed)
+    reasons = {"rsna_score": "no film has a true or a predicted box", "auroc_of_scores": ONE_CLASS}
+    return {
+        name: with_interval(value, resampled, reasons.get(name, NO_BOX))
+        for (name, value), resampled in zip(values.items(), drawn.T, strict=True)
+    }
