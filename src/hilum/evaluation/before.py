@@ -1,0 +1,29 @@
+"""The probabilities that a bundle would have given without its calibration, taken back from those it gives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hilum.bundle.card import Card
+from hilum.evaluation.figure import Floats
+
+SMALLEST = 1e-12
+
+
+def before_calibration(card: Card, probability: Floats, class_probabilities: Floats) -> tuple[Floats | None, str]:
+    """The probability of pneumonia before calibration; or None, and why it cannot be told."""
+    done = card.calibration
+    if done.method == "none" or (done.method == "temperature" and done.temperature == 1):
+        return None, "So its probabilities are the network's own."
+    if done.method == "temperature":
+        # log p is logits / T but for a constant of the film, which the softmax does not see.
+        scores = np.log(np.maximum(class_probabilities, SMALLEST)) * done.temperature
+        shares = np.exp(scores - scores.max(1, keepdims=True))
+        positive = np.array([name in card.positive for name in card.classes])
+        return np.clip(shares[:, positive].sum(1) / shares.sum(1), 0, 1), ""
+    if done.method == "platt" and done.x[0] != 0:
+        slope, offset = done.x
+        chance = np.clip(probability, SMALLEST, 1 - SMALLEST)
+        score = (np.log(chance) - np.log1p(-chance) - offset) / slope
+        return 1 / (1 + np.exp(-np.clip(score, -500, 500))), ""
+    return None, f"A calibration by {done.method} regression cannot be undone: several scores become one probability."

@@ -1,0 +1,218 @@
+"""A bundle judges the films of a split, through the Predictor that everyone uses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from hilum.bundle.card import Card, OperatingPoint
+from hilum.bundle.prediction import Prediction
+from hilum.dataset.audit.finding import counted
+from hilum.dataset.manifest import Manifest
+from hilum.evaluation.figure import EvaluationError
+from hilum.evaluation.guard import caveats, choose, refuse_seen, seen_films
+from hilum.evaluation.heatmaps import Pointing, point
+from hilum.evaluation.predictions import NOT_ASKED, PASSED, Failure, Predictions
+from hilum.evaluation.subgroups import age_band
+
+if TYPE_CHECKING:
+    from hilum.bundle.predictor import Predictor
+
+SUBGROUPS = ("label", "view", "sex", "age", "source")
+# Columns that name a film or a patient make no groups, and what they hold does not belong into a report.
+NAMES = ("path", "patient", "study", "file_digest", "pixel_digest", "findings", "boxes")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What a model said of a split, and all that is needed to say how far to trust it.
+
+    `films` are the manifest's rows of the predictions, in their order. `seen` counts training films among them, by
+    split: not empty only where that was allowed.
+    """
+
+    card: Card
+    point: OperatingPoint
+    model: Path
+    manifest: Manifest
+    manifest_name: str
+    split: str
+    predictions: Predictions
+    films: pl.DataFrame
+    columns: dict[str, list[str | None]]
+    pointing: tuple[Pointing, ...]
+    caveats: tuple[str, ...]
+    seen: dict[str, int]
+    unlabeled: int
+
+    @property
+    def film_paths(self) -> list[Path]:
+        return [self.manifest.path(path) for path in self.predictions.paths]
+
+
+def judge(
+    predictor: Predictor,
+    manifest: Manifest,
+    manifest_name: str,
+    *,
+    split: str = "test",
+    operating_point: str | None = None,
+    by: Sequence[str] = (),
+    allow_training_films: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Judgement:
+    """Refuses films that the model was trained or calibrated on, unless allowed."""
+    card = predictor.card
+    operating_at = card.point(operating_point)
+    rows = with_digests(manifest, choose(manifest, split))
+    columns = {**dict.fromkeys(SUBGROUPS), **dict.fromkeys(by)}
+    for column in by:
+        if column not in rows.columns or column in NAMES:
+            there = ", ".join(name for name in rows.columns if name not in NAMES)
+            raise EvaluationError(f"--by {column}: films cannot be grouped by that; the manifest has {there}")
+    known = with_truth(card, rows)
+    if not known.height:
+        raise EvaluationError(f"no film of split {split} has a label that says whether it shows pneumonia")
+    seen = seen_films(card, known)
+    if not allow_training_films:
+        refuse_seen(seen, known.height, split)
+    said = [*caveats(card, manifest, rows, split), *_disagreement(card, known)]
+    predictions, pointing, judged = _predict(predictor, manifest, known, operating_at, on_progress)
+    films = known[judged]
+    return Judgement(
+        card=card,
+        point=operating_at,
+        model=predictor.path,
+        manifest=manifest,
+        manifest_name=manifest_name,
+        split=split,
+        predictions=predictions,
+        films=films,
+        columns={column: _group_names(films, column) for column in columns},
+        pointing=tuple(pointing),
+        caveats=tuple(said),
+        seen=dict(seen),
+        unlabeled=rows.height - known.height,
+    )
+
+
+def with_digests(manifest: Manifest, rows: pl.DataFrame) -> pl.DataFrame:
+    """The digests of files that were never scanned, filled in: training films are known by them."""
+
+    def digest(path: str) -> str | None:
+        try:
+            with manifest.path(path).open("rb") as file:
+                return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        except OSError:
+            return None  # the Predictor says why
+
+    filled = [known or digest(path) for path, known in rows.select("path", "file_digest").iter_rows()]
+    return rows.with_columns(pl.Series("file_digest", filled, pl.String))
+
+
+def with_truth(card: Card, rows: pl.DataFrame) -> pl.DataFrame:
+    """The films whose truth is known, with `truth` and `target`.
+
+    The manifest's `pneumonia` is believed first; where it is silent, the class that the recipe puts the label in.
+    """
+    class_of = {name: name for name in card.classes}
+    for name, labels in card.recipe.get("classes", {}).items():
+        class_of.update(dict.fromkeys(labels, name))
+    numbers = {name: number for number, name in enumerate(card.classes)}
+    targets = [numbers.get(class_of.get(label, ""), -1) for label in rows["label"].to_list()]
+    truths = [
+        stated if stated is not None else None if target < 0 else card.classes[target] in card.positive
+        for stated, target in zip(rows["pneumonia"].to_list(), targets, strict=True)
+    ]
+    both = rows.with_columns(pl.Series("truth", truths, pl.Boolean), pl.Series("target", targets, pl.Int64))
+    return both.filter(pl.col("truth").is_not_null())
+
+
+def _disagreement(card: Card, known: pl.DataFrame) -> list[str]:
+    positive = [number for number, name in enumerate(card.classes) if name in card.positive]
+    by_class = known.filter(pl.col("target") >= 0)
+    apart = by_class.filter(pl.col("target").is_in(positive) != pl.col("truth")).height
+    if not apart:
+        return []
+    return [
+        f"For {counted(apart, 'film')} the manifest's column pneumonia and the model's classes disagree on what the "
+        "label means; the manifest is believed."
+    ]
+
+
+def _group_names(films: pl.DataFrame, column: str) -> list[str | None]:
+    values = films[column].to_list()
+    if column == "age":
+        return [age_band(value) for value in values]
+    return [None if value is None else str(value) for value in values]
+
+
+def _predict(
+    predictor: Predictor,
+    manifest: Manifest,
+    films: pl.DataFrame,
+    operating_at: OperatingPoint,
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[Predictions, list[Pointing], list[int]]:
+    """What the model says of each film, the heatmaps beside their boxes, and which rows could be judged."""
+    relative = films["path"].to_list()
+    boxes = films["boxes"].to_list()
+    said = predictor.stream(
+        (manifest.path(path) for path in relative),
+        operating_point=operating_at.name,
+        heatmaps=any(boxes),
+    )
+    judged: list[int] = []
+    answers: list[Prediction] = []
+    gate: list[str] = []
+    pointing: list[Pointing] = []
+    failures: list[Failure] = []
+    for row, answer in enumerate(said):
+        verdict = answer.gate.reason or PASSED if answer.gate.passed is not None else NOT_ASKED
+        if answer.decision == "abstain":  # figures without the gate need its probability too
+            (answer,) = predictor.predict(
+                [manifest.path(relative[row])], operating_point=operating_at.name, gate=False, heatmaps=any(boxes)
+            )
+        if answer.error is not None:
+            failures.append(Failure(relative[row], films["file_digest"][row] or "", answer.error))
+        else:
+            judged.append(row)
+            answers.append(answer)
+            gate.append(verdict)
+            if boxes[row] and (pointed := _point(answer, boxes[row])):
+                pointing.append(pointed)
+        if on_progress:
+            on_progress(row + 1, films.height)
+    if not judged:
+        raise EvaluationError(f"none of the {films.height:,} films could be read; the first: {failures[0].error}")
+    kept = films[judged]
+    patients = {patient: number for number, patient in enumerate(sorted(set(manifest.table["patient"])), start=1)}
+    predictions = Predictions(
+        name=predictor.path.stem,
+        classes=tuple(predictor.card.classes),
+        threshold=operating_at.threshold,
+        paths=tuple(kept["path"]),
+        digests=tuple(digest or "" for digest in kept["file_digest"]),
+        patients=np.array([patients[patient] for patient in kept["patient"]], np.int64),
+        labels=tuple(label or "" for label in kept["label"]),
+        truth=kept["truth"].to_numpy().astype(np.bool_),
+        targets=kept["target"].to_numpy().astype(np.int64),
+        probability=np.array([answer.probability for answer in answers], np.float64),
+        class_probabilities=np.array([list((answer.probabilities or {}).values()) for answer in answers], np.float64),
+        gate=tuple(gate),
+        failures=tuple(failures),
+    )
+    return predictions, pointing, judged
+
+
+def _point(answer: Prediction, boxes: list[list[float]]) -> Pointing | None:
+    if answer.heatmap is None or answer.geometry is None or not answer.height or not answer.width:
+        return None
+    seen: Any = answer.geometry.boxes_to_result(np.array(boxes, np.float64), answer.height, answer.width)
+    return point(answer.heatmap, seen)

@@ -1,0 +1,133 @@
+"""Everything that is measured on a Judgement, before anything is drawn or written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hilum.evaluation.abstention import RiskCoverage, risk_coverage
+from hilum.evaluation.before import before_calibration
+from hilum.evaluation.binary import Curve, binary_figures, curve
+from hilum.evaluation.bootstrap import RESAMPLES, SEED
+from hilum.evaluation.calibration import Calibration, calibration
+from hilum.evaluation.decision_curve import DecisionCurve, decision_curve
+from hilum.evaluation.figure import Figure, Ints
+from hilum.evaluation.intervals import share
+from hilum.evaluation.judge import Judgement
+from hilum.evaluation.multiclass import ByClass, by_class
+from hilum.evaluation.predictions import Predictions
+from hilum.evaluation.shortcut import Shortcut
+from hilum.evaluation.subgroups import Subgroup, subgroups
+from hilum.evaluation.thresholds import (
+    Fixed,
+    Row,
+    best_on_this_split,
+    sensitivity_at_specificity,
+    specificity_at_sensitivity,
+    sweep,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pointed:
+    """How well heatmaps point to boxes. `area` is what a heatmap that knows nothing would get of both."""
+
+    hits: Figure
+    energy: float
+    area: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """`all` are the figures over all films that could be read, whatever the gate said; `passed` over those that it let
+    through, None where it was not asked or let none through. `confusion`: rows are the truth (without, with), columns
+    the decision."""
+
+    judgement: Judgement
+    all: dict[str, Figure]
+    passed: dict[str, Figure] | None
+    confusion: Ints
+    roc: Curve
+    after: Calibration
+    before: Calibration | None
+    why_no_before: str
+    decision_curve: DecisionCurve
+    risk_coverage: RiskCoverage
+    sweep: list[Row]
+    sensitivity_at: list[Fixed]
+    specificity_at: list[Fixed]
+    best: Row | None
+    by_class: ByClass | None
+    subgroups: dict[str, list[Subgroup]]
+    columns_alike: list[str]
+    pointed: Pointed | None
+    shortcut: Shortcut
+    resamples: int
+    seed: int
+
+
+def measure(judgement: Judgement, shortcut: Shortcut, *, resamples: int = RESAMPLES, seed: int = SEED) -> Evaluation:
+    films = judgement.predictions
+    p, t = films.probability, films.truth
+    before, why = before_calibration(judgement.card, p, films.class_probabilities)
+    groups = {
+        column: subgroups(column, values, p, t, films.called, films.turned_away, films.patients, resamples, seed)
+        for column, values in judgement.columns.items()
+    }
+    return Evaluation(
+        judgement=judgement,
+        all=binary_figures(p, t, films.called, films.patients, resamples, seed),
+        passed=_passed(films, resamples, seed),
+        confusion=np.array(
+            [
+                [(~t & ~films.called).sum(), (~t & films.called).sum()],
+                [(t & ~films.called).sum(), (t & films.called).sum()],
+            ],
+            np.int64,
+        ),
+        roc=curve(p, t),
+        after=calibration(p, t),
+        before=None if before is None else calibration(before, t),
+        why_no_before=why,
+        decision_curve=decision_curve(p, t),
+        risk_coverage=risk_coverage(p, t, films.threshold),
+        sweep=sweep(p, t),
+        sensitivity_at=sensitivity_at_specificity(p, t),
+        specificity_at=specificity_at_sensitivity(p, t),
+        best=best_on_this_split(p, t),
+        by_class=_by_class(films, resamples, seed),
+        subgroups={column: made for column, made in groups.items() if made},
+        columns_alike=[column for column, made in groups.items() if not made],
+        pointed=_pointed(judgement),
+        shortcut=shortcut,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def _passed(films: Predictions, resamples: int, seed: int) -> dict[str, Figure] | None:
+    """None where the gate changes nothing that could be measured."""
+    kept = films.take(np.flatnonzero(~films.turned_away))
+    if len(kept) in (0, len(films)):
+        return None
+    return binary_figures(kept.probability, kept.truth, kept.called, kept.patients, resamples, seed)
+
+
+def _by_class(films: Predictions, resamples: int, seed: int) -> ByClass | None:
+    """Only where there is more to tell than pneumonia or not."""
+    known = films.take(np.flatnonzero(films.targets >= 0))
+    if len(films.classes) < 3 or not len(known):
+        return None
+    return by_class(known.class_probabilities, known.targets, known.classes, known.patients, resamples, seed)
+
+
+def _pointed(judgement: Judgement) -> Pointed | None:
+    pointing = judgement.pointing
+    if not pointing:
+        return None
+    return Pointed(
+        share(sum(each.hit for each in pointing), len(pointing), ""),
+        float(np.mean([each.energy for each in pointing])),
+        float(np.mean([each.area for each in pointing])),
+    )

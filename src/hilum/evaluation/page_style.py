@@ -1,0 +1,98 @@
+"""How a report looks: in light and in dark, on a phone and on paper."""
+
+LIGHT = """
+    --ground: #ffffff; --raised: #f4f6f8; --text: #1b1f25; --quiet: #5a6473; --line: #d9dde4; --link: #0b57b1;
+    --caution: #8a5300; --caution-ground: #fff6e5; --stamp: #b3261e;
+    --series-1: #0b57b1; --series-2: #b4531a; --series-3: #2f7d4a; --series-4: #7a4bb0; --series-5: #8a6d00;
+    --series-6: #4a6070;
+"""
+DARK = """
+    --ground: #14171b; --raised: #1d2127; --text: #e7eaee; --quiet: #9aa4b2; --line: #333a44; --link: #8ab8f0;
+    --caution: #f0b45c; --caution-ground: #2a2215; --stamp: #ff8a80;
+    --series-1: #7db4f5; --series-2: #f0a35e; --series-3: #7fce9a; --series-4: #c3a3ea; --series-5: #d8c05a;
+    --series-6: #a5b8c6;
+"""
+STYLE = f"""
+:root {{ color-scheme: light dark; {LIGHT} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {DARK} }} }}
+* {{ box-sizing: border-box; }}
+body {{ margin: 0 auto; max-width: 72rem; padding: 1.5rem 1.25rem 4rem; background: var(--ground); color: var(--text);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }}
+h1 {{ font-size: 1.6rem; line-height: 1.25; margin: .1rem 0; }}
+h2 {{ font-size: 1.25rem; margin: 0 0 .5rem; }}
+h3 {{ font-size: 1rem; margin: 1.5rem 0 .5rem; }}
+p {{ margin: .4rem 0; max-width: 46rem; }}
+a {{ color: var(--link); }}
+.kind, .subtitle, .hint, figcaption, footer, .detail, .sure {{ color: var(--quiet); }}
+.kind, .hint, figcaption, footer {{ font-size: .875rem; }}
+.kind {{ margin: 0; }}
+.answer {{ font-size: 1.15rem; margin: 1rem 0; }}
+.stamp {{ border: 3px solid var(--stamp); color: var(--stamp); font-weight: 700; padding: .75rem 1rem; max-width: none;
+  margin: 0 0 1.25rem; }}
+.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .75rem; margin: 0; }}
+.tiles > div {{ background: var(--raised); border-radius: .5rem; padding: .75rem 1rem; }}
+.tiles dt {{ font-weight: 600; }}
+.tiles dd {{ margin: 0; }}
+.tiles span {{ display: block; font-size: .875rem; line-height: 1.4; }}
+.tiles .value {{ font-size: 1.75rem; line-height: 1.3; font-variant-numeric: tabular-nums; }}
+.cautions {{ background: var(--caution-ground); border-left: 4px solid var(--caution); padding: .75rem 1rem;
+  margin-top: 1.25rem; }}
+.cautions h2 {{ font-size: 1rem; color: var(--caution); margin: 0 0 .25rem; }}
+.cautions ul {{ margin: 0; padding-left: 1.2rem; max-width: 60rem; }}
+p.caution {{ border-left: 4px solid var(--caution); padding-left: .75rem; }}
+nav ul {{ display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; padding: 0; margin: 1.5rem 0 0;
+  font-size: .9rem; }}
+main > section {{ margin-top: 2.5rem; padding-top: 1.25rem; border-top: 1px solid var(--line);
+  scroll-margin-top: .5rem; }}
+.table {{ overflow-x: auto; margin: 1rem 0; }}
+table {{ border-collapse: collapse; font-size: .9rem; }}
+caption {{ text-align: left; font-weight: 600; padding-bottom: .35rem; font-size: 1rem; }}
+th, td {{ padding: .3rem 1rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }}
+thead th {{ font-weight: 600; color: var(--quiet); vertical-align: bottom; }}
+tbody th {{ font-weight: 400; }}
+.numbers td, .numbers tbody th {{ font-variant-numeric: tabular-nums; }}
+.numbers td, .numbers tbody th {{ white-space: nowrap; }}
+.wide td, .wide tbody th {{ white-space: normal !important; }}
+.numbers td:last-child {{ white-space: normal; }}
+.words tbody th {{ overflow-wrap: anywhere; min-width: 9rem; }}
+.words td {{ overflow-wrap: anywhere; }}
+figure {{ margin: 0; }}
+.plots {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 1.5rem;
+  margin: 1rem 0; align-items: start; }}
+.plots figure {{ max-width: 33rem; }}
+.plots svg {{ display: block; width: 100%; height: auto; font-family: inherit; }}
+.films {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: 1rem; }}
+.pair {{ display: flex; gap: 2px; background: #000; border-radius: .25rem; overflow: hidden; }}
+.pair img {{ flex: 1 1 0; min-width: 0; width: 100%; height: 9rem; object-fit: contain; }}
+.film figcaption {{ line-height: 1.35; margin-top: .3rem; color: var(--text); }}
+.path {{ color: var(--quiet); overflow-wrap: anywhere; font-size: .8rem; }}
+pre {{ background: var(--raised); border-radius: .5rem; padding: .75rem 1rem; overflow-x: auto; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-size: .875rem; }}
+summary {{ cursor: pointer; color: var(--link); }}
+footer {{ margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .75rem; }}
+@media (max-width: 40rem) {{
+  body {{ padding: 1rem .9rem 3rem; }}
+  .tiles {{ grid-template-columns: 1fr 1fr; gap: .5rem; }}
+  .tiles > div {{ padding: .5rem .7rem; }}
+  .tiles .value {{ font-size: 1.4rem; }}
+  .numbers td, .numbers tbody th {{ white-space: normal; }}
+  table {{ font-size: .8125rem; }}
+  th, td {{ padding-right: .6rem; }}
+}}
+@media print {{
+  :root {{ color-scheme: light; {LIGHT} }}
+  body {{ max-width: none; padding: 0; font-size: 10.5pt; }}
+  nav {{ display: none; }}
+  .table {{ overflow: visible; break-inside: avoid; }}
+  .films {{ grid-template-columns: repeat(3, 1fr); }}
+  .pair img {{ height: 26mm; }}
+  .numbers td {{ white-space: normal; }}
+  .plots {{ grid-template-columns: 1fr 1fr; }}
+  h2, h3, caption {{ break-after: avoid; }}
+  tr, figure, .tiles > div, .cautions {{ break-inside: avoid; }}
+  .tiles > div, .cautions, pre {{ border: 1px solid var(--line); }}
+  details::details-content {{ content-visibility: visible; display: block; }}
+  a {{ color: inherit; text-decoration: none; }}
+}}
+@page {{ margin: 16mm 14mm; }}
+"""

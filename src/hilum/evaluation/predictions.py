@@ -1,0 +1,168 @@
+"""Predictions: what a model said of films whose truth is known, and predictions.csv, which holds the same."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.dataset.csv_table import read_csv
+from hilum.evaluation.figure import Bools, EvaluationError, Floats, Ints
+
+FIRST = ("path", "file_digest", "patient", "label", "truth", "target", "probability")
+LAST = ("threshold", "decision", "gate", "error")
+OF_CLASS = "probability of "
+NOT_ASKED, PASSED = "not asked", "passed"
+POSITIVE, NEGATIVE, ABSTAIN = "pneumonia", "no_pneumonia", "abstain"
+
+
+class Failure(NamedTuple):
+    """A film that could not be judged, and why."""
+
+    path: str
+    file_digest: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """Films of known truth in parallel arrays. Probabilities are there whatever the gate said of a film.
+
+    `patients` are numbers of no meaning outside. `targets` are class numbers, -1 where the label is none of the
+    bundle's classes. `gate` is "passed", "not asked", or why the film was turned away.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    threshold: float
+    paths: tuple[str, ...]
+    digests: tuple[str, ...]
+    patients: Ints
+    labels: tuple[str, ...]
+    truth: Bools
+    targets: Ints
+    probability: Floats
+    class_probabilities: Floats
+    gate: tuple[str, ...]
+    failures: tuple[Failure, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def called(self) -> Bools:
+        """The decision by threshold alone."""
+        return self.probability >= self.threshold
+
+    @property
+    def turned_away(self) -> Bools:
+        return np.array([verdict not in (PASSED, NOT_ASKED) for verdict in self.gate], np.bool_)
+
+    def take(self, rows: Ints) -> Predictions:
+        """These films only, in this order."""
+        picked = [int(row) for row in rows]
+
+        def pick(values: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(values[row] for row in picked)
+
+        return replace(
+            self,
+            paths=pick(self.paths),
+            digests=pick(self.digests),
+            patients=self.patients[rows],
+            labels=pick(self.labels),
+            truth=self.truth[rows],
+            targets=self.targets[rows],
+            probability=self.probability[rows],
+            class_probabilities=self.class_probabilities[rows],
+            gate=pick(self.gate),
+        )
+
+
+def save_predictions(predictions: Predictions, path: Path) -> None:
+    """One row a film; probabilities are written with every digit, so that reading gives the same decisions."""
+    header = (*FIRST, *(OF_CLASS + name for name in predictions.classes), *LAST)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(header)
+        for row in range(len(predictions)):
+            target = int(predictions.targets[row])
+            decision = POSITIVE if predictions.called[row] else NEGATIVE
+            rows.writerow(
+                [
+                    predictions.paths[row],
+                    predictions.digests[row],
+                    int(predictions.patients[row]),
+                    predictions.labels[row],
+                    int(predictions.truth[row]),
+                    predictions.classes[target] if target >= 0 else "",
+                    repr(float(predictions.probability[row])),
+                    *(repr(float(value)) for value in predictions.class_probabilities[row]),
+                    repr(predictions.threshold),
+                    ABSTAIN if predictions.turned_away[row] else decision,
+                    predictions.gate[row],
+                    "",
+                ]
+            )
+        for failure in predictions.failures:
+            blank = [""] * (len(header) - 3)
+            rows.writerow([failure.path, failure.file_digest, *blank, failure.error])
+
+
+def load_predictions(path: Path) -> Predictions:
+    """predictions.csv, or the folder that `hilum evaluate` wrote it to."""
+    path = path / "predictions.csv" if path.is_dir() else path
+    cells = read_csv(path, EvaluationError)
+    header = tuple(cells.header)
+    if missing := [name for name in (*FIRST, *LAST) if name not in header]:
+        raise EvaluationError(f"{path}: has no column {missing[0]!r}; name a predictions.csv of `hilum evaluate`")
+    classes = tuple(name.removeprefix(OF_CLASS) for name in header if name.startswith(OF_CLASS))
+    rows = [dict(zip(header, row, strict=True)) for row in cells.rows]
+    films = [(line, row) for line, row in zip(cells.lines, rows, strict=True) if not row["error"]]
+    failures = tuple(Failure(row["path"], row["file_digest"], row["error"]) for row in rows if row["error"])
+    if not films:
+        raise EvaluationError(f"{path}: holds no film that was judged")
+    kept = [row for _, row in films]
+    thresholds = {_number(path, line, row, "threshold") for line, row in films}
+    if len(thresholds) > 1:
+        raise EvaluationError(f"{path}: has several thresholds; predict all films at one operating point")
+    if odd := [line for line, row in films if row["truth"] not in ("0", "1") or not row["patient"].isdecimal()]:
+        raise EvaluationError(f"{path}: line {odd[0]}: truth is 0 or 1 and patient a number; evaluate again")
+    if odd := [line for line, row in films if row["target"] and row["target"] not in classes]:
+        raise EvaluationError(f"{path}: line {odd[0]}: target is none of the classes in the header; evaluate again")
+    shares = [[_number(path, line, row, OF_CLASS + name) for name in classes] for line, row in films]
+    return Predictions(
+        name=path.parent.name if path.name == "predictions.csv" else path.stem,
+        classes=classes,
+        threshold=thresholds.pop(),
+        paths=tuple(row["path"] for row in kept),
+        digests=tuple(row["file_digest"] for row in kept),
+        patients=np.array([int(row["patient"]) for row in kept], np.int64),
+        labels=tuple(row["label"] for row in kept),
+        truth=np.array([row["truth"] == "1" for row in kept]),
+        targets=np.array([classes.index(row["target"]) if row["target"] else -1 for row in kept], np.int64),
+        probability=np.array([_number(path, line, row, "probability") for line, row in films]),
+        class_probabilities=_matrix(shares, len(classes)),
+        gate=tuple(row["gate"] or NOT_ASKED for row in kept),
+        failures=failures,
+    )
+
+
+def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:
+    try:
+        number = float(row[column])
+    except ValueError:
+        number = math.nan
+    # A threshold above 1 calls no film; export makes one where validation asks for it.
+    if not 0 <= number <= (2 if column == "threshold" else 1):
+        raise EvaluationError(f"{path}: line {line}, column {column}: no number from 0 to 1; evaluate again")
+    return number
+
+
+def _matrix(rows: list[list[float]], columns: int) -> NDArray[np.float64]:
+    return np.array(rows, np.float64).reshape(len(rows), columns)
