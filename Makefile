@@ -4,7 +4,7 @@ SECONDS ?= 600
 SEED ?= 1
 SOURCES := $(shell find src -name '*.py')
 
-.PHONY: test demo fuzz docs benchmark clean
+.PHONY: test demo fuzz docs benchmark benchmark-feed clean
 
 test: .venv/installed
 	.venv/bin/ruff check .
@@ -33,11 +33,21 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/store.py
 	.venv/bin/python benchmarks/augment.py
 	.venv/bin/python benchmarks/audit.py
+	.venv/bin/python benchmarks/predict.py
+
+# With NVIDIA DALI as a peer, in an environment of its own.
+benchmark-feed: .venv-dali/installed
+	.venv-dali/bin/python benchmarks/feed.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hilum needs Python 3.11 or newer: make PYTHON=python3.12 test")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[codecs,train,dev]'
+	touch $@
+
+.venv-dali/installed: pyproject.toml constraints.txt
+	test -d .venv-dali || $(PYTHON) -m venv .venv-dali
+	.venv-dali/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[codecs,train,dali]'
 	touch $@
 
 .venv-demo/installed: pyproject.toml constraints.txt $(SOURCES)
@@ -48,4 +58,4 @@ benchmark: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-dali demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

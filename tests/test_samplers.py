@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -214,9 +215,7 @@ def test_neither_threads_nor_batches_matter(films: Grey, tmp_path: Path) -> None
     draws = draw(EVERYTHING, (224, 224), 1, 0, rows)
     where = matrices(draws, (224, 224))
     once = sampler_cpu.sample(films, rows, where, draws, (224, 224), threads=1)
-    out = np.zeros_like(once)
-    assert sampler_cpu.sample(mapped, rows, where, draws, (224, 224), threads=3, out=out) is out
-    assert np.array_equal(out, once)
+    assert np.array_equal(sampler_cpu.sample(mapped, rows, where, draws, (224, 224), threads=3), once)
     part = slice(17, 30)
     some = sampler_cpu.sample(films, rows[part], where[part], draws[part], (224, 224), threads=1)
     assert np.array_equal(some, once[part])
@@ -224,6 +223,16 @@ def test_neither_threads_nor_batches_matter(films: Grey, tmp_path: Path) -> None
     whole = sampler_torch.sample(resident, rows, where, draws, (224, 224))
     half = sampler_torch.sample(resident, rows[part], where[part], draws[part], (224, 224))
     assert difference(half.numpy(), whole[part]).max() <= 1  # means of films are summed in another order
+
+
+@pytest.mark.parametrize("described", [Augmentation(), *PUBLISHED.values(), EVERYTHING])
+def test_floats_are_the_grey_levels(films: Grey, described: Augmentation) -> None:
+    draws = draw(described, (224, 224), 1, 0, np.arange(len(films)))
+    floats = np.full(films.shape, np.nan, np.float32)
+    with ThreadPoolExecutor(2) as executor:
+        where = matrices(draws, (224, 224))
+        sampler_cpu.sample_into(floats, executor, films, np.arange(len(films)), where, draws)
+    assert np.array_equal(floats, torch.from_numpy(on_cpu(films, draws)).float().mul_(1 / 255).numpy())
 
 
 def test_autocast_does_not_move_pixels(films: Grey) -> None:

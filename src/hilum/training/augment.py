@@ -118,9 +118,16 @@ class Draws:
 
 
 def draw(
-    augmentation: Augmentation, source_size: tuple[int, int], seed: int, epoch: int, images: NDArray[np.int64]
+    augmentation: Augmentation,
+    source_size: tuple[int, int],
+    seed: int,
+    epoch: int | NDArray[np.int64],
+    images: NDArray[np.int64],
 ) -> Draws:
-    """Follows from (seed, epoch, image) alone: not from the batch, the order or the number of processes."""
+    """Follows from (seed, epoch, image) alone: not from the batch, the order or the number of processes.
+
+    Images may each have an epoch of their own.
+    """
     keys = _number(_number(_number(np.zeros(1, np.uint64), seed % 2**64), epoch), images)
     unit = _unit(keys, np.arange(ERASE + 1))
     height, width = source_size

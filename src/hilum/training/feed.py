@@ -6,9 +6,15 @@ made again without the ones before it, which is what lets a run go on at any ste
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +23,7 @@ from hilum.dataset.manifest import Manifest
 from hilum.dataset.store import Store
 from hilum.training import sampler_cpu, sampler_torch
 from hilum.training.augment import Augmentation, draw, matrices
+from hilum.training.recipe import RecipeError
 
 # A store that takes more than this share of a GPU's free memory is streamed to it instead.
 RESIDENT_SHARE = 0.5
@@ -59,17 +66,53 @@ def choose_examples(
     )
 
 
+class File(NamedTuple):
+    """An original, and the size of its upright picture."""
+
+    path: Path
+    height: int
+    width: int
+
+
+def originals(manifest: Manifest, examples: Examples, feed: str) -> list[File]:
+    """The files of the examples, for feeds that decode them in every epoch, by libraries that know 8-bit pictures."""
+    columns = ("format", "bits", "height", "width")
+    facts = {path: found for path, *found in manifest.table.select("path", *columns).iter_rows()}
+    for path in examples.paths:
+        kind, bits = facts[path][:2]
+        if kind not in ("jpeg", "png") or bits != 8:
+            raise RecipeError(
+                f"{manifest.path(path)}: {kind or 'of unknown format'}{f' of {bits} bits' if bits else ''}, and "
+                f"training.feed = {feed} decodes JPEG and PNG files of 8 bits; use training.feed = store"
+            )
+    return [File(manifest.path(path), *facts[path][2:]) for path in examples.paths]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Films (N, 1, height, width, float32 in [0, 1]) and targets on the device, and which examples they are."""
+    """Films (N, 1, height, width, float32 in [0, 1]) and targets on the device, and which examples they are.
+
+    A film that only stands in, as `Share` tells, is no example.
+    """
 
     films: torch.Tensor
     targets: torch.Tensor
     examples: NDArray[np.int64]
 
 
+class Share(NamedTuple):
+    """What one of several processes takes of a batch. All take part in every step: if a last batch has no film left for
+    this one, a film stands in that is shown and does not count."""
+
+    shown: NDArray[np.int64]
+    counted: NDArray[np.int64]
+
+
 class Feed:
-    """Batches for one device. `part` of `parts` processes gets its share of every batch."""
+    """Batches for one device. `part` of `parts` processes gets its share of every batch.
+
+    The next batch is made by other threads while the one before it is learned from.
+    """
 
     def __init__(
         self,
@@ -84,9 +127,12 @@ class Feed:
         parts: int = 1,
     ) -> None:
         self.pixels, self.examples, self.augmentation = pixels, examples, augmentation
-        self.batch_size, self.device, self.seed = batch_size, device, seed
+        self.batch_size, self.seed = batch_size, seed
         self.part, self.parts = part, parts
-        self.resident = _make_resident(pixels, device)
+        # Each thread has its own current GPU, so it is named here.
+        named = device.type != "cuda" or device.index is not None
+        self.device = device if named else torch.device("cuda", torch.cuda.current_device())
+        self.free: list[NDArray[np.float32]] = []
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.batch_size)
@@ -96,43 +142,81 @@ class Feed:
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The shuffled, varied batches of an epoch from batch `start` on."""
-        order = self.order(epoch)
-        for number in range(start, len(self)):
-            chosen = order[number * self.batch_size : (number + 1) * self.batch_size][self.part :: self.parts]
-            rows = self.examples.rows[chosen]
-            size = self.pixels.shape[1:]
-            draws = draw(self.augmentation, (size[0], size[1]), self.seed, epoch, rows)
-            maps = matrices(draws, (size[0], size[1]))
-            if self.resident is not None:
-                levels = sampler_torch.sample(self.resident, rows, maps, draws, (size[0], size[1]))
-            else:
-                threads = torch.get_num_threads()
-                sampled = sampler_cpu.sample(self.pixels, rows, maps, draws, (size[0], size[1]), threads=threads)
-                levels = _to_device(sampled, self.device)
-            yield Batch(_to_floats(levels), self._targets(chosen), chosen)
+        plan = self.plan(epoch, start)
+        with ThreadPoolExecutor(torch.get_num_threads(), "hilum-sampler") as executor:
+            yield from ahead(lambda share: self._batch(self._sample(epoch, share.shown, executor), share), plan)
 
     def in_order(self) -> Iterator[Batch]:
         """Every film once, as it is: for validation."""
-        for start in range(0, len(self.examples), self.batch_size):
-            chosen = np.arange(start, min(start + self.batch_size, len(self.examples)))
-            levels = _to_device(self.pixels[self.examples.rows[chosen]], self.device)
-            yield Batch(_to_floats(levels), self._targets(chosen), chosen)
+        everything = np.arange(len(self.examples))
+        parts = (everything[start : start + self.batch_size] for start in range(0, len(everything), self.batch_size))
+        yield from ahead(lambda share: self._batch(self._as_they_are(share.shown), share), [Share(p, p) for p in parts])
 
-    def _targets(self, chosen: NDArray[np.int64]) -> torch.Tensor:
-        return torch.from_numpy(self.examples.targets[chosen]).to(self.device)
+    def plan(self, epoch: int, start: int) -> list[Share]:
+        """This process's share of each batch of an epoch from batch `start` on."""
+        order = self.order(epoch)
+        firsts = range(start * self.batch_size, len(order), self.batch_size)
+        batches = [order[first : first + self.batch_size] for first in firsts]
+        shares = [batch[self.part :: self.parts] for batch in batches]
+        return [Share(own if len(own) else batch[:1], own) for batch, own in zip(batches, shares, strict=True)]
+
+    def _batch(self, films: torch.Tensor, share: Share) -> Batch:
+        return Batch(films, torch.from_numpy(self.examples.targets[share.shown]).to(self.device), share.counted)
+
+    def _sample(
+        self, epoch: int | NDArray[np.int64], chosen: NDArray[np.int64], executor: ThreadPoolExecutor
+    ) -> torch.Tensor:
+        rows, size = self.examples.rows[chosen], (self.pixels.shape[1], self.pixels.shape[2])
+        draws = draw(self.augmentation, size, self.seed, epoch, rows)
+        maps = matrices(draws, size)
+        if self.resident is not None:
+            return unit_floats(sampler_torch.sample(self.resident, rows, maps, draws, size)[:, None])
+        films = self._room(len(rows))
+        sampler_cpu.sample_into(films.numpy()[:, 0], executor, self.pixels, rows, maps, draws)
+        return self._delivered(films)
+
+    def _as_they_are(self, chosen: NDArray[np.int64]) -> torch.Tensor:
+        films = self._room(len(chosen))
+        table = sampler_cpu.UNIT if films.is_floating_point() else sampler_cpu.LEVELS
+        for row, into in zip(self.examples.rows[chosen], films.numpy()[:, 0], strict=True):
+            cv2.LUT(np.asarray(self.pixels[row]), table, into)
+        return self._delivered(films)
+
+    def _room(self, count: int) -> torch.Tensor:
+        """Floats for the CPU. For a GPU grey levels, which are a quarter to move, where it can fetch them by itself."""
+        height, width = self.pixels.shape[1:]
+        if self.device.type == "cuda":
+            return torch.empty((count, 1, height, width), dtype=torch.uint8, pin_memory=True)
+        # Memory that is new each time costs a fifth of the sampling, so a batch's is used again once nothing looks at
+        # it: torch holds on to `lent` for as long as there is a tensor or a view that does.
+        room = self.free.pop() if self.free else np.empty((self.batch_size, 1, height, width), np.float32)
+        lent = room[:count]
+        weakref.finalize(lent, self.free.append, room).atexit = False
+        return torch.from_numpy(lent)
+
+    def _delivered(self, films: torch.Tensor) -> torch.Tensor:
+        moved = films.to(self.device, non_blocking=True)
+        return moved if moved.is_floating_point() else unit_floats(moved)
+
+    @cached_property
+    def resident(self) -> torch.Tensor | None:
+        """All films on the GPU if they fit; a CPU reads them where they are."""
+        if self.device.type != "cuda" or self.pixels.nbytes > RESIDENT_SHARE * torch.cuda.mem_get_info(self.device)[0]:
+            return None
+        return torch.from_numpy(np.array(self.pixels)).to(self.device)
 
 
-def _make_resident(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor | None:
-    """All films on the GPU if they fit; a CPU reads them where they are."""
-    if device.type != "cuda" or pixels.nbytes > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
-        return None
-    return torch.from_numpy(np.array(pixels)).to(device)
+def ahead(make: Callable[[Share], Batch], plan: Sequence[Share]) -> Iterator[Batch]:
+    """The batches that `make` makes; a thread is at the next while one is used."""
+    with ThreadPoolExecutor(1, "hilum-feed") as executor:
+        coming = [executor.submit(make, share) for share in plan[:1]]
+        for share in plan[1:]:
+            made = coming.pop().result()
+            coming.append(executor.submit(make, share))
+            yield made
+        if coming:
+            yield coming.pop().result()
 
 
-def _to_device(levels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    films = torch.from_numpy(np.ascontiguousarray(levels))
-    return films.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else films
-
-
-def _to_floats(levels: torch.Tensor) -> torch.Tensor:
-    return levels[:, None].float().mul_(1 / 255)
+def unit_floats(levels: torch.Tensor) -> torch.Tensor:
+    return levels.float().mul_(1 / 255)

@@ -30,12 +30,18 @@ def sample(
     outside = level if isinstance(level, int) else 0
     grid = _grid(matrices, draws.size, result_size, device)
     levels = grid_sample(films - outside, grid, mode="bilinear", padding_mode=padding, align_corners=False)[:, 0]
-    levels = (levels + outside).round()
+    return vary((levels + outside).round(), draws)
+
+
+@torch.no_grad()
+def vary(levels: Tensor, draws: Draws) -> Tensor:
+    """All that is done to films (films, height, width) apart from moving them, as uint8."""
+    device, described, (height, width) = levels.device, draws.augmentation, levels.shape[1:]
     if described.grades:
         drawn = (draws.contrast, draws.brightness, draws.gamma)
         contrast, brightness, gamma = (_on(device, column[:, None, None]) for column in drawn)
+        levels = levels.float()
         levels = grade(levels, levels.mean((1, 2), keepdim=True), contrast, brightness, gamma)
-    height, width = result_size
     if described.noise:
         noise = _grain_on(device, draws.seed, described.noise, height * width)
         window = torch.from_numpy(draws.grain).to(device)[:, None] + torch.arange(height * width, device=device)
