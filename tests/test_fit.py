@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from hilum.network.classifier import Classifier, create_classifier
 from hilum.training.checkpoint import load_latest, read_state
+from hilum.training.events import event_log
 from hilum.training.feed import Examples, Feed
 from hilum.training.fit import Interrupted, NotFiniteError, Progress, fit
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, recipe_from
-from hilum.training.run import Run, create_run
+from hilum.training.run import Run, create_run, ended
 
 CPU = torch.device("cpu")
 FILMS, TRAINED, SIDE = 48, 32, 16
@@ -150,6 +152,39 @@ def test_early_stopping_counts_epochs_without_improvement_and_fires(tmp_path: Pa
     assert [row["best"] for row in history] == [1, 0, 0, 0, 0]
 
 
+def test_a_run_that_stopped_early_is_over_and_trains_no_further(tmp_path: Path) -> None:
+    frozen = recipe(
+        optimizer={"name": "sgd", "learning_rate": 1e-12},
+        phases=[{"epochs": 20}],
+        selection={"metric": "accuracy", "patience": 2, "after_epoch": 1},
+    )
+    run, _, history = train(tmp_path, frozen)
+    assert [ended(frozen, history[:epochs]) for epochs in range(5)] == [False, False, False, False, True]
+    assert [row["epoch"] for row in train(tmp_path, frozen, run)[2]] == [row["epoch"] for row in history]
+
+
+def test_tensorboard_shows_each_epoch_once_after_a_resume(tmp_path: Path) -> None:
+    wanted = recipe(phases=[{"epochs": 4}])
+    rows: list[dict[str, float]] = []
+
+    def stop(row: dict[str, float]) -> None:
+        rows.append(row)
+        if row["epoch"] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        train(tmp_path, wanted, on_epoch=stop)
+    # As if killed after the third epoch's events, before its checkpoint.
+    with event_log(tmp_path, 2) as write:
+        write(dict.fromkeys(rows[-1], 123.0) | {"epoch": 3})
+    _, _, history = train(tmp_path, wanted, Run(tmp_path))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    shown = {"loss/training": "train_loss", "loss/validation": "loss", "validation/AUC": "auc"}
+    for tag, name in shown.items():
+        assert [event.step for event in events.Scalars(tag)] == [1, 2, 3, 4]
+        assert [event.value for event in events.Scalars(tag)] == pytest.approx([row[name] for row in history], rel=1e-4)
+
+
 def test_epochs_before_the_first_that_may_be_kept_are_not(tmp_path: Path) -> None:
     run, _, history = train(tmp_path, recipe(selection={"metric": "loss", "after_epoch": 2}))
     assert [row["best"] for row in history] == [0, 0, 1]
@@ -192,12 +227,12 @@ from hilum.training.fit import fit
 from hilum.training.processes import join_processes
 from hilum.training.run import Run, create_run
 torch.set_num_threads(1)
-processes = join_processes()
-wanted = test_fit.recipe(training={"batch_size": 12})
+processes = join_processes(test_fit.CPU)
+wanted = test_fit.recipe(training={"batch_size": 31})
 pixels, train, val = test_fit.films()
 classifier = test_fit.create_classifier("small_cnn1", 2, "none", "linear", 0.0, (16, 16), 1)
 options = {"seed": 1, "part": processes.rank, "parts": processes.count}
-feed = Feed(pixels, train, wanted.augmentation, 12, test_fit.CPU, **options)
+feed = Feed(pixels, train, wanted.augmentation, 31, test_fit.CPU, **options)
 folder = Path(sys.argv[2])
 run = create_run(folder, wanted, {}) if processes.leads else Run(folder)
 fit(run, wanted, classifier, feed, Feed(pixels, val, wanted.augmentation, 16, test_fit.CPU), processes)
@@ -205,6 +240,7 @@ fit(run, wanted, classifier, feed, Feed(pixels, val, wanted.augmentation, 16, te
 
 
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
+    # The second batch of 31 has a single film, so that one of the processes has none.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -227,7 +263,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
             _, complaint = worker.communicate()
             assert worker.returncode == 0, complaint
         losses.append([(row["train_loss"], row["loss"]) for row in Run(folder).read_history()])
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
 def test_a_checkpoint_holds_only_plain_values_and_tensors(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilum.training.recipe import Recipe, RecipeError, load_recipe, recipe_from, shipped_recipes, to_toml
+from hilum.training.recipe import Recipe, RecipeError, changed, load_recipe, recipe_from, shipped_recipes, to_toml
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -51,12 +51,27 @@ def test_settings_from_the_command_line_stand_above_the_file() -> None:
         ("augmentation.rotation=400", "rotation = 400.0: a number from 0 to 180"),
         ("loss.class_weights=[1,2,3]", "2 classes need as many weights"),
         ("selection.after_epoch=99", "none of the 6 epochs could be kept"),
+        ("training.offline_passes=-1", "must be at least 0"),
+        ("title.a.b=1", "title.a is no section"),
         ("nonsense", "write section.key=value"),
     ],
 )
 def test_what_is_wrong_is_named(setting: str, words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         load_recipe("default", [setting])
+
+
+def test_offline_passes_need_the_store() -> None:
+    assert load_recipe("three-classes-small-cnn", ["training.offline_passes=20"]).training.offline_passes == 20
+    with pytest.raises(RecipeError, match=r"training\.feed must be store, not torchvision"):
+        load_recipe("default", ["training.offline_passes=20", "training.feed=torchvision"])
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_changed_recipe_is_the_recipe_with_the_settings_on_top(name: str) -> None:
+    settings = ["training.seed=5", "phases.0.learning_rate=0.01", "augmentation.zoom=[0.9, 1.1]"]
+    assert changed(load_recipe(name), settings) == load_recipe(name, settings)
+    assert changed(load_recipe(name), []) == load_recipe(name)
 
 
 def test_a_label_belongs_to_one_class() -> None:

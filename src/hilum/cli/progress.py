@@ -25,19 +25,20 @@ def track(items: Sequence[Item], doing: str) -> Iterator[Item]:
 
 
 @contextmanager
-def report(doing: str) -> Iterator[Callable[[int, int], None]]:
+def report(doing: str, *, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
     """A bar for work that tells how much of how many it has done."""
-    with bar() as progress:
+    with bar(shown=shown) as progress:
         task = progress.add_task(doing, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextmanager
-def training_bar(epochs: int) -> Iterator[Callable[[Step], None]]:
+def training_bar(epochs: int, *, shown: bool = True) -> Iterator[Callable[[Step], None]]:
     """Epoch, loss, speed and the time that remains, over all steps of a run."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    disabled = not (shown and console.is_terminal)
+    with Progress(*columns, console=console, transient=True, disable=disabled) as progress:
         task = progress.add_task("starting", total=None)
 
         def show(step: Step) -> None:
@@ -51,7 +52,7 @@ def training_bar(epochs: int) -> Iterator[Callable[[Step], None]]:
         yield show
 
 
-def bar() -> Progress:
+def bar(*, shown: bool = True) -> Progress:
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -60,5 +61,5 @@ def bar() -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not (shown and console.is_terminal),
     )

@@ -1,4 +1,4 @@
-"""`hilum train`: a recipe becomes a run."""
+"""`hilum train`: a recipe becomes a run, or a sweep of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import typer
 from rich.console import Console
 
 from hilum.cli.errors import one_line
-from hilum.cli.progress import report, training_bar
+from hilum.cli.progress import report
+from hilum.cli.train_run import Task, train_run
+from hilum.cli.train_sweep import train_combinations
 
 if TYPE_CHECKING:
-    from hilum.dataset.manifest import Manifest
+    from hilum.training.sweep import Sweep
 
 
 def train(
@@ -26,16 +28,27 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change the recipe, as training.batch_size=16; repeatable.", metavar="KEY=VALUE"),
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Train every combination of these values, as optimizer.name=adam,sgd; repeatable.", metavar="KEY=A,B,C"
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's directory; runs/TIME-RECIPE if left out.", metavar="DIR")
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Take this run up where it stopped.", metavar="RUN")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Take this run or sweep up where it stopped.", metavar="RUN")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; auto takes a GPU if there is one.")] = "auto",
 ) -> None:
     """Train a network by a recipe; Ctrl-C stops after the step and says how to go on.
 
     A plain folder works too: films are imported, audited, split by patient and stored on the way, and what was decided
     is said. The epoch that is kept is chosen by validation alone.
+
+    A sweep trains the combinations one after the other, each as a run of its own, and ends in one table and one plot.
+    On several GPUs: torchrun --nproc-per-node N -m hilum train ...
     """
     import torch
 
@@ -46,77 +59,84 @@ def train(
     from hilum.network.backbone import UnknownNetworkError
     from hilum.network.weights import WeightsError
     from hilum.training.checkpoint import CheckpointError
-    from hilum.training.curves import draw_curves
-    from hilum.training.fit import Interrupted, NotFiniteError, fit
-    from hilum.training.prepare import describe, prepare
-    from hilum.training.processes import join_processes
-    from hilum.training.recipe import RecipeError, load_recipe
-    from hilum.training.run import RunError, check_unchanged, create_run, open_run
+    from hilum.training.fit import Interrupted, NotFiniteError
+    from hilum.training.processes import PeerLostError, ToldElsewhereError, join_processes
+    from hilum.training.recipe import RecipeError
+    from hilum.training.run import RunError
 
     expected = (ManifestError, SourceError, SplitError, StoreError, RecipeError, RunError, WeightsError)
-    processes = join_processes()
+    if resume and (settings or sweep or out):
+        raise typer.BadParameter("--resume goes on with the run's own recipe, in its own directory")
+    where = torch.device(_device(device))
+    processes = join_processes(where)
     said = Console(stderr=True, highlight=False, markup=False, soft_wrap=True, quiet=not processes.leads)
-    with one_line(*expected, UnknownNetworkError, CheckpointError, NotFiniteError):
-        taken_up = open_run(resume) if resume else None
-        if taken_up is not None and (settings or out):
-            raise typer.BadParameter("--resume goes on with the run's own recipe, in its own directory")
-        wanted = taken_up.recipe() if taken_up else load_recipe(recipe, settings or [])
-        path = data or (Path(taken_up.facts()["manifest"]) if taken_up else None)
-        if path is None:
-            raise typer.BadParameter("name a manifest or a folder of films")
-        manifest, manifest_path = _manifest(path, said)
-        where = torch.device(_device(device))
-        with report("decoding films") as on_progress:
-            prepared = prepare(manifest, wanted, where, processes, on_progress=on_progress)
-        facts = {**prepared.facts, "manifest": str(manifest_path.resolve())}
-        for line in describe(prepared, wanted):
-            said.print(line)
-        if taken_up is not None:
-            check_unchanged(taken_up, facts)
-            run = taken_up
-        else:
-            folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{Path(recipe).stem}"
-            run = create_run(folder, wanted, facts)
-        said.print(f"run: {run.folder}")
+    with one_line(*expected, UnknownNetworkError, CheckpointError, NotFiniteError, PeerLostError):
         try:
-            with training_bar(wanted.epochs) as on_step:
-                history = fit(
-                    run,
-                    wanted,
-                    prepared.classifier,
-                    prepared.train,
-                    prepared.val,
-                    processes,
-                    on_step=on_step,
-                    on_epoch=lambda row: said.print(_epoch_line(row)),
-                )
-        except Interrupted:
-            said.print(f"stopped; go on with: hilum train --resume {run.folder}")
-            sys.exit(130)
-    draw_curves(history, wanted, run.folder / "curves.png")
-    best = [row for row in history if row["best"]][-1]
-    said.print(f"kept: epoch {best['epoch']:.0f}, by {wanted.selection.metric} on validation: {_epoch_line(best)}")
-    said.print(f"curves: {run.folder / 'curves.png'}; best weights: {run.best}")
+            task = processes.told(lambda: _task(data, recipe, settings or [], sweep or [], out, resume, said))
+            again = f"{processes.command} train --resume {task.folder}"
+            try:
+                if isinstance(task, Task):
+                    train_run(task, where, processes, said)
+                else:
+                    train_combinations(task, where, processes, said)
+            except Interrupted:
+                said.print(f"stopped; go on with: {again}")
+                sys.exit(130)
+            except PeerLostError as lost:
+                raise PeerLostError(f"{lost}; the last checkpoint is whole, go on with: {again}") from None
+        except ToldElsewhereError:
+            raise typer.Exit(1) from None
+    processes.leave()
 
 
-def _manifest(path: Path, said: Console) -> tuple[Manifest, Path]:
+def _task(
+    data: Path | None,
+    recipe: str,
+    settings: list[str],
+    sweep: list[str],
+    out: Path | None,
+    resume: Path | None,
+    said: Console,
+) -> Task | Sweep:
+    """What is to be trained, as the command line says it."""
+    from hilum.training.recipe import load_recipe
+    from hilum.training.run import open_run
+    from hilum.training.sweep import create_sweep, is_sweep, open_sweep, parse_settings
+
+    if resume and is_sweep(resume):
+        return open_sweep(resume)
+    if resume:
+        run = open_run(resume)
+        return Task(resume, run.recipe(), _manifest(data or Path(run.facts()["manifest"]), said))
+    if data is None:
+        raise typer.BadParameter("name a manifest or a folder of films")
+    wanted = load_recipe(recipe, settings)
+    varied = parse_settings(sweep)
+    named = f"{datetime.now():%Y%m%d-%H%M%S}-{Path(recipe).stem}"
+    manifest = _manifest(data, said)
+    if varied:
+        return create_sweep(out or Path("runs") / f"{named}-sweep", wanted, varied, manifest)
+    return Task(out or Path("runs") / named, wanted, manifest)
+
+
+def _manifest(path: Path, said: Console) -> Path:
     """The manifest at this path; a folder gets one: imported, audited, unreadable films left out, split by patient."""
     import polars as pl
 
     from hilum.dataset.audit import audit
     from hilum.dataset.audit_report import LINKED
     from hilum.dataset.importing import import_folder
-    from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
+    from hilum.dataset.manifest import Manifest, save_manifest
     from hilum.dataset.split import split_by_patient
     from hilum.dataset.store import build_store
     from hilum.radiograph.geometry import Geometry
 
     if not path.is_dir():
-        return load_manifest(path), path
+        return path
     made = path / "manifest.parquet"
     if made.is_file():
         said.print(f"data: {made}, made earlier")
-        return load_manifest(made), made
+        return made
     with report("reading films") as on_progress:
         manifest, notices, kind = import_folder(path, on_progress=on_progress)
     with report("decoding films for the audit") as on_progress:
@@ -137,7 +157,7 @@ def _manifest(path: Path, said: Console) -> tuple[Manifest, Path]:
     for notice in (*notices, *decided):
         said.print(f"note: {notice}")
     said.print(f"note: `hilum data audit {made} --html audit.html` shows the films that were found")
-    return load_manifest(made), made
+    return made
 
 
 def _device(wanted: str) -> str:
@@ -148,11 +168,3 @@ def _device(wanted: str) -> str:
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise typer.BadParameter("torch finds no GPU here; leave --device out or give cpu")
     return wanted
-
-
-def _epoch_line(row: dict[str, float]) -> str:
-    return (
-        f"epoch {row['epoch']:.0f}: training loss {row['train_loss']:.4f}, validation loss {row['loss']:.4f}, "
-        f"accuracy {row['accuracy']:.4f}, AUC {row['auc']:.4f}, {row['images_per_second']:.0f} images/s"
-        + (", best so far" if row["best"] else "")
-    )

@@ -1,12 +1,15 @@
-"""The course of a run as a picture."""
+"""The course of a run, and what a sweep found, as pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 
 from matplotlib.figure import Figure
 
 from hilum.training.recipe import Recipe
+from hilum.training.sweep import Result, best_of
 
 
 def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> None:
@@ -31,5 +34,35 @@ def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> 
     for axes in (losses, figures):
         axes.legend(frameon=False, fontsize=8)
     rates.set_yscale("log")
+    figure.suptitle(recipe.title, fontsize=10)
+    figure.savefig(path, dpi=110)
+
+
+def draw_sweep(results: Sequence[Result], recipe: Recipe, path: Path) -> None:
+    """A line for each combination: its best figure on validation, the course of it, and the time it took."""
+    metric = recipe.selection.metric
+    words = "AUC" if metric == "auc" else metric.replace("_", " ")
+    best = best_of(results, recipe)
+    figure = Figure(figsize=(12, 1.6 + 0.34 * len(results)), layout="constrained")
+    found, times = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
+    for place, result in enumerate(results):
+        color = "#f85149" if result is best else "#1f6feb"
+        course = [row[metric] for row in result.history]
+        found.plot(course, [place] * len(course), "|", color="#8a8f98", markersize=7)
+        if result.kept is None:
+            found.text(
+                0.01, place, shorten(result.reason, 80), transform=found.get_yaxis_transform(), va="center", fontsize=8
+            )
+        else:
+            value = result.kept[metric]
+            found.plot([value], [place], "o", color=color)
+            found.annotate(f"{value:.4f}", (value, place), (0, 6), textcoords="offset points", ha="center", fontsize=7)
+        times.barh(place, result.seconds, color=color, height=0.5)
+    found.set_yticks(range(len(results)), [result.combination.name for result in results], fontsize=8)
+    found.set_ylim(len(results) - 0.5, -0.6)
+    found.set_title(f"{words} on validation: the epoch that is kept (red: the best), and the others", fontsize=10)
+    times.set_title("seconds of training", fontsize=10)
+    for axes in (found, times):
+        axes.grid(alpha=0.25)
     figure.suptitle(recipe.title, fontsize=10)
     figure.savefig(path, dpi=110)

@@ -10,7 +10,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -23,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hilum.network.classifier import Classifier
 from hilum.training.checkpoint import load_latest, save_checkpoint, write_state
+from hilum.training.events import event_log
 from hilum.training.feed import Feed
 from hilum.training.objective import class_weights, figures, loss_of, mix
 from hilum.training.optimizer import BY_STEP, make_optimizer, make_schedule
@@ -88,9 +89,12 @@ def fit(
         scaler.load_state_dict(saved["scaler"])
         if average is not None:
             average.load_state_dict(saved["average"])
+    if _had_enough(misses, recipe):
+        return history
 
     epoch = 0
-    with _stop_signals() as asked_to_stop:
+    events = event_log(run.folder, first_epoch) if processes.leads else nullcontext(lambda row: None)
+    with processes.losses_noticed(), events as write_events, _stop_signals() as asked_to_stop:
         for number, phase in enumerate(recipe.phases):
             start, end = epoch, epoch + phase.epochs
             epoch = end
@@ -127,14 +131,17 @@ def fit(
                         for auxiliary in said.auxiliary:
                             share = classifier.backbone.auxiliary_weight
                             loss = loss + share * loss_of(auxiliary.float(), targets, recipe.loss, weights)
-                    value = processes.mean(loss.detach(), len(films))
+                    # A last batch smaller than the number of processes leaves some of them a film that does not count.
+                    counted = len(batch.examples)
+                    value, count = processes.mean(loss.detach(), counted)
                     if not math.isfinite(value):
                         names = ", ".join(train.examples.paths[example] for example in batch.examples[:8])
                         raise NotFiniteError(
                             f"the loss became {value} in epoch {current + 1}, batch {batch_number + 1}, on {names}; "
                             "lower optimizer.learning_rate or set training.clip; the last checkpoint is kept"
                         )
-                    scaler.scale(loss * processes.share(len(films)) / settings.accumulate).backward()  # type: ignore[no-untyped-call]
+                    share_of_all = counted * processes.count / count  # DDP's average becomes the mean over all films
+                    scaler.scale(loss * share_of_all / settings.accumulate).backward()  # type: ignore[no-untyped-call]
                     last_batch = batch_number + 1 == len(train)
                     if (batch_number + 1) % settings.accumulate == 0 or last_batch:
                         if settings.clip:
@@ -149,7 +156,6 @@ def fit(
                         if recipe.schedule.name in BY_STEP:
                             schedule.step()
                         step += 1
-                    count = len(films) * processes.count
                     seen, total_loss = seen + count, total_loss + value * count
                     speed = seen / (time.monotonic() - began + 1e-9)
                     on_step(
@@ -196,8 +202,9 @@ def fit(
                     state = _state(classifier, average, optimizer, schedule, scaler, history, best, misses)
                     place = {"phase": number, "epoch": current + 1, "batch": 0, "step": step}
                     save_checkpoint(run.checkpoints, step, state | place | {"seen": 0, "total_loss": 0.0})
+                    write_events(row)
                 on_epoch(row)
-                if recipe.selection.patience and misses >= recipe.selection.patience:
+                if _had_enough(misses, recipe):
                     return history
                 if processes.agree(bool(asked_to_stop)) and current + 1 < recipe.epochs:
                     raise Interrupted
@@ -254,6 +261,10 @@ def _is_better(measured: dict[str, float], best: float | None, recipe: Recipe) -
     if math.isnan(value):
         return False
     return best is None or (value < best if recipe.selection.metric in LOWER_IS_BETTER else value > best)
+
+
+def _had_enough(misses: int, recipe: Recipe) -> bool:
+    return 0 < recipe.selection.patience <= misses
 
 
 def _seed_of(*place: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from hilum import __version__
 from hilum.dataset.manifest import Manifest
 from hilum.dataset.store import Store, build_store
 from hilum.network.classifier import Classifier, create_classifier
-from hilum.training.feed import Examples, Feed, choose_examples
+from hilum.training.feed import Examples, Feed, choose_examples, originals
+from hilum.training.feed_dali import DaliFeed
+from hilum.training.feed_offline import OfflineFeed
+from hilum.training.feed_torchvision import TorchvisionFeed
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, to_toml
 from hilum.training.run import RunError
@@ -48,7 +52,7 @@ def prepare(
     train = choose_examples(manifest, store, recipe.classes, ["train"])
     val = choose_examples(manifest, store, recipe.classes, ["val"])
     for split, examples in (("train", train), ("val", val)):
-        _check_examples(split, examples, list(recipe.classes))
+        _check_examples(split, examples, recipe)
     settings = recipe.training
     classifier = create_classifier(
         recipe.network.name,
@@ -59,8 +63,7 @@ def prepare(
         (recipe.input.height, recipe.input.width),
         settings.seed,
     )
-    share = {"seed": settings.seed, "part": processes.rank, "parts": processes.count}
-    feed = Feed(store.pixels, train, recipe.augmentation, settings.batch_size, device, **share)
+    feed = _train_feed(manifest, store, train, recipe, device, processes)
     judged = Feed(store.pixels, val, recipe.augmentation, max(settings.batch_size, 64), device)
     facts = {
         "recipe": hashlib.blake2b(to_toml(recipe).encode(), digest_size=8).hexdigest(),
@@ -80,6 +83,20 @@ def prepare(
     return Prepared(classifier, feed, judged, store, facts)
 
 
+def _train_feed(
+    manifest: Manifest, store: Store, train: Examples, recipe: Recipe, device: torch.device, processes: Processes
+) -> Feed:
+    settings = recipe.training
+    kind: Callable[..., Feed] = Feed
+    if settings.feed != "store":
+        decoding = {"torchvision": TorchvisionFeed, "dali": DaliFeed}[settings.feed]
+        kind = partial(decoding, originals(manifest, train, settings.feed), store.geometry)
+    elif settings.offline_passes:
+        kind = partial(OfflineFeed, settings.offline_passes)
+    share = {"seed": settings.seed, "part": processes.rank, "parts": processes.count}
+    return kind(store.pixels, train, recipe.augmentation, settings.batch_size, device, **share)
+
+
 def describe(prepared: Prepared, recipe: Recipe) -> list[str]:
     """What will be trained on what, in lines for a person."""
     lines = [f"recipe: {recipe.title or 'untitled'}"]
@@ -94,22 +111,32 @@ def describe(prepared: Prepared, recipe: Recipe) -> list[str]:
     )
     for number, phase in enumerate(recipe.phases, start=1):
         trained = _size(classifier) if phase.train == "all" else sum(p.numel() for p in classifier.head_parameters())
-        lines.append(f"phase {number}: {phase.epochs} epochs, {trained:,} parameters trained")
+        lines.append(f"phase {number}: {phase.epochs} epoch{'s' * (phase.epochs > 1)}, {trained:,} parameters trained")
+    store = prepared.store
+    lines.append(f"store: {store.folder}, {len(store.digests):,} films, {store.pixels.nbytes / 1e6:,.0f} MB")
     where = f"{prepared.train.device}, {prepared.facts['threads']} threads"
     lines.append(f"device: {where}, batches of {recipe.training.batch_size}")
+    if passes := recipe.training.offline_passes:
+        shown = (1 + passes) * len(prepared.train.examples)
+        lines.append(f"an epoch: every film as it is and in {passes} variations that stay the same, {shown:,} in all")
     return lines
 
 
-def _check_examples(split: str, examples: Examples, classes: list[str]) -> None:
+def _check_examples(split: str, examples: Examples, recipe: Recipe) -> None:
     if not len(examples):
         raise RunError(
-            f"no film of the {split} split has a label of the recipe's classes ({', '.join(classes)}); "
+            f"no film of the {split} split has a label of the recipe's classes ({', '.join(recipe.classes)}); "
             "make splits with `hilum data split`, or name the labels with --set classes.NAME=[...]"
         )
-    if split == "train" and (
-        missing := [c for c, n in zip(classes, examples.counts(len(classes)), strict=True) if not n]
-    ):
+    counts = zip(recipe.classes, examples.counts(len(recipe.classes)), strict=True)
+    missing = [name for name, count in counts if not count]
+    if missing and split == "train":
         raise RunError(f"no film of the train split is {missing[0]}; a class without films cannot be learned")
+    if missing and recipe.selection.metric == "auc":
+        raise RunError(
+            f"no film of the {split} split is {missing[0]}, so no AUC can tell which epoch to keep; "
+            "split anew with `hilum data split`, or --set selection.metric=loss"
+        )
 
 
 def _size(module: nn.Module) -> int:

@@ -1,18 +1,39 @@
-"""One process or several of torchrun: who leads, how a batch is shared, what all agree on."""
+"""One process or several of torchrun: who leads, how a batch is shared, what all agree on, how a loss is noticed.
+
+What the processes tell each other goes over gloo on a GPU too: its connections break as soon as a process is gone,
+where NCCL waits for an answer.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from hilum.network.classifier import Classifier, TrainingLogits
+
+# Others wait so long for one that is alive: for the leading one's validation, or its import of a folder.
+PATIENCE = timedelta(minutes=30)
+ROLL_CALL_SECONDS = 3.0
+
+
+class PeerLostError(RuntimeError):
+    """A process of this run no longer answers."""
+
+
+class ToldElsewhereError(RuntimeError):
+    """This process ends for a reason that another one says."""
 
 
 class _Trained(nn.Module):
@@ -32,10 +53,18 @@ class Processes:
 
     rank: int = 0
     count: int = 1
+    store: Any = None  # torch's: what all can read and write, even when one of them is gone
 
     @property
     def leads(self) -> bool:
         return self.rank == 0
+
+    @property
+    def command(self) -> str:
+        """How hilum was started, for a person to type again."""
+        if self.count == 1:
+            return "hilum"
+        return f"torchrun --nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', self.count)} -m hilum"
 
     def wrap(self, classifier: Classifier) -> nn.Module:
         trained = _Trained(classifier)
@@ -46,46 +75,78 @@ class Processes:
             trained = nn.SyncBatchNorm.convert_sync_batchnorm(trained)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(trained)
 
-    def share(self, films: int) -> float:
-        """What this process's mean loss must be scaled by, so that DDP's average is the mean over all films."""
+    def mean(self, loss: Tensor, films: int) -> tuple[float, int]:
+        """The mean loss over the films of all processes, and how many those are."""
         if self.count == 1:
-            return 1.0
-        counts = torch.tensor([float(films)])
-        total = self._sum(counts)
-        return films * self.count / float(total)
-
-    def mean(self, loss: Tensor, films: int) -> float:
-        """The mean over all films of all processes."""
-        if self.count == 1:
-            return float(loss)
-        both = self._sum(torch.tensor([float(loss) * films, float(films)], dtype=torch.float64))
-        return float(both[0] / both[1])
+            return float(loss), films
+        said = float(loss) * films if films else 0.0
+        both = self._sum(torch.tensor([said, float(films)], dtype=torch.float64))
+        return float(both[0] / both[1]), int(both[1])
 
     def agree(self, wish: bool) -> bool:
         """Whether any process wishes it: all stop at the same step."""
         return wish if self.count == 1 else bool(self._sum(torch.tensor([float(wish)])) > 0)
 
     def told(self, measure: Callable[[], Any]) -> Any:
-        """What the leading process measures, told to all."""
+        """What the leading process finds out, told to all; if it fails, it alone says why."""
         if self.count == 1:
             return measure()
-        said = [measure() if self.leads else None]
-        dist.broadcast_object_list(said)
-        return said[0]
+        said: list[Any] = [False, None]
+        with self.losses_noticed():
+            try:
+                if self.leads:
+                    said = [True, measure()]
+            finally:
+                dist.broadcast_object_list(said, device=torch.device("cpu"))
+        if not said[0]:
+            raise ToldElsewhereError
+        return said[1]
+
+    @contextmanager
+    def losses_noticed(self) -> Iterator[None]:
+        """Turn the broken connection that a lost process leaves behind into an error that says which was lost."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.count == 1 or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+                raise
+            # torchrun ends the others when one is lost; there is something to be said first.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            silent = self._silent()
+            if self.rank != min(set(range(self.count)) - set(silent)):
+                raise ToldElsewhereError from None
+            who = f"rank {', '.join(map(str, silent))} of {self.count}" if silent else "the connection between ranks"
+            raise PeerLostError(f"{who} was lost") from None
+
+    def _silent(self) -> list[int]:
+        """The processes that do not answer; each that notices a loss answers all others."""
+        end = time.monotonic() + ROLL_CALL_SECONDS
+        try:
+            self.store.set(f"noticed/{self.rank}", "")
+            while True:
+                silent = [rank for rank in range(self.count) if not self.store.check([f"noticed/{rank}"])]
+                if len(silent) <= 1 or time.monotonic() > end:
+                    return silent
+                time.sleep(0.1)
+        except dist.DistError:  # without torchrun the leading process keeps the store
+            return [0]
+
+    def leave(self) -> None:
+        if self.count > 1:
+            dist.destroy_process_group()
 
     def _sum(self, values: Tensor) -> Tensor:
-        moved = values.cuda() if dist.get_backend() == "nccl" else values
-        dist.all_reduce(moved)
-        return moved
+        dist.all_reduce(values)
+        return values
 
 
-def join_processes() -> Processes:
+def join_processes(device: torch.device) -> Processes:
     """As torchrun started them; one process otherwise."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes()
-    on_gpu = torch.cuda.is_available()
-    if on_gpu:
+    if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if on_gpu else "gloo")
-    return Processes(dist.get_rank(), count)
+    store, rank, count = next(rendezvous("env://"))
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
+    return Processes(rank, count, store)

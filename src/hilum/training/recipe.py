@@ -92,6 +92,8 @@ class Phase:
 @dataclass(frozen=True, slots=True)
 class Training:
     batch_size: int = 32
+    feed: Literal["store", "torchvision", "dali"] = "store"  # torchvision and dali decode the files in every epoch
+    offline_passes: int = 0  # variations of each film, made once and shown with it in every epoch; 0: varied anew
     accumulate: int = 1  # batches a step
     clip: float = 0.0  # largest norm of the gradient; 0 is off
     ema: float = 0.0  # decay of averaged weights, which are then what is judged and kept; 0 is off
@@ -144,6 +146,10 @@ class Recipe:
         ):
             if value < lowest or (lowest == 0 and value == 0):
                 raise RecipeError(f"{name} = {value}: must be {'above 0' if lowest == 0 else 'at least 1'}")
+        if self.training.offline_passes < 0:
+            raise RecipeError(f"training.offline_passes = {self.training.offline_passes}: must be at least 0")
+        if self.training.offline_passes and self.training.feed != "store":
+            raise RecipeError(f"training.offline_passes: training.feed must be store, not {self.training.feed}")
 
     @property
     def epochs(self) -> int:
@@ -182,6 +188,14 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
+def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """The recipe with `section.key=value` settings on top."""
+    values = recipe.as_dict()
+    for setting in settings:
+        _set(values, setting)
+    return recipe_from(values)
+
+
 def _set(values: dict[str, Any], setting: str) -> None:
     path, equals, text = setting.partition("=")
     if not equals:
@@ -197,7 +211,7 @@ def _set(values: dict[str, Any], setting: str) -> None:
             if not section.isdecimal() or int(section) >= len(place):
                 raise RecipeError(f"--set {setting}: there are phases 0 to {len(place) - 1}")
             place = place[int(section)]
-        else:
+        elif isinstance(place, dict):
             place = place.setdefault(section, {})
     if not isinstance(place, dict):
         raise RecipeError(f"--set {setting}: {'.'.join(sections)} is no section")

@@ -60,6 +60,14 @@ class Run:
         write_text(self.history, "\n".join(lines) + "\n")
 
 
+def ended(recipe: Recipe, history: list[dict[str, float]]) -> bool:
+    """Whether training is over: every epoch is done, or enough passed without improvement."""
+    misses = 0
+    for row in history:
+        misses = 0 if row["best"] else misses + (row["epoch"] > recipe.selection.after_epoch)
+    return len(history) >= recipe.epochs or 0 < recipe.selection.patience <= misses
+
+
 def create_run(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> Run:
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: is not empty; take the run in it up with --resume {folder}, or name another --out")

@@ -1,0 +1,91 @@
+"""How long a run will take is measured before it starts, and leaves no trace in it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from test_fit import CPU, SIDE, digest, films, recipe
+
+import hilum.training.estimate as module
+from hilum.dataset.store import Store
+from hilum.network.classifier import create_classifier
+from hilum.radiograph.geometry import Geometry
+from hilum.training.estimate import Estimate, estimate, in_words
+from hilum.training.feed import Feed
+from hilum.training.fit import fit
+from hilum.training.prepare import Prepared
+from hilum.training.processes import Processes
+from hilum.training.recipe import Recipe
+from hilum.training.run import create_run
+
+TWO_PHASES = [{"epochs": 2, "train": "head"}, {"epochs": 2}]
+
+
+def prepared(wanted: Recipe) -> Prepared:
+    pixels, train, val = films()
+    # Batch normalization, so that statistics could be changed, and dropout, so that random numbers could be used up.
+    classifier = create_classifier("mobilenetv3_small_050", 2, "none", "linear", 0.2, (SIDE, SIDE), 1)
+    store = Store(pixels, Geometry("squash", SIDE, SIDE), Path("store"), (), {})
+    feed = Feed(pixels, train, wanted.augmentation, wanted.training.batch_size, CPU, seed=1)
+    return Prepared(classifier, feed, Feed(pixels, val, wanted.augmentation, 16, CPU), store, {})
+
+
+@pytest.mark.parametrize("phases", [[{"epochs": 1}], TWO_PHASES])
+def test_measuring_changes_nothing(phases: list[dict[str, object]], tmp_path: Path) -> None:
+    wanted = recipe(phases=phases)
+    ends = []
+    for name in ("measured", "not"):
+        ready = prepared(wanted)
+        before, random = digest(ready.classifier), torch.random.get_rng_state()
+        if name == "measured":
+            estimate(ready, wanted, Processes())
+        assert digest(ready.classifier) == before
+        assert torch.equal(random, torch.random.get_rng_state())
+        assert all(parameter.requires_grad and parameter.grad is None for parameter in ready.classifier.parameters())
+        run = create_run(tmp_path / name, wanted, {})
+        fit(run, wanted, ready.classifier, ready.train, ready.val, Processes())
+        ends.append(digest(ready.classifier))
+    assert ends[0] == ends[1]
+
+
+def test_it_is_about_right(tmp_path: Path) -> None:
+    wanted = recipe(phases=[{"epochs": 4}])
+    ready = prepared(wanted)
+    told = estimate(ready, wanted, Processes())
+    start = time.monotonic()
+    fit(create_run(tmp_path, wanted, {}), wanted, ready.classifier, ready.train, ready.val, Processes())
+    took = time.monotonic() - start
+    assert told.films == wanted.training.batch_size
+    assert took / 20 < told.seconds < took * 20  # other work on the machine comes and goes
+
+
+def test_the_parts_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = recipe(phases=TWO_PHASES)
+    ready = prepared(wanted)
+    batch = next(ready.train.batches(0))
+    monkeypatch.setattr(module, "_time_to_feed", lambda prepared: (0.25, batch.films, batch.targets))
+    monkeypatch.setattr(module, "_timed", lambda work, device: 1.0)  # a second for two films, or for a step
+    # An epoch: 32 films fed and learned from, 4 steps, 16 films judged.
+    assert estimate(ready, wanted, Processes()) == Estimate(4 * (32 * (0.25 + 0.5) + 4 + 16 * 0.5), 2)
+    assert estimate(ready, wanted, Processes(1, 2)).seconds == 4 * (16 * (0.25 + 0.5) + 4 + 16 * 0.5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "1 second"),
+        (42, "42 seconds"),
+        (89, "89 seconds"),
+        (91, "2 minutes"),
+        (1320, "22 minutes"),
+        (5300, "88 minutes"),
+        (5500, "1.5 hours"),
+        (50000, "14 hours"),
+        (200000, "2.3 days"),
+    ],
+)
+def test_durations_read_as_people_say_them(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

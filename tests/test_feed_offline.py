@@ -1,0 +1,105 @@
+"""Offline augmentation: every film as it is and in fixed variations, the same in every epoch, in another order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from test_fit import CPU, SIDE, digest, films, recipe
+
+from hilum.network.classifier import create_classifier
+from hilum.training.augment import draw, matrices
+from hilum.training.feed import Feed
+from hilum.training.feed_offline import OfflineFeed
+from hilum.training.fit import Interrupted, Progress, fit
+from hilum.training.processes import Processes
+from hilum.training.run import Run, create_run
+from hilum.training.sampler_torch import sample
+
+PASSES = 3
+
+
+def feed(passes: int = PASSES, **share: int) -> OfflineFeed:
+    pixels, train, _ = films()
+    return OfflineFeed(passes, pixels, train, recipe().augmentation, 10, CPU, **({"seed": 7} | share))
+
+
+def shown(offline: OfflineFeed, epoch: int) -> dict[int, list[NDArray[np.float32]]]:
+    """What is shown of each film, sorted so that orders do not matter; that targets are right is seen on the way."""
+    pictures: dict[int, list[NDArray[np.float32]]] = {}
+    for batch in offline.batches(epoch):
+        np.testing.assert_array_equal(batch.targets, offline.examples.targets[batch.examples])
+        for example, film in zip(batch.examples.tolist(), batch.films.numpy(), strict=True):
+            pictures.setdefault(example, []).append(film[0].copy())
+    return {example: sorted(seen, key=lambda film: film.tobytes()) for example, seen in pictures.items()}
+
+
+def test_an_epoch_is_every_film_as_it_is_and_in_its_variations_the_same_in_all_epochs() -> None:
+    offline = feed()
+    assert len(offline) == 13  # 32 films four times, in batches of 10
+    first, second = shown(offline, 0), shown(offline, 1)
+    assert first.keys() == second.keys() == set(range(len(offline.examples)))
+    for example, seen in first.items():
+        assert len(seen) == 1 + PASSES
+        np.testing.assert_array_equal(seen, second[example])
+        original = offline.pixels[offline.examples.rows[example]].astype(np.float32) * np.float32(1 / 255)
+        assert sum(np.array_equal(film, original) for film in seen) == 1
+        assert len({film.tobytes() for film in seen}) == 1 + PASSES
+    assert not np.array_equal(offline.order(0), offline.order(1))
+
+
+def test_variations_are_those_of_the_first_epochs_of_the_usual_feed() -> None:
+    offline = feed()
+    pixels, rows = torch.from_numpy(offline.pixels), offline.examples.rows
+    for number in range(1, 1 + PASSES):
+        draws = draw(offline.augmentation, (SIDE, SIDE), 7, number, rows)
+        expected = sample(pixels, rows, matrices(draws, (SIDE, SIDE)), draws, (SIDE, SIDE)).float() / 255
+        seen = shown(offline, 4)
+        for example, film in enumerate(expected.numpy()):
+            nearest = min(np.abs(film - variation).max() for variation in seen[example])
+            assert nearest < 2.5 / 255  # the two samplers differ by a grey level here and there
+
+
+def test_processes_share_an_epoch() -> None:
+    whole = [batch.examples.tolist() for batch in feed().batches(2)]
+    halves = [[batch.examples.tolist() for batch in feed(part=part, parts=2).batches(2)] for part in (0, 1)]
+    for together, one, other in zip(whole, *halves, strict=True):
+        assert (together[::2], together[1::2]) == (one, other)
+
+
+def test_without_passes_films_are_shown_as_they_are() -> None:
+    pixels, train, _ = films()
+    plain = Feed(pixels, train, recipe().augmentation, 10, CPU)
+    for film, batch in zip(plain.in_order(), feed(0).in_order(), strict=True):
+        torch.testing.assert_close(film.films, batch.films)
+    assert all(len(seen) == 1 for seen in shown(feed(0), 0).values())
+
+
+def test_a_run_on_them_stopped_in_an_epoch_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    wanted = recipe(phases=[{"epochs": 2}])
+
+    def train(folder: Path, stop_at: int = 0) -> str:
+        torch.set_num_threads(1)
+        pixels, _, judged = films()
+        classifier = create_classifier("small_cnn1", 2, "none", "linear", None, (SIDE, SIDE), 1)
+        run = Run(folder) if folder.exists() else create_run(folder, wanted, {})
+        told: list[Progress] = []
+
+        def stop(progress: Progress) -> None:
+            told.append(progress)
+            if len(told) == stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        val = Feed(pixels, judged, wanted.augmentation, 16, CPU)
+        fit(run, wanted, classifier, feed(), val, Processes(), on_step=stop)
+        assert told[-1].steps == 13
+        return digest(classifier)
+
+    with pytest.raises(Interrupted):
+        train(tmp_path / "halves", stop_at=8)
+    assert train(tmp_path / "halves") == train(tmp_path / "whole")
