@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+from bundles import tiny_bundle
+from films import picture, smooth_picture
+from PIL import Image
 
 import hilum
 
@@ -23,6 +29,30 @@ def test_importing_hilum_and_its_command_loads_nothing_heavy() -> None:
 def test_reading_dicom_loads_neither_torch_pandas_nor_matplotlib() -> None:
     code = "import sys, hilum.radiograph.dicom; print([name for name in sys.argv[1:] if name in sys.modules])"
     assert run("-c", code, *HEAVY[:-1]).stdout.strip() == "[]"
+
+
+def test_predicting_loads_only_what_a_small_install_has(tmp_path: Path) -> None:
+    """Not even typer: the command for a single film must start at once. Installing hilum alone brings all it needs."""
+    film = tmp_path / "film.png"
+    film.write_bytes(picture(Image.fromarray(smooth_picture(100, 120)), "PNG"))
+    code = """if True:
+        import sys
+        from hilum.__main__ import main
+        try:
+            main()
+        except SystemExit as done:
+            print(done.code, [name for name in ("typer", "rich", "onnx", *HEAVY) if name in sys.modules])
+    """.replace("HEAVY", repr(HEAVY))
+    arguments = (tiny_bundle(tmp_path), film, "--csv", tmp_path / "a.csv", "--heatmap", tmp_path / "drawn")
+    answer = run("-c", code, "predict", *map(str, arguments))
+    assert answer.stdout.splitlines()[-1] == "0 []", answer.stderr
+
+
+def test_everything_public_is_there_when_asked_for() -> None:
+    for name in hilum.__all__:
+        assert getattr(hilum, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'raed'"):
+        hilum.raed  # noqa: B018
 
 
 def test_version_and_help() -> None:

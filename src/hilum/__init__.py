@@ -1,8 +1,23 @@
 """Pneumonia detection on chest radiographs: train, judge, run and serve. Research use only, not a medical device."""
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from hilum.radiograph import Radiograph, ReadError, Reason, read
+if TYPE_CHECKING:
+    from hilum.bundle.predictor import load
+    from hilum.radiograph import Radiograph, ReadError, Reason, read
 
-__version__ = version("hilum")
-__all__ = ["Radiograph", "ReadError", "Reason", "__version__", "read"]
+    __version__: str
+
+__all__ = ["Radiograph", "ReadError", "Reason", "__version__", "load", "read"]
+
+
+def __getattr__(name: str) -> Any:
+    """Everything is imported when it is asked for, so that a command waits only for what it uses."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("hilum")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("hilum.bundle.predictor" if name == "load" else "hilum.radiograph"), name)

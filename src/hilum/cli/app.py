@@ -2,30 +2,79 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from hilum import __version__
-from hilum.cli.data import data
-from hilum.cli.inspect import inspect
-from hilum.cli.train import train
+# One line a command: where its function, or the group of its commands, lies.
+COMMANDS = {
+    "inspect": "hilum.cli.inspect:inspect",
+    "data": "hilum.cli.data:data",
+    "train": "hilum.cli.train:train",
+    "export": "hilum.cli.export:export",
+    "show": "hilum.cli.show:show",
+    "predict": "hilum.cli.app:predict",
+    "evaluate": "hilum.cli.evaluate:evaluate",
+    "compare": "hilum.cli.compare:compare",
+    "runs": "hilum.cli.runs:runs",
+    "submit": "hilum.cli.submit:submit",
+    "score": "hilum.cli.score:score",
+}
+
+
+class Commands(TyperGroup):
+    """Imports a command when it is asked for: who predicts one film does not wait for the others."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:  # the error suggests a command that is spelled like it
+            self.commands.update({name: _load(name) for name in COMMANDS})
+        elif cmd_name not in self.commands:
+            self.commands[cmd_name] = _load(cmd_name)
+        return self.commands.get(cmd_name)
+
 
 app = typer.Typer(
     name="hilum",
     help="Pneumonia detection on chest radiographs. Research use only, not a medical device.",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(inspect)
-app.add_typer(data, name="data")
-app.command()(train)
+
+
+# `hilum predict` parses its arguments itself and is started without typer; here it is listed.
+predict = typer.Typer(add_completion=False)
+
+
+@predict.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def _predict(context: typer.Context) -> None:
+    """Say which films show pneumonia, with probability and reasons to distrust it."""
+    from hilum.cli.predict import main
+
+    raise typer.Exit(main(context.args))
+
+
+def _load(name: str) -> Any:
+    module, member = COMMANDS[name].split(":")
+    command = getattr(import_module(module), member)
+    if not isinstance(command, typer.Typer):
+        function, command = command, typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        command.command(name)(function)
+    else:
+        command.info.name, command._add_completion = name, False
+    return typer.main.get_command(command)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from hilum import __version__  # reading the installed package's metadata takes a while
+
         print(f"hilum {__version__}")
         raise typer.Exit
 
@@ -37,11 +86,3 @@ def _hilum(
     ] = False,
 ) -> None:
     pass
-
-
-def main() -> None:
-    try:
-        app()
-    except BrokenPipeError:  # `hilum ... | head` closes the pipe early, which is no fault
-        sys.stderr.close()
-        sys.exit(141)

@@ -1,0 +1,1 @@
+"""A Prediction becomes something that a person or another program reads."""

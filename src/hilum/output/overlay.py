@@ -1,0 +1,241 @@
+"""The film with what the network saw over it: evidence, probability, decision and how it came about.
+
+Nothing is written onto the film itself but boxes, so that text is legible on any film and hides nothing. No text of a
+DICOM header is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from hilum.bundle.card import Card
+from hilum.bundle.prediction import Box, Prediction
+from hilum.output.table import percent
+from hilum.radiograph import Radiograph, read
+from hilum.radiograph.geometry import Geometry
+
+LOWEST, TALLEST, NARROWEST, WIDEST = 640, 1200, 640, 1500  # of the film as drawn, in pixels
+MARGIN, BAR, TICKS = 24, 18, 74
+BACKGROUND, TEXT, DIM, SEEN = (17, 18, 21), (240, 240, 240), (165, 170, 180), (120, 125, 135)
+DECISIONS = {
+    "pneumonia": ("Pneumonia", (255, 176, 58)),
+    "no_pneumonia": ("No pneumonia", (140, 200, 255)),
+    "abstain": ("Abstained", (214, 160, 255)),
+}
+BOX = (255, 190, 60)
+# From no evidence to the most: matplotlib's inferno (CC0) from a quarter to nine tenths, even in lightness and safe for
+# the color blind; its black and its white would pass for film. Linear between these.
+COLORS = np.array(
+    [
+        (87, 16, 110),
+        (125, 30, 109),
+        (163, 44, 97),
+        (199, 62, 76),
+        (228, 90, 49),
+        (246, 128, 19),
+        (252, 172, 17),
+        (246, 209, 60),
+    ],
+    np.float32,
+)
+MOST_OPAQUE = 0.6
+
+Pen = ImageDraw.ImageDraw
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def write_overlay(prediction: Prediction, film: Path, card: Card, target: Path) -> None:
+    """Draw the film at this path with its prediction and save it as PNG. Raises ReadError or OSError."""
+    picture = draw_overlay(prediction, read(film, at_least=TALLEST), card)
+    encoded = BytesIO()
+    picture.save(encoded, "PNG", compress_level=3)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(encoded.getvalue())
+
+
+def draw_overlay(prediction: Prediction, radiograph: Radiograph, card: Card) -> Image.Image:
+    """A picture for people of the film and its prediction."""
+    height, width = _drawn_size(*radiograph.pixels.shape)
+    film = _drawn_film(radiograph, height, width)
+    most = 0.0
+    if prediction.heatmap is not None:
+        most = float(
+            np.abs(prediction.heatmap).max()
+        )  # either way: little evidence on a film full of the contrary is faint
+        film = blend(film, prediction.heatmap_on_film(height, width), most)
+    picture = Image.fromarray(film)
+    _draw_seen_area(ImageDraw.Draw(picture), prediction, height, width)
+    _draw_boxes(ImageDraw.Draw(picture), prediction.boxes, height, width)
+
+    across = max(width + (MARGIN + BAR + TICKS if prediction.heatmap is not None else 0), NARROWEST)
+    above = _Text(across)
+    headline, color = DECISIONS[prediction.decision or "abstain"]
+    if prediction.probability is not None:
+        headline += f" \u00b7 probability {percent(prediction.probability)}"
+    above.add(headline, 34, color)
+    for line in _explanation(prediction):
+        above.add(line, 19, TEXT)
+    above.add(f"{Path(prediction.path).name if prediction.path else 'film'} \u00b7 {card.title or card.name}", 17, DIM)
+    below = _Text(across)
+    for line in (*_about_heatmap(prediction, card, most), prediction.research_use):
+        below.add(line, 17, DIM)
+
+    size = (across + 2 * MARGIN, above.height + height + below.height + 4 * MARGIN)
+    sheet = Image.new("RGB", size, BACKGROUND)
+    pen = ImageDraw.Draw(sheet)
+    left, top = MARGIN + (across - width) // 2 * (prediction.heatmap is None), 2 * MARGIN + above.height
+    above.draw(pen, MARGIN, MARGIN)
+    sheet.paste(picture, (left, top))
+    if prediction.heatmap is not None:
+        _draw_scale(sheet, pen, left + width + MARGIN, top, height, most)
+    below.draw(pen, MARGIN, top + height + MARGIN)
+    return sheet
+
+
+def blend(film: NDArray[np.uint8], evidence: NDArray[np.float32], most: float) -> NDArray[np.uint8]:
+    """Color over a film (height x width x 3) where there is evidence for pneumonia, denser the more there is."""
+    strength = np.clip(evidence / max(most, 1e-9), 0, 1)
+    alpha = (MOST_OPAQUE * strength**0.7)[..., None]
+    return np.asarray(np.rint(film * (1 - alpha) + colors_of(strength) * alpha), np.uint8)
+
+
+def colors_of(strength: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The color of each strength from 0 to 1."""
+    place = strength * (len(COLORS) - 1)
+    lower = np.minimum(place.astype(np.intp), len(COLORS) - 2)
+    share = (place - lower)[..., None]
+    return np.asarray(COLORS[lower] * (1 - share) + COLORS[lower + 1] * share, np.float32)
+
+
+def _drawn_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the film in the picture: small ones are enlarged, large ones made to fit a screen."""
+    scale = max(LOWEST / height, 1.0) if height < LOWEST else min(TALLEST / height, 1.0)
+    scale = min(scale, WIDEST / width)
+    return max(round(height * scale), 1), max(round(width * scale), 1)
+
+
+def _drawn_film(radiograph: Radiograph, height: int, width: int) -> NDArray[np.uint8]:
+    levels = np.rint(radiograph.pixels * np.float32(255)).astype(np.uint8)
+    resampled = Image.fromarray(levels).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return np.repeat(np.asarray(resampled)[..., None], 3, axis=2)
+
+
+def _explanation(prediction: Prediction) -> list[str]:
+    """How the decision came about."""
+    if prediction.decision == "abstain":
+        reason = (prediction.gate.reason or "").replace("_", " ").capitalize()
+        return [f"{reason}: {prediction.gate.detail}"]
+    compared = "At or above" if prediction.decision == "pneumonia" else "Below"
+    point = prediction.operating_point
+    whose = f"the threshold of the operating point \u201c{point}\u201d" if point else "a threshold set by hand"
+    lines = [f"{compared} {percent(prediction.threshold)}, {whose}"]
+    if prediction.gate.passed is None:
+        lines.append("Gate off: not checked whether this is an upright frontal chest film")
+    return lines
+
+
+def _about_heatmap(prediction: Prediction, card: Card, most: float) -> list[str]:
+    if prediction.decision == "abstain":
+        return []
+    if prediction.heatmap is None:
+        reason = card.heatmap.removeprefix("none:").strip()
+        return [f"No heatmap: {reason}" if card.heatmap.startswith("none") else "No heatmap was asked for."]
+    lines = [f"Color: evidence for pneumonia ({card.heatmap}). It shows what the network used, not where disease ends."]
+    if float(prediction.heatmap.max()) <= 0.02 * most:
+        lines.append("No place on this film speaks for pneumonia.")
+    if prediction.geometry is not None and not _sees_all(prediction.geometry, prediction):
+        lines.append("The network looks at the part inside the thin line.")
+    return lines
+
+
+def _sees_all(geometry: Geometry, prediction: Prediction) -> bool:
+    height, width = prediction.height or 1, prediction.width or 1
+    left, top, right, bottom = geometry.place(height, width).film
+    return (right - left) >= 0.99 * width and (bottom - top) >= 0.99 * height
+
+
+def _draw_seen_area(pen: Pen, prediction: Prediction, height: int, width: int) -> None:
+    if prediction.geometry is None or _sees_all(prediction.geometry, prediction):
+        return
+    left, top, right, bottom = prediction.geometry.place(height, width).film
+    pen.rectangle((left, top, right - 1, bottom - 1), outline=SEEN, width=2)
+
+
+def _draw_boxes(pen: Pen, boxes: tuple[Box, ...], height: int, width: int) -> None:
+    """Boxes with their scores on tags of their own, which stay on the film."""
+    font = ImageFont.load_default(18)
+    for box in boxes:
+        left, top = max(box.x * width, 0), max(box.y * height, 0)
+        right, bottom = min((box.x + box.width) * width, width - 1), min((box.y + box.height) * height, height - 1)
+        pen.rectangle((left, top, right, bottom), outline=BOX, width=3)
+        label = f"{box.label} {percent(box.score)}"
+        tag_width = pen.textlength(label, font) + 12
+        x = max(min(left, width - tag_width), 0)
+        y = top - 26 if top >= 26 else top
+        pen.rectangle((x, y, x + tag_width, y + 26), fill=BOX)
+        pen.text((x + 6, y + 13), label, (0, 0, 0), font, anchor="lm")
+
+
+def _draw_scale(sheet: Image.Image, pen: Pen, left: int, top: int, height: int, most: float) -> None:
+    """A color bar as tall as the film, blended as on mid-grey film, with its numbers."""
+    column = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(BAR, 1)
+    grey = np.full((height, BAR, 3), 96, np.uint8)
+    sheet.paste(Image.fromarray(blend(grey, column, 1.0)), (left, top))
+    font = ImageFont.load_default(17)
+    for value in _round_steps(most):
+        y = top + round((1 - value / most) * (height - 1)) if most else top + height - 1
+        pen.line((left + BAR, y, left + BAR + 5, y), DIM)
+        pen.text((left + BAR + 10, y), f"{value:.6g}", TEXT, font, anchor="lm")
+
+
+def _round_steps(most: float) -> list[float]:
+    """Round numbers from 0 to at most `most`, about five of them."""
+    if most <= 0:
+        return [0.0]
+    power = 10.0 ** math.floor(math.log10(most / 5))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= most / 5)
+    return [step * number for number in range(int(most / step) + 1)]
+
+
+class _Text:
+    """Lines of several sizes, wrapped to a width and measured before there is a picture to put them on."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.height = 0
+        self.lines: list[tuple[str, Font, tuple[int, int, int], int]] = []
+
+    def add(self, text: str, size: int, color: tuple[int, int, int]) -> None:
+        font = ImageFont.load_default(size)
+        step = round(size * 1.35)
+        for line in _wrap(text, font, self.width):
+            self.lines.append((line, font, color, self.height))
+            self.height += step
+
+    def draw(self, pen: Pen, x: int, y: int) -> None:
+        for line, font, color, offset in self.lines:
+            pen.text((x, y + offset), line, color, font)
+
+
+def _wrap(text: str, font: Font, width: int) -> list[str]:
+    """Lines that fit, broken at spaces or, in long names, anywhere."""
+    lines, line = [], ""
+    for word in text.split():
+        joined = f"{line} {word}" if line else word
+        if font.getlength(joined) <= width:
+            line = joined
+            continue
+        if line:
+            lines.append(line)
+        while font.getlength(word) > width:
+            cut = next(end for end in range(len(word) - 1, 0, -1) if font.getlength(word[:end]) <= width)
+            lines.append(word[:cut])
+            word = word[cut:]
+        line = word
+    return [*lines, line] if line else lines

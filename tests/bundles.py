@@ -1,0 +1,128 @@
+"""A tiny bundle made by hand with the onnx package: what it answers can be said without running it.
+
+Its feature map has two channels over 8 x 8 places: brightness and darkness. Bright places speak for pneumonia. Its gate
+finds a film the farther from the training films the brighter it is on average: above half is too far.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from hilum.bundle.card import FORMAT, Calibration, Card, Data, GateCard, OperatingPoint, pack_digests
+from hilum.bundle.onnx_file import write_metadata
+from hilum.radiograph.geometry import Geometry
+
+PLACES = 8
+SLOPE = 6.0  # logit of pneumonia = SLOPE * brightness, of normal = SLOPE * darkness
+
+
+def tiny_card(geometry: Geometry | None = None, **changes: Any) -> Card:
+    card = Card(
+        format=FORMAT,
+        task="classification",
+        name="tiny",
+        title="A network made by hand",
+        classes=["normal", "pneumonia"],
+        positive=["pneumonia"],
+        geometry=geometry or Geometry("squash", 64, 64),
+        heatmap="class activation map",
+        calibration=Calibration("temperature", 1.0, [], [], {"films": 100.0}),
+        operating_points=[
+            OperatingPoint("balanced", 0.5, "highest Youden index", 0.9, 0.8),
+            OperatingPoint("sensitive", 0.2, "sensitivity of at least 0.95", 0.96, 0.6),
+        ],
+        default_point="balanced",
+        gate=GateCard(0.01, 0.9, 100, ""),
+        recipe={"network": {"name": "tiny"}, "phases": [{"epochs": 1}]},
+        data=Data(
+            "0" * 32, {"train": {"normal": 2}}, {"train": 2}, "made up", "", "", "patient", {"train": pack_digests([])}
+        ),
+        figures={"validation": {"auc": 0.9}},
+        versions={"hilum": "0.1.0"},
+        made="2026-01-31",
+        intended_use="tests",
+        limits=["knows nothing"],
+        notes=[],
+    )
+    return replace(card, **changes)
+
+
+def tiny_model(card: Card, *, gate: bool = True, heatmaps: bool = True, scale: float = 1.0) -> onnx.ModelProto:
+    height, width = card.geometry.height, card.geometry.width
+    numbers = {
+        "white": np.float32(255 / scale),
+        "one": np.float32(1),
+        "two": np.float32(2),
+        "weights": np.array([[0, SLOPE], [SLOPE, 0]], np.float32)[:, :, None, None],
+        "zeros": np.zeros((1, 6), np.float32),
+        "upright": np.array([[1, 0, 0, 0, 0, 0]], np.float32),
+        "flat": np.array([0, 2], np.int64),
+        "second": np.array([1], np.int64),
+    }
+    window: dict[str, Any] = {
+        "kernel_shape": [height // PLACES, width // PLACES],
+        "strides": [height // PLACES, width // PLACES],
+    }
+    nodes = [
+        helper.make_node("Cast", ["films"], ["levels"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["levels", "white"], ["grey"]),
+        helper.make_node("AveragePool", ["grey"], ["bright"], **window),
+        helper.make_node("Sub", ["one", "bright"], ["dark"]),
+        helper.make_node("Concat", ["bright", "dark"], ["map"], axis=1),
+        helper.make_node("Conv", ["map", "weights"], ["heatmaps" if heatmaps else "unused"]),
+        helper.make_node("GlobalAveragePool", ["map"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["features"]),
+        helper.make_node("GlobalAveragePool", ["heatmaps" if heatmaps else "unused"], ["scores"]),
+        helper.make_node("Flatten", ["scores"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    if gate:
+        nodes += [
+            helper.make_node("GlobalAveragePool", ["bright"], ["mean"]),
+            helper.make_node("Flatten", ["mean"], ["brightness"]),
+            helper.make_node("Mul", ["brightness", "two"], ["distance"]),
+            helper.make_node("MatMul", ["distance", "zeros"], ["nothing"]),
+            helper.make_node("Add", ["nothing", "upright"], ["states"]),
+            helper.make_node("Concat", ["distance", "states"], ["gate"], axis=1),
+        ]
+    shapes: dict[str, list[Any]] = {"probabilities": ["n", 2]}
+    if heatmaps:
+        shapes["heatmaps"] = ["n", 2, PLACES, PLACES]
+    shapes["features"] = ["n", 2]
+    if gate:
+        shapes["gate"] = ["n", 7]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("films", TensorProto.UINT8, ["n", 1, height, width])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in numbers.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def tiny_bundle(
+    folder: Path, geometry: Geometry | None = None, *, heatmaps: bool = True, gate: bool = True, **changes: Any
+) -> Path:
+    """The bundle as a file in the folder."""
+    if not heatmaps:
+        changes.setdefault("heatmap", "none: for a test")
+    if not gate:
+        changes.setdefault("gate", None)
+    card = tiny_card(geometry, **changes)
+    path = folder / "tiny.onnx"
+    path.write_bytes(write_metadata(tiny_model(card, gate=gate, heatmaps=heatmaps).SerializeToString(), card))
+    return path
+
+
+def expected_probability(levels: NDArray[np.uint8]) -> float:
+    """What the tiny network must say of grey levels whose sides are multiples of 8."""
+    brightness = float(levels.mean() / 255)
+    return float(1 / (1 + np.exp(-SLOPE * (2 * brightness - 1))))

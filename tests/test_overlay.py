@@ -1,0 +1,148 @@
+"""The drawn film: heat where the geometry saw it, text that is all there, and nothing that names a patient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bundles import tiny_card
+from films import dicom
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import ImageFont
+
+from hilum.bundle.prediction import Box, Prediction, Verdict
+from hilum.output.overlay import MARGIN, _round_steps, _wrap, blend, colors_of, draw_overlay, write_overlay
+from hilum.radiograph import Radiograph
+from hilum.radiograph.geometry import Geometry
+
+
+def grey_film(height: int, width: int, level: float = 0.4) -> Radiograph:
+    return Radiograph(np.full((height, width), level, np.float32), "png", "PNG", "L", 8, height, width)
+
+
+def answer(geometry: Geometry, heat: NDArray[np.float32] | None, height: int, width: int) -> Prediction:
+    return Prediction(
+        "ward/film.png", "pneumonia", 0.5, "balanced", 0.93, {"normal": 0.07, "pneumonia": 0.93}, Verdict(True),
+        heat, geometry, (), height, width,
+    )  # fmt: skip
+
+
+def colorfulness(picture: NDArray[np.uint8]) -> NDArray[np.int16]:
+    levels = picture.astype(np.int16)
+    return np.asarray(levels.max(axis=2) - levels.min(axis=2))
+
+
+@pytest.mark.parametrize("mode", ["squash", "fit", "crop"])
+@pytest.mark.parametrize(("height", "width"), [(900, 720), (720, 1000)])
+@pytest.mark.parametrize(("row", "column"), [(2, 3), (5, 4)])
+def test_a_hot_cell_is_drawn_where_the_geometry_saw_it(
+    mode: str, height: int, width: int, row: int, column: int
+) -> None:
+    """The expected place follows from the definition of the geometries, not from the code that inverts them."""
+    geometry = Geometry(mode, 720, 720)  # type: ignore[arg-type]  # a size at which no edge is rounded
+    heat = np.zeros((8, 8), np.float32)
+    heat[row, column] = 5
+    drawn = np.asarray(draw_overlay(answer(geometry, heat, height, width), grey_film(height, width), tiny_card()))
+    top = next(y for y in range(len(drawn)) if (drawn[y, MARGIN + 10 : MARGIN + 60] == 102).all())
+    film = colorfulness(drawn[top : top + height, MARGIN : MARGIN + width])
+    film[film < film.max() / 2] = 0  # the middle of the spot; its seam may lie beside the film
+    y, x = np.average(np.mgrid[:height, :width].reshape(2, -1), axis=1, weights=film.ravel())
+    across, down = (column + 0.5) / 8, (row + 0.5) / 8
+    if mode == "squash":
+        expected = (down * height, across * width)
+    else:
+        side = max(height, width) if mode == "fit" else min(height, width)
+        expected = (height / 2 + (down - 0.5) * side, width / 2 + (across - 0.5) * side)
+    assert (y, x) == pytest.approx(expected, abs=3)
+
+
+def test_color_stands_only_where_there_is_evidence_and_grows_with_it() -> None:
+    film = np.full((1, 5, 3), 100, np.uint8)
+    evidence = np.array([[-3, 0, 1, 2, 4]], np.float32)
+    blended = blend(film, evidence, 4.0)
+    np.testing.assert_array_equal(blended[:, :2], film[:, :2])
+    away = np.abs(blended.astype(np.int16) - 100).sum(axis=2)[0]
+    assert 0 < away[2] < away[3] < away[4]
+
+
+def test_the_colors_get_lighter_evenly() -> None:
+    """Lightness as CIE L* has it: no step of the map may run back or jump."""
+    srgb = colors_of(np.linspace(0, 1, 21, dtype=np.float32)) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ np.array([0.2126, 0.7152, 0.0722])
+    lightness = 116 * np.cbrt(luminance) - 16
+    steps = np.diff(lightness)
+    assert steps.min() > 0
+    assert steps.max() < 2.5 * steps.mean()
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(64, 64), (256, 200), (2000, 900), (500, 3000), (4000, 3500), (3000, 64)]
+)
+@pytest.mark.parametrize("decision", ["pneumonia", "no_pneumonia", "abstain"])
+def test_any_film_fits_and_no_text_touches_the_edge(height: int, width: int, decision: str) -> None:
+    geometry = Geometry("crop", 64, 64, 0.8)
+    heat = None if decision == "abstain" else np.random.default_rng(1).normal(0, 9, (7, 7)).astype(np.float32)
+    prediction = replace(
+        answer(geometry, heat, height, width),
+        decision=decision,  # type: ignore[arg-type]
+        path="/ward/" + "a-very-long-name-without-any-space-" * 6 + ".png",
+        gate=Verdict(False, "rotated", "looks turned by 90 degrees clockwise; " * 5)
+        if decision == "abstain"
+        else Verdict(None),
+        boxes=(Box(-0.1, -0.1, 0.3, 0.3, 0.91, "opacity"), Box(0.9, 0.9, 0.3, 0.3, 0.05, "opacity")),
+    )
+    drawn = np.asarray(draw_overlay(prediction, grey_film(height, width), tiny_card(title="T " * 90)))
+    assert drawn.shape[1] <= 1700
+    background = drawn[0, 0]
+    assert (drawn[: MARGIN - 2] == background).all()
+    assert (drawn[-(MARGIN - 8) :] == background).all()
+    assert (drawn[:, : MARGIN - 2] == background).all()
+    assert (drawn[:, -(MARGIN - 8) :] == background).all()
+
+
+def test_an_abstained_film_and_one_without_heatmap_have_no_color_on_them() -> None:
+    geometry = Geometry("squash", 64, 64)
+    without = answer(geometry, None, 700, 700)
+    abstained = replace(
+        without, decision="abstain", probability=None, gate=Verdict(False, "rotated", "turn it upright")
+    )
+    for prediction in (without, abstained):
+        card = tiny_card(heatmap="none: its head is not linear")
+        drawn = np.asarray(draw_overlay(prediction, grey_film(700, 700), card))
+        assert (drawn == 102).all(axis=2).sum() >= 700 * 700  # every pixel of the film is as it was
+
+
+def test_no_text_of_a_header_is_drawn(tmp_path: Path) -> None:
+    """The same pixels with and without a patient's data make the same picture, byte for byte."""
+    drawn = []
+    headers: tuple[dict[str, Any], ...] = ({}, {"PatientName": "Doe^Jane", "InstitutionName": "Doe"})
+    for header in headers:
+        film, target = tmp_path / "film.dcm", tmp_path / "drawn.png"
+        film.write_bytes(dicom(**header))
+        prediction = replace(answer(Geometry("squash", 64, 64), np.ones((8, 8), np.float32), 12, 16), path=str(film))
+        write_overlay(prediction, film, tiny_card(), target)
+        drawn.append(target.read_bytes())
+    assert drawn[0] == drawn[1]
+
+
+@given(st.floats(1e-6, 1e6))
+def test_the_scale_has_a_few_round_numbers(most: float) -> None:
+    steps = _round_steps(most)
+    assert 3 <= len(steps) <= 6
+    assert steps[0] == 0
+    assert 0.6 * most < steps[-1] <= most * (1 + 1e-9)
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=120), st.integers(60, 400))
+def test_wrapped_text_fits_and_loses_nothing(text: str, width: int) -> None:
+    font = ImageFont.load_default(17)
+    lines = _wrap(text, font, width)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(font.getlength(line) <= width for line in lines)

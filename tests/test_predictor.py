@@ -1,0 +1,354 @@
+"""The Predictor on a bundle made by hand, whose answers can be said without it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from bundles import PLACES, SLOPE, expected_probability, tiny_bundle, tiny_card, tiny_model
+from films import dicom, picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+import hilum
+from hilum.bundle.card import BundleError
+from hilum.bundle.onnx_file import write_metadata
+from hilum.bundle.opening import OpenBundle
+from hilum.bundle.prediction import RESEARCH_USE, Prediction
+from hilum.bundle.predictor import Predictor
+from hilum.radiograph import Radiograph, ReadError, Reason, read
+from hilum.radiograph.geometry import MODES, Geometry
+
+GEOMETRIES = [Geometry("squash", 64, 64), Geometry("fit", 64, 96), Geometry("crop", 96, 64, 0.8)]
+
+
+def film(levels: NDArray[np.uint8]) -> Radiograph:
+    pixels = levels.astype(np.float32) / np.float32(255)
+    height, width = levels.shape
+    return Radiograph(pixels, "png", "PNG", "L", 8, height, width)
+
+
+def shaded(height: int = 128, width: int = 128, brightest: int = 200) -> NDArray[np.uint8]:
+    """Darker at the top left than at the bottom right."""
+    y, x = np.mgrid[:height, :width]
+    return np.asarray((y / height + x / width) / 2 * brightest, np.uint8)
+
+
+def write_films(folder: Path, count: int) -> list[Path]:
+    """Films of rising brightness."""
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        path.write_bytes(picture(Image.fromarray(shaded(brightest=60 + number * 160 // count)), "PNG"))
+    return paths
+
+
+def test_a_bundle_runs_with_nothing_but_onnxruntime_and_numpy(tmp_path: Path) -> None:
+    levels = shaded(64, 64)
+    session = onnxruntime.InferenceSession(tiny_bundle(tmp_path), providers=["CPUExecutionProvider"])
+    probabilities, heatmaps, features, gate = session.run(None, {"films": levels[None, None]})
+    assert probabilities[0, 1] == pytest.approx(expected_probability(levels), abs=1e-5)
+    outputs = hilum.load(tmp_path / "tiny.onnx").run(levels[None])
+    np.testing.assert_array_equal(outputs.probabilities, probabilities)
+    np.testing.assert_array_equal(outputs.heatmaps, heatmaps)
+    np.testing.assert_array_equal(outputs.features, features)
+    np.testing.assert_array_equal(outputs.gate, gate)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_many_films_at_once_answer_as_each_alone(tmp_path: Path, threads: int) -> None:
+    model = hilum.load(tiny_bundle(tmp_path), threads=threads)
+    levels = np.random.default_rng(1).integers(0, 256, (7, 64, 64), np.uint8)
+    together = model.run(levels)
+    for number, alone in enumerate(levels):
+        np.testing.assert_allclose(together.probabilities[number], model.run(alone[None]).probabilities[0], rtol=1e-6)
+        assert together.probabilities[number, 1] == pytest.approx(expected_probability(alone), abs=1e-5)
+    np.testing.assert_allclose(together.probabilities.sum(axis=1), 1, rtol=1e-6)
+    assert together.heatmaps is not None
+    assert together.heatmaps.shape == (7, 2, PLACES, PLACES)
+
+
+def test_levels_of_another_size_or_type_are_refused(tmp_path: Path) -> None:
+    model = hilum.load(tiny_bundle(tmp_path))
+    for levels in (np.zeros((1, 32, 64), np.uint8), np.zeros((1, 64, 64), np.float32), np.zeros((0, 64, 64), np.uint8)):
+        with pytest.raises(ValueError, match="films"):
+            model.run(levels)  # type: ignore[arg-type]
+
+
+def test_a_film_is_decided_on_at_the_default_point_another_one_or_a_number(tmp_path: Path) -> None:
+    model = hilum.load(tiny_bundle(tmp_path))
+    levels = shaded(64, 64, 215)
+    expected = expected_probability(levels)
+    assert 0.2 < expected < 0.5
+    answer = model.predict(film(levels))
+    assert answer.probability == pytest.approx(expected, abs=1e-5)
+    assert (answer.decision, answer.operating_point, answer.threshold) == ("no_pneumonia", "balanced", 0.5)
+    sensitive = model.predict(film(levels), operating_point="sensitive")
+    assert (sensitive.decision, sensitive.operating_point, sensitive.threshold) == ("pneumonia", "sensitive", 0.2)
+    assert answer.probability is not None
+    own = model.predict(film(levels), threshold=answer.probability)
+    assert (own.decision, own.operating_point) == ("pneumonia", None)
+    assert model.predict(film(levels), threshold=answer.probability + 1e-6).decision == "no_pneumonia"
+    assert own.probabilities == pytest.approx({"normal": 1 - expected, "pneumonia": expected}, abs=1e-5)
+
+
+def test_what_cannot_be_decided_by_is_refused(tmp_path: Path) -> None:
+    model = hilum.load(tiny_bundle(tmp_path))
+    bright = film(shaded())
+    with pytest.raises(BundleError, match=r"tiny\.onnx: no operating point is called best; this bundle has balanced"):
+        model.predict(bright, operating_point="best")
+    with pytest.raises(BundleError, match="from 0 to 1"):
+        model.predict(bright, threshold=1.5)
+    with pytest.raises(BundleError, match="one of them"):
+        model.predict(bright, threshold=0.5, operating_point="balanced")
+
+
+def test_a_film_that_the_gate_turns_away_gets_no_probability(tmp_path: Path) -> None:
+    model = hilum.load(tiny_bundle(tmp_path))
+    bright = film(255 - shaded(brightest=100))
+    answer = model.predict(bright)
+    assert (answer.decision, answer.probability, answer.probabilities, answer.heatmap) == ("abstain", None, None, None)
+    assert answer.gate.passed is False
+    assert answer.gate.reason == "not_a_chest_film"
+    assert answer.gate.distance == pytest.approx(2 * (1 - shaded(brightest=100).mean() / 255), abs=0.01)
+    overruled = model.predict(bright, gate=False)
+    assert (overruled.decision, overruled.gate.passed) == ("pneumonia", None)
+    assert overruled.probability is not None
+
+
+def test_a_bundle_without_gate_or_heatmaps_still_checks_plainly(tmp_path: Path) -> None:
+    model = hilum.load(tiny_bundle(tmp_path, gate=False, heatmaps=False))
+    outputs = model.run(shaded(64, 64)[None])
+    assert outputs.gate is None
+    assert outputs.heatmaps is None
+    answer = model.predict(film(shaded()))
+    assert (answer.decision, answer.heatmap) == ("no_pneumonia", None)
+    assert model.predict(film(np.full((128, 128), 90, np.uint8))).gate.reason == "blank"
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_files_are_placed_as_the_store_places_them(tmp_path: Path, geometry: Geometry) -> None:
+    from hilum.dataset.decoding import Work, fill_rows
+    from hilum.dataset.phantom_film import draw_phantom
+
+    levels = draw_phantom(3, "bacterial", 300).pixels
+    grey = np.asarray(levels, np.float32)
+    grey = np.asarray(np.rint(grey / grey.max() * 255), np.uint8)
+    files = {
+        "film.jpeg": picture(Image.fromarray(grey), "JPEG", quality=90),
+        "film.png": picture(Image.fromarray(grey), "PNG"),
+        "film.dcm": dicom(grey.astype(np.uint16) * 16, PhotometricInterpretation="MONOCHROME1"),
+    }
+    model = hilum.load(tiny_bundle(tmp_path, geometry))
+    for name, content in files.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        work = Work(0, path, hashlib.blake2b(content, digest_size=16).hexdigest())
+        pixels = tmp_path / "pixels"
+        pixels.write_bytes(bytes(geometry.height * geometry.width))
+        assert fill_rows([work], geometry, pixels, (1, geometry.height, geometry.width)) == [(0, None)]
+        stored = np.fromfile(pixels, np.uint8).reshape(1, geometry.height, geometry.width)
+        outputs = model.run(stored)
+        answer = model.predict(path, gate=False)
+        assert answer.probability == float(outputs.probabilities[0, 1])
+        assert (answer.height, answer.width) == grey.shape
+
+
+def test_three_classes_share_the_probability_of_pneumonia(tmp_path: Path) -> None:
+    """Two classes of the tiny network are the brightness; the third splits from it by its own weights."""
+    import onnx
+
+    card = tiny_card(classes=["bacterial", "normal", "viral"], positive=["bacterial", "viral"])
+    model = tiny_model(card)
+    weights = next(part for part in model.graph.initializer if part.name == "weights")
+    three = np.array([[SLOPE, 0], [0, SLOPE], [SLOPE / 2, 1]], np.float32)[:, :, None, None]
+    weights.CopyFrom(onnx.numpy_helper.from_array(three, "weights"))
+    for output in model.graph.output:
+        if output.name in ("probabilities", "heatmaps"):
+            output.type.tensor_type.shape.dim[1].dim_value = 3
+    path = tmp_path / "three.onnx"
+    path.write_bytes(write_metadata(model.SerializeToString(), card))
+    predictor = hilum.load(path)
+    levels = shaded(64, 64)
+    answer = predictor.predict(film(levels))
+    bright = levels.astype(np.float64).reshape(PLACES, 8, PLACES, 8).mean(axis=(1, 3)) / 255
+    maps = np.stack([SLOPE * bright, SLOPE * (1 - bright), SLOPE / 2 * bright + (1 - bright)])
+    shares = np.exp(maps.mean(axis=(1, 2)))
+    shares /= shares.sum()
+    assert answer.probabilities == pytest.approx(dict(zip(card.classes, shares, strict=True)), abs=1e-5)
+    assert answer.probability == pytest.approx(shares[0] + shares[2], abs=1e-5)
+    # The heatmap is the slope of the log odds of pneumonia: nudge the maps at one place and watch the odds.
+    assert answer.heatmap is not None
+
+    def log_odds(scores: NDArray[np.float64]) -> float:
+        raised = np.exp(scores.mean(axis=(1, 2)))
+        return float(np.log((raised[0] + raised[2]) / raised[1]))
+
+    nudged = maps.copy()
+    nudged[:, 2, 5] *= 1 + 1e-5
+    slope = (log_odds(nudged) - log_odds(maps)) / 1e-5 * PLACES * PLACES
+    assert float(answer.heatmap[2, 5]) == pytest.approx(slope, rel=1e-3)
+
+
+def test_an_unreadable_film_raises_alone_and_is_a_row_among_others(tmp_path: Path) -> None:
+    model = hilum.load(tiny_bundle(tmp_path))
+    good, broken, absent = write_films(tmp_path / "films", 1)[0], tmp_path / "broken.jpg", tmp_path / "absent.png"
+    broken.write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(ReadError) as caught:
+        model.predict(broken)
+    assert caught.value.reason == Reason.DAMAGED
+    with pytest.raises(FileNotFoundError):
+        model.predict(absent)
+    answers = model.predict([broken, str(good), absent, read(good)])
+    assert [answer.path for answer in answers] == [str(broken), str(good), str(absent), None]
+    assert [answer.decision for answer in answers] == [None, "no_pneumonia", None, "no_pneumonia"]
+    assert answers[0].error is not None
+    assert answers[0].error.startswith("damaged: ")
+    assert answers[2].error == "cannot_open: No such file or directory"
+    assert answers[0].probability is None
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_stream_keeps_the_order_and_reads_only_a_little_ahead(tmp_path: Path, threads: int) -> None:
+    paths = write_films(tmp_path / "films", 5)
+    asked = 0
+
+    def endless() -> Iterator[Path]:
+        nonlocal asked
+        while True:
+            yield paths[asked % len(paths)]
+            asked += 1
+
+    model = hilum.load(tiny_bundle(tmp_path), threads=threads)
+    alone = [model.predict(path).probability for path in paths]
+    stream = model.stream(endless())
+    for number in range(40):
+        answer = next(stream)
+        assert (answer.path, answer.probability) == (str(paths[number % 5]), alone[number % 5])
+        assert asked <= number + 2 * threads + 1
+    del stream
+
+
+def test_a_stream_holds_few_films_at_a_time(tmp_path: Path) -> None:
+    """In a process of its own: the peak over 120 films is that over 20."""
+    tiny_bundle(tmp_path)
+    path = tmp_path / "film.png"
+    path.write_bytes(picture(Image.fromarray(shaded(1000, 1000)), "PNG"))
+    code = f"""
+        import resource, hilum
+        model = hilum.load({str(tmp_path / "tiny.onnx")!r}, threads=2)
+        peaks = []
+        for count in (20, 120):
+            for answer in model.stream([{str(path)!r}] * count):
+                pass
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        print(peaks[1] - peaks[0])
+    """
+    answer = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert int(answer.stdout) < 30_000  # kilobytes; a film takes 4 MB
+
+
+def test_a_network_that_gives_no_number_decides_nothing(tmp_path: Path) -> None:
+    import onnx
+
+    card = tiny_card()
+    model = tiny_model(card)
+    weights = next(part for part in model.graph.initializer if part.name == "weights")
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.full((2, 2, 1, 1), np.nan, np.float32), "weights"))
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(write_metadata(model.SerializeToString(), card))
+    answer = hilum.load(path).predict(film(shaded()))
+    assert (answer.decision, answer.probability) == (None, None)
+    assert answer.error is not None
+    assert answer.error.startswith("not_a_number")
+
+
+def test_a_prediction_is_plain_data_for_json(tmp_path: Path) -> None:
+    model = hilum.load(tiny_bundle(tmp_path))
+    path = tmp_path / "film.dcm"
+    path.write_bytes(dicom(shaded().astype(np.uint16), PatientName="Doe^Jane", PatientID="secret-7"))
+    answer = model.predict(path)
+    plain = json.loads(json.dumps(answer.to_dict(), allow_nan=False))
+    assert plain["file"] == str(path)
+    assert plain["decision"] == answer.decision
+    assert plain["research_use"] == RESEARCH_USE
+    assert plain["gate"]["passed"] is True
+    assert (plain["height"], plain["width"]) == (128, 128)
+    assert "Doe" not in json.dumps(plain)
+    assert "secret" not in json.dumps(plain)
+
+
+def test_loading_says_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no model ships"):
+        hilum.load()
+    with pytest.raises(FileNotFoundError):
+        hilum.load(tmp_path / "absent.onnx")
+    card = tiny_card()
+    cases: dict[str, tuple[Any, str]] = {
+        "detection": ((tiny_model(card), replace(card, task="detection")), "a detection bundle"),
+        "geometry": ((tiny_model(card), replace(card, geometry=Geometry("squash", 32, 64))), "does not take films of"),
+        "classes": ((tiny_model(card), replace(card, classes=["a", "b", "pneumonia"])), "gives no probabilities as"),
+    }
+    for name, ((model, stated), message) in cases.items():
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(write_metadata(model.SerializeToString(), stated))
+        with pytest.raises(BundleError, match=rf"{name}\.onnx: .*{message}"):
+            hilum.load(path)
+
+
+def test_what_onnxruntime_cannot_run_is_one_line(tmp_path: Path) -> None:
+    card = tiny_card()
+    model = tiny_model(card)
+    model.graph.node[2].op_type = "NoSuchOperator"
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(write_metadata(model.SerializeToString(), card))
+    with pytest.raises(BundleError, match=r"odd\.onnx: onnxruntime .* cannot run it") as caught:
+        hilum.load(path)
+    assert "\n" not in str(caught.value)
+    started = Predictor(OpenBundle(path))  # the card can be read before the network is known to be broken
+    with pytest.raises(BundleError, match="cannot run it"):
+        started.predict(film(shaded()))
+
+
+@given(
+    st.sampled_from(MODES),
+    st.sampled_from([0.6, 1.0]),
+    st.integers(60, 200),
+    st.integers(60, 200),
+    st.integers(0, 7),
+    st.integers(0, 7),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_hot_place_lies_on_the_film_where_the_geometry_saw_it(
+    mode: Any, keep: float, height: int, width: int, row: int, column: int
+) -> None:
+    """Independent of the code: a bright spot drawn on a film, sent through the geometry, is where the heat must lie."""
+    geometry = Geometry(mode, 64, 64, keep)
+    heat = np.zeros((8, 8), np.float32)
+    heat[row, column] = 1
+    answer = Prediction(None, "pneumonia", 0.5, None, heatmap=heat, geometry=geometry)
+    laid = answer.heatmap_on_film(height, width)
+    assert laid.shape == (height, width)
+    # Each pixel of the film on its own: where does the geometry put it?
+    y, x = np.mgrid[:height, :width]
+    centers = np.stack([(x.ravel() + 0.5) / width, (y.ravel() + 0.5) / height], axis=1)
+    points = np.concatenate([centers, np.zeros_like(centers)], axis=1)
+    placed = geometry.boxes_to_result(points, height, width)[:, :2] * 8
+    distance = np.abs(placed - [column + 0.5, row + 0.5]).max(axis=1).reshape(height, width)
+    assert laid[distance > 1.2].max(initial=0) < 0.05
+    left, top, right, bottom = geometry.place(height, width).film
+    seen = (x > left + 1) & (x < right - 2) & (y > top + 1) & (y < bottom - 2)
+    near = laid[(distance < 0.15) & seen]
+    assert near.min(initial=1) > 0.6
