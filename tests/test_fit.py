@@ -200,11 +200,11 @@ def test_a_loss_that_is_no_number_stops_and_names_the_films(tmp_path: Path) -> N
 def test_figures_of_an_epoch_are_those_of_scikit_learn(tmp_path: Path) -> None:
     from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, roc_auc_score
 
-    from hilum.training.objective import figures
-
     random = np.random.default_rng(0)
     logits, targets = random.normal(size=(50, 3)), random.integers(0, 3, 50)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    from hilum.training.objective import figures
+
     assert figures(logits, targets) == pytest.approx(
         {
             "loss": log_loss(targets, probabilities),

@@ -74,9 +74,13 @@ def test_a_changed_recipe_is_the_recipe_with_the_settings_on_top(name: str) -> N
     assert changed(load_recipe(name), []) == load_recipe(name)
 
 
-def test_a_label_belongs_to_one_class() -> None:
-    with pytest.raises(RecipeError, match="the label viral stands in two"):
+def test_a_label_tells_something() -> None:
+    with pytest.raises(RecipeError, match="the label viral stands in all of them"):
         recipe_from({"classes": {"sick": ["viral", "bacterial"], "infected": ["viral"]}})
+    classes = {"normal": ["normal"], "bacterial": ["bacterial", "pneumonia"], "viral": ["viral", "pneumonia"]}
+    assert recipe_from({"classes": classes}).classes == classes
+    with pytest.raises(RecipeError, match="mixup"):
+        recipe_from({"classes": classes, "loss": {"mixup": 0.2}})
 
 
 def test_an_unknown_recipe_suggests_the_nearest() -> None:

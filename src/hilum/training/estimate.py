@@ -13,9 +13,9 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from hilum.training.fit import PRECISIONS
+from hilum.training.objective import loss_of
 from hilum.training.optimizer import make_optimizer
 from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
@@ -73,7 +73,9 @@ def _measure(prepared: Prepared, recipe: Recipe, phase: Phase, films: Tensor, ta
     def learn(count: int) -> None:
         with torch.autocast(device.type, precision, enabled=precision is not None):
             said = network.training_logits(films[:count])
-        losses = [cross_entropy(logits.float(), targets[:count]) for logits in (said.logits, *said.auxiliary)]
+        losses = [
+            loss_of(logits.float(), targets[:count], recipe.loss, None) for logits in (said.logits, *said.auxiliary)
+        ]
         torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
 
     def judge(count: int) -> None:

@@ -31,38 +31,51 @@ RESIDENT_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """The films of a split that can be learned from: where their pictures are, what they show, which files they are."""
+    """The films of a split that can be learned from: where their pictures are, what they show, which files they are.
+
+    Where labels stand for one of several classes, `either` tells for each film which it may be, and `targets` names the
+    first of them.
+    """
 
     rows: NDArray[np.int64]
     targets: NDArray[np.int64]
     paths: list[str]
     patients: int
+    either: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def sure(self) -> NDArray[np.bool_]:
+        return np.ones(len(self), bool) if self.either is None else self.either.sum(1) == 1
+
     def counts(self, classes: int) -> list[int]:
-        return [int(count) for count in np.bincount(self.targets, minlength=classes)]
+        """Of films whose class is sure."""
+        return [int(count) for count in np.bincount(self.targets[self.sure], minlength=classes)]
 
 
 def choose_examples(
     manifest: Manifest, store: Store, classes: Mapping[str, Sequence[str]], splits: Sequence[str]
 ) -> Examples:
     """The films of these splits whose label belongs to a class, in the order of their digests."""
-    target_of = {label: number for number, labels in enumerate(classes.values()) for label in labels}
+    named = {label for labels in classes.values() for label in labels}
+    may_be = {label: [label in labels for labels in classes.values()] for label in named}
     columns = ("file_digest", "path", "label", "patient", "split", "official_split")
     films = sorted(
-        (digest, path, target_of[label], patient)
+        (digest, path, may_be[label], patient)
         for digest, path, label, patient, split, official in manifest.table.select(columns).iter_rows()
-        if digest is not None and (split or official) in splits and label in target_of
+        if digest is not None and (split or official) in splits and label in may_be
     )
     rows = store.rows([film[0] for film in films])
     kept = [film for film, row in zip(films, rows, strict=True) if row >= 0]
+    either = np.array([film[2] for film in kept], bool).reshape(len(kept), len(classes))
     return Examples(
         rows[rows >= 0],
-        np.array([film[2] for film in kept], np.int64),
+        either.argmax(1).astype(np.int64),
         [film[1] for film in kept],
         len({film[3] for film in kept}),
+        either if (either.sum(1) > 1).any() else None,
     )
 
 
@@ -92,6 +105,7 @@ def originals(manifest: Manifest, examples: Examples, feed: str) -> list[File]:
 class Batch:
     """Films (N, 1, height, width, float32 in [0, 1]) and targets on the device, and which examples they are.
 
+    Targets are class numbers, or, where some labels stand for several, which classes each film may be (N, classes).
     A film that only stands in, as `Share` tells, is no example.
     """
 
@@ -161,7 +175,8 @@ class Feed:
         return [Share(own if len(own) else batch[:1], own) for batch, own in zip(batches, shares, strict=True)]
 
     def _batch(self, films: torch.Tensor, share: Share) -> Batch:
-        return Batch(films, torch.from_numpy(self.examples.targets[share.shown]).to(self.device), share.counted)
+        known = self.examples.targets if self.examples.either is None else self.examples.either
+        return Batch(films, torch.from_numpy(known[share.shown]).to(self.device), share.counted)
 
     def _sample(
         self, epoch: int | NDArray[np.int64], chosen: NDArray[np.int64], executor: ThreadPoolExecutor

@@ -221,7 +221,7 @@ def judge(
     for batch in feed.in_order():
         with torch.autocast(feed.device.type, precision, enabled=precision is not None):
             logits.append(network(batch.films.contiguous(memory_format=layout)).float().cpu().numpy())
-    return figures(np.concatenate(logits).astype(np.float64), feed.examples.targets)
+    return figures(np.concatenate(logits).astype(np.float64), feed.examples.targets, feed.examples.either)
 
 
 def _state(

@@ -28,7 +28,9 @@ def class_weights(loss: Loss, counts: Sequence[int], device: torch.device) -> Te
 
 
 def loss_of(logits: Tensor, targets: Tensor, loss: Loss, weights: Tensor | None) -> Tensor:
-    """Mean loss of a batch; `targets` are class numbers, or shares of classes after mixup."""
+    """Mean loss of a batch; `targets` are class numbers, shares after mixup, or which classes each film may be."""
+    if targets.dtype == torch.bool:
+        return loss_of_either(logits, targets, loss, weights)
     if loss.name == "cross_entropy":
         return functional.cross_entropy(logits, targets, weights, label_smoothing=loss.label_smoothing)
     shares = targets if targets.is_floating_point() else functional.one_hot(targets, logits.shape[1]).to(logits.dtype)
@@ -40,6 +42,20 @@ def loss_of(logits: Tensor, targets: Tensor, loss: Loss, weights: Tensor | None)
     return losses.mean() if weights is None else losses.sum() / weighted.sum()
 
 
+def loss_of_either(logits: Tensor, may_be: Tensor, loss: Loss, weights: Tensor | None) -> Tensor:
+    """The same where a film is of one of several classes: what counts is the probability of all these together."""
+    log_probabilities = functional.log_softmax(logits, dim=1)
+    together = log_probabilities.masked_fill(~may_be, -math.inf).logsumexp(1)
+    spread = loss.label_smoothing
+    losses = -(1 - spread) * together - spread * log_probabilities.mean(1)
+    if loss.name == "focal":
+        losses = losses * (1 - together.exp()) ** loss.focal_gamma
+    if weights is None:
+        return losses.mean()
+    weight = (may_be * weights).sum(1) / may_be.sum(1)
+    return (losses * weight).sum() / weight.sum()
+
+
 def mix(films: Tensor, targets: Tensor, alpha: float, classes: int, seed: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Mixup: each film blended with another of its batch, and their labels in the same shares."""
     random = np.random.Generator(np.random.Philox(list(seed)))
@@ -49,18 +65,28 @@ def mix(films: Tensor, targets: Tensor, alpha: float, classes: int, seed: Sequen
     return films * share + films[partner] * (1 - share), shares * share + shares[partner] * (1 - share)
 
 
-def figures(logits: NDArray[np.float64], targets: NDArray[np.int64]) -> dict[str, float]:
-    """Loss, accuracy, balanced accuracy and AUC (of the second class of two; else mean of one against the rest)."""
+def figures(
+    logits: NDArray[np.float64], targets: NDArray[np.int64], either: NDArray[np.bool_] | None = None
+) -> dict[str, float]:
+    """Loss, accuracy, balanced accuracy and AUC (of the second class of two; else mean of one against the rest).
+
+    A film that may be of several classes is recognized when it is taken for any of them. Such films have a recall of
+    their own in the balanced accuracy, and are left out of the AUC.
+    """
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     probabilities = np.exp(log_probabilities)
     predicted = logits.argmax(axis=1)
-    recalls = [float((predicted[targets == target] == target).mean()) for target in np.unique(targets)]
+    if either is None:
+        either = np.arange(logits.shape[1]) == targets[:, None]
+    recognized = either[np.arange(len(targets)), predicted]
+    kinds = np.unique(either, axis=0, return_inverse=True)[1].reshape(-1)
+    sure = either.sum(axis=1) == 1
     return {
-        "loss": float(-log_probabilities[np.arange(len(targets)), targets].mean()),
-        "accuracy": float((predicted == targets).mean()),
-        "balanced_accuracy": float(np.mean(recalls)),
-        "auc": _auc(probabilities, targets),
+        "loss": float(-np.logaddexp.reduce(np.where(either, log_probabilities, -np.inf), axis=1).mean()),
+        "accuracy": float(recognized.mean()),
+        "balanced_accuracy": float(np.mean([recognized[kinds == kind].mean() for kind in np.unique(kinds)])),
+        "auc": _auc(probabilities[sure], targets[sure]),
     }
 
 

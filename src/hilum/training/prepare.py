@@ -103,6 +103,8 @@ def describe(prepared: Prepared, recipe: Recipe) -> list[str]:
     for split, feed in (("train", prepared.train), ("val", prepared.val)):
         counts = zip(recipe.classes, feed.examples.counts(len(recipe.classes)), strict=True)
         listed = ", ".join(f"{count:,} {name}" for name, count in counts)
+        if unsure := len(feed.examples) - int(feed.examples.sure.sum()):
+            listed += f", {unsure:,} one of several"
         lines.append(f"{split}: {len(feed.examples):,} films of {feed.examples.patients:,} patients ({listed})")
     classifier = prepared.classifier
     lines.append(

@@ -115,7 +115,8 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class Recipe:
     title: str = ""
-    classes: dict[str, list[str]] = field(default_factory=lambda: dict(BINARY))  # class -> labels that mean it
+    # Class -> labels that mean it. A label of several classes means one of these, not known which.
+    classes: dict[str, list[str]] = field(default_factory=lambda: dict(BINARY))
     network: Network = field(default_factory=Network)
     input: Input = field(default_factory=Input)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -129,9 +130,12 @@ class Recipe:
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
             raise RecipeError("classes: name at least two")
-        named = [label for labels in self.classes.values() for label in labels]
-        if twice := sorted({label for label in named if named.count(label) > 1}):
-            raise RecipeError(f"classes: the label {twice[0]} stands in two of them")
+        named = [label for labels in self.classes.values() for label in set(labels)]
+        counted = {label: named.count(label) for label in sorted(set(named))}
+        if everywhere := [label for label, count in counted.items() if count == len(self.classes)]:
+            raise RecipeError(f"classes: the label {everywhere[0]} stands in all of them, so it tells nothing")
+        if max(counted.values(), default=0) > 1 and self.loss.mixup:
+            raise RecipeError("loss.mixup: mixes labels that are sure, and some stand in several classes")
         if not self.phases:
             raise RecipeError("phases: name at least one")
         if isinstance(self.loss.class_weights, list) and len(self.loss.class_weights) != len(self.classes):
