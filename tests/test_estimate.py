@@ -13,6 +13,7 @@ import hilum.training.estimate as module
 from hilum.dataset.store import Store
 from hilum.network.classifier import create_classifier
 from hilum.radiograph.geometry import Geometry
+from hilum.training.classification import Classification
 from hilum.training.estimate import Estimate, estimate, in_words
 from hilum.training.feed import Feed
 from hilum.training.fit import fit
@@ -30,7 +31,8 @@ def prepared(wanted: Recipe) -> Prepared:
     classifier = create_classifier("mobilenetv3_small_050", 2, "none", "linear", 0.2, (SIDE, SIDE), 1)
     store = Store(pixels, Geometry("squash", SIDE, SIDE), Path("store"), (), {})
     feed = Feed(pixels, train, wanted.augmentation, wanted.training.batch_size, CPU, seed=1)
-    return Prepared(classifier, feed, Feed(pixels, val, wanted.augmentation, 16, CPU), store, {})
+    task = Classification(classifier, wanted, train, CPU)
+    return Prepared(task, feed, Feed(pixels, val, wanted.augmentation, 16, CPU), store, {})
 
 
 @pytest.mark.parametrize("phases", [[{"epochs": 1}], TWO_PHASES])
@@ -39,15 +41,15 @@ def test_measuring_changes_nothing(phases: list[dict[str, object]], tmp_path: Pa
     ends = []
     for name in ("measured", "not"):
         ready = prepared(wanted)
-        before, random = digest(ready.classifier), torch.random.get_rng_state()
+        before, random = digest(ready.task.network), torch.random.get_rng_state()
         if name == "measured":
             estimate(ready, wanted, Processes())
-        assert digest(ready.classifier) == before
+        assert digest(ready.task.network) == before
         assert torch.equal(random, torch.random.get_rng_state())
-        assert all(parameter.requires_grad and parameter.grad is None for parameter in ready.classifier.parameters())
+        assert all(parameter.requires_grad and parameter.grad is None for parameter in ready.task.network.parameters())
         run = create_run(tmp_path / name, wanted, {})
-        fit(run, wanted, ready.classifier, ready.train, ready.val, Processes())
-        ends.append(digest(ready.classifier))
+        fit(run, wanted, ready.task, ready.train, ready.val, Processes())
+        ends.append(digest(ready.task.network))
     assert ends[0] == ends[1]
 
 
@@ -56,7 +58,7 @@ def test_it_is_about_right(tmp_path: Path) -> None:
     ready = prepared(wanted)
     told = estimate(ready, wanted, Processes())
     start = time.monotonic()
-    fit(create_run(tmp_path, wanted, {}), wanted, ready.classifier, ready.train, ready.val, Processes())
+    fit(create_run(tmp_path, wanted, {}), wanted, ready.task, ready.train, ready.val, Processes())
     took = time.monotonic() - start
     assert told.films == wanted.training.batch_size
     assert took / 20 < told.seconds < took * 20  # other work on the machine comes and goes
@@ -66,7 +68,7 @@ def test_the_parts_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = recipe(phases=TWO_PHASES)
     ready = prepared(wanted)
     batch = next(ready.train.batches(0))
-    monkeypatch.setattr(module, "_time_to_feed", lambda prepared: (0.25, batch.films, batch.targets))
+    monkeypatch.setattr(module, "_time_to_feed", lambda prepared: (0.25, batch))
     monkeypatch.setattr(module, "_timed", lambda work, device: 1.0)  # a second for two films, or for a step
     # An epoch: 32 films fed and learned from, 4 steps, 16 films judged.
     assert estimate(ready, wanted, Processes()) == Estimate(4 * (32 * (0.25 + 0.5) + 4 + 16 * 0.5), 2)

@@ -14,6 +14,7 @@ from test_fit import CPU, SIDE, digest, films, recipe
 
 from hilum.network.classifier import create_classifier
 from hilum.training.augment import draw, matrices
+from hilum.training.classification import Classification
 from hilum.training.feed import Feed
 from hilum.training.feed_offline import OfflineFeed
 from hilum.training.fit import Interrupted, Progress, fit
@@ -96,7 +97,8 @@ def test_a_run_on_them_stopped_in_an_epoch_goes_on_bit_for_bit(tmp_path: Path) -
                 os.kill(os.getpid(), signal.SIGTERM)
 
         val = Feed(pixels, judged, wanted.augmentation, 16, CPU)
-        fit(run, wanted, classifier, feed(), val, Processes(), on_step=stop)
+        task = Classification(classifier, wanted, feed().examples, CPU)
+        fit(run, wanted, task, feed(), val, Processes(), on_step=stop)
         assert told[-1].steps == 13
         return digest(classifier)
 

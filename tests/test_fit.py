@@ -19,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from hilum.network.classifier import Classifier, create_classifier
 from hilum.training.checkpoint import load_latest, read_state
+from hilum.training.classification import Classification
 from hilum.training.events import event_log
 from hilum.training.feed import Examples, Feed
 from hilum.training.fit import Interrupted, NotFiniteError, Progress, fit
@@ -66,7 +67,7 @@ def train(folder: Path, wanted: Recipe, run: Run | None = None, **options: Any) 
     feed = Feed(pixels, train_part, wanted.augmentation, wanted.training.batch_size, CPU, seed=wanted.training.seed)
     val = Feed(pixels, val_part, wanted.augmentation, 16, CPU)
     run = run or create_run(folder, wanted, {})
-    history = fit(run, wanted, classifier, feed, val, Processes(), **options)
+    history = fit(run, wanted, Classification(classifier, wanted, train_part, CPU), feed, val, Processes(), **options)
     return run, classifier, history
 
 
@@ -235,7 +236,8 @@ options = {"seed": 1, "part": processes.rank, "parts": processes.count}
 feed = Feed(pixels, train, wanted.augmentation, 31, test_fit.CPU, **options)
 folder = Path(sys.argv[2])
 run = create_run(folder, wanted, {}) if processes.leads else Run(folder)
-fit(run, wanted, classifier, feed, Feed(pixels, val, wanted.augmentation, 16, test_fit.CPU), processes)
+task = test_fit.Classification(classifier, wanted, train, test_fit.CPU)
+fit(run, wanted, task, feed, Feed(pixels, val, wanted.augmentation, 16, test_fit.CPU), processes)
 """
 
 

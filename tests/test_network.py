@@ -77,7 +77,7 @@ def test_arithmetic_is_torchvisions(name: str) -> None:
     # The published auxiliary heads speak only in training, but nothing in there may act as it does in training.
     published.eval().training = bool(classifier.auxiliary)
     with torch.no_grad():
-        expected, got = published(normalized), classifier.training_logits(x)
+        expected, got = published(normalized), classifier.training_outputs(x)
         assert close(classifier(x), got.logits)
     if not classifier.auxiliary:
         assert close(got.logits, expected)

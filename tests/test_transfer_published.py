@@ -36,7 +36,7 @@ def test_every_network_and_optimizer_learns_in_a_step(network: str, optimizer: s
     classifier.train()
     stepping = make_optimizer(recipe, recipe.phases[0], classifier.layer_groups())
     films = torch.rand(2, 1, *size, generator=torch.Generator().manual_seed(0))
-    said = classifier.training_logits(films)
+    said = classifier.training_outputs(films)
     assert len(said.auxiliary) == {"googlenet": 2, "inception_v3": 1}.get(network, 0)
     targets = torch.tensor([0, 1])
     losses = [loss_of(logits, targets, recipe.loss, None) for logits in (said.logits, *said.auxiliary)]

@@ -60,7 +60,7 @@ def train_run(task: Task, device: torch.device, processes: Processes, said: Cons
         history = fit(
             Run(folder),
             recipe,
-            prepared.classifier,
+            prepared.task,
             prepared.train,
             prepared.val,
             processes,
@@ -88,4 +88,5 @@ def _figures(row: dict[str, float]) -> str:
     return (
         f"training loss {row['train_loss']:.4f}, validation loss {row['loss']:.4f}, "
         f"accuracy {row['accuracy']:.4f}, AUC {row['auc']:.4f}"
+        + (f", boxes: AP50 {row['ap50']:.4f}, RSNA score {row['rsna_score']:.4f}" if "ap50" in row else "")
     )

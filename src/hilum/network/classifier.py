@@ -67,7 +67,7 @@ class Classifier(nn.Module):
         logits: Tensor = self.head(self.body(self.normalization(x)))
         return logits
 
-    def training_logits(self, x: Tensor) -> TrainingLogits:
+    def training_outputs(self, x: Tensor) -> TrainingLogits:
         """The same with the auxiliary heads' logits, of which most networks have none."""
         maps, tapped = self.body.maps_and_taps(self.normalization(x))
         auxiliary = [head(map_) for head, map_ in zip(self.auxiliary.values(), tapped, strict=True)]

@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -21,40 +20,13 @@ from torchvision.ops import FeaturePyramidNetwork
 from hilum.network import timm_networks
 from hilum.network.backbone import Backbone, UnknownNetworkError, find_backbone
 from hilum.network.classifier import Normalization
+from hilum.network.pyramid import GROUPS, Pyramid
 from hilum.network.weights import WeightsError, imagenet_weights, read_weights
 
 LARGEST_STRIDE = 32  # of a network's own feature maps; what lies above is made from the last of them
 RARE = 0.01  # how likely an anchor is taken for an opacity before training, so that the many negatives do not drown it
-GROUPS = 16  # of group normalization
 SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))  # sides of the anchors at a place, between one map and the next
 LARGEST_SCALE = math.log(8.0)  # an anchor is stretched at most so far: keeps the exponential from overflowing
-
-
-@dataclass(frozen=True, slots=True)
-class Pyramid:
-    """The maps a detector reads and the anchors on them: at each place of each map, one a scale and ratio."""
-
-    first_stride: int = 16
-    levels: int = 3  # maps, each of twice the stride of the one before
-    width: int = 128  # channels
-    depth: int = 2  # convolutions before each output
-    norm: Literal["group", "none"] = "group"
-    anchor: float = 2.0  # side of the smallest anchor, in strides
-    ratios: tuple[float, float, float] = (1.0, 1.7, 2.8)  # of an anchor's height to its width
-
-    def __post_init__(self) -> None:
-        if self.first_stride not in (8, 16, 32):
-            raise ValueError(f"detector.first_stride = {self.first_stride}: 8, 16 or 32")
-        if not 1 <= self.levels <= 5 or not 1 <= self.depth <= 8:
-            raise ValueError("detector.levels runs from 1 to 5, detector.depth from 1 to 8")
-        if self.width % GROUPS or self.width < GROUPS:
-            raise ValueError(f"detector.width = {self.width}: a multiple of {GROUPS}")
-        if self.anchor <= 0 or min(self.ratios) <= 0:
-            raise ValueError("detector.anchor and detector.ratios: above 0")
-
-    @property
-    def strides(self) -> list[int]:
-        return [self.first_stride * 2**level for level in range(self.levels)]
 
 
 class Found(NamedTuple):
@@ -124,6 +96,10 @@ class Detector(nn.Module):
             levels.append(layer(levels[-1]))
         scores = self.score_tower(levels)[..., 0]
         return Found(scores, self.box_tower(levels), self.image_head(maps[-1].mean((2, 3))))
+
+    def training_outputs(self, x: Tensor) -> Found:
+        """What training makes right: the same."""
+        return self(x)  # type: ignore[no-any-return]
 
     def body_parameters(self) -> list[nn.Parameter]:
         return list(self.body.parameters())

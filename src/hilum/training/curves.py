@@ -19,8 +19,10 @@ def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> 
     losses, figures, rates = figure.subplots(1, 3)
     losses.plot(epochs, [row["train_loss"] for row in history], label="training", color="#8a8f98")
     losses.plot(epochs, [row["loss"] for row in history], label="validation", color="#1f6feb")
-    for name, color in (("auc", "#1f6feb"), ("accuracy", "#d29922"), ("balanced_accuracy", "#3fb950")):
-        figures.plot(epochs, [row[name] for row in history], label=name.replace("_", " "), color=color)
+    lines = (("auc", "#1f6feb"), ("accuracy", "#d29922"), ("balanced_accuracy", "#3fb950"))
+    for name, color in (*lines, ("ap50", "#a371f7"), ("rsna_score", "#db61a2")):
+        if name in history[0]:
+            figures.plot(epochs, [row[name] for row in history], label=name.replace("_", " "), color=color)
     rates.plot(epochs, [row["learning_rate"] for row in history], color="#8a8f98")
     for axes, title in ((losses, "loss"), (figures, "validation"), (rates, "learning rate")):
         axes.set_title(title)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
 
+from hilum.training.feed import Batch
 from hilum.training.fit import PRECISIONS
-from hilum.training.objective import loss_of
 from hilum.training.optimizer import make_optimizer
 from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
@@ -45,13 +44,13 @@ class _Speed:
 
 def estimate(prepared: Prepared, recipe: Recipe, processes: Processes) -> Estimate:
     train, on_gpu = prepared.train, prepared.train.device.type == "cuda"
-    feed, films, targets = _time_to_feed(prepared)
+    feed, batch = _time_to_feed(prepared)
     speeds: dict[str, _Speed] = {}
     seconds = 0.0
     for phase in recipe.phases:
         if phase.train not in speeds:
             with torch.random.fork_rng(devices=[train.device] if on_gpu else []):
-                speeds[phase.train] = _measure(prepared, recipe, phase, films, targets)
+                speeds[phase.train] = _measure(prepared, recipe, phase, batch)
         speed = speeds[phase.train]
         # The next batch is made while one is learned from; without a GPU by the same cores.
         learned = max(feed, speed.learn) if on_gpu else feed + speed.learn
@@ -61,22 +60,19 @@ def estimate(prepared: Prepared, recipe: Recipe, processes: Processes) -> Estima
     return Estimate(seconds, min(speed.films for speed in speeds.values()))
 
 
-def _measure(prepared: Prepared, recipe: Recipe, phase: Phase, films: Tensor, targets: Tensor) -> _Speed:
-    device = films.device
+def _measure(prepared: Prepared, recipe: Recipe, phase: Phase, batch: Batch) -> _Speed:
+    device = batch.films.device
     precision = PRECISIONS.get(recipe.training.precision)
     layout = torch.channels_last if recipe.training.channels_last else torch.contiguous_format
-    films = films.contiguous(memory_format=layout)
-    network = copy.deepcopy(prepared.classifier).to(device).to(memory_format=layout)
+    films = batch.films.contiguous(memory_format=layout)
+    network = copy.deepcopy(prepared.task.network).to(device).to(memory_format=layout)
     network.set_body_trainable(phase.train == "all", moving_statistics=phase.body_statistics == "moving")
     optimizer = make_optimizer(recipe, phase, network.layer_groups())
 
     def learn(count: int) -> None:
         with torch.autocast(device.type, precision, enabled=precision is not None):
-            said = network.training_logits(films[:count])
-        losses = [
-            loss_of(logits.float(), targets[:count], recipe.loss, None) for logits in (said.logits, *said.auxiliary)
-        ]
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+            loss = prepared.task.loss(network.training_outputs, films[:count], batch.first(count), (0, 0, 0))
+        loss.backward()  # type: ignore[no-untyped-call]
 
     def judge(count: int) -> None:
         with torch.no_grad(), torch.autocast(device.type, precision, enabled=precision is not None):
@@ -99,14 +95,14 @@ def in_words(seconds: float) -> str:
     return f"{max(seconds, 1):.0f} second{'s' if seconds >= 1.5 else ''}"
 
 
-def _time_to_feed(prepared: Prepared) -> tuple[float, Tensor, Tensor]:
+def _time_to_feed(prepared: Prepared) -> tuple[float, Batch]:
     """Seconds to make one film, from the second batch if there are two, since with the first a feed may start up."""
     batches = prepared.train.batches(0)
     first = next(batches)
     start = time.perf_counter()
     second = next(batches, first)
     seconds = time.perf_counter() - start
-    return seconds / len(second.films), first.films, first.targets
+    return seconds / len(second.films), first
 
 
 def _time_for_a_film(work: Callable[[int], None], films: int, device: torch.device) -> tuple[float, int]:

@@ -13,6 +13,8 @@ SCALARS = {
     "validation/accuracy": "accuracy",
     "validation/balanced accuracy": "balanced_accuracy",
     "validation/AUC": "auc",
+    "validation/AP50 of boxes": "ap50",
+    "validation/RSNA score": "rsna_score",
     "training/learning rate": "learning_rate",
     "training/images a second": "images_per_second",
 }
@@ -27,7 +29,7 @@ def event_log(folder: Path, epochs_done: int) -> Iterator[Callable[[dict[str, fl
 
         def write(row: dict[str, float]) -> None:
             for tag, name in SCALARS.items():
-                if math.isfinite(row[name]):
+                if math.isfinite(row.get(name, math.nan)):
                     writer.add_scalar(tag, row[name], int(row["epoch"]))
             writer.flush()
 

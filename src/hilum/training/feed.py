@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from hilum.dataset.manifest import Manifest
 from hilum.dataset.store import Store
 from hilum.training import sampler_cpu, sampler_torch
-from hilum.training.augment import Augmentation, draw, matrices
+from hilum.training.augment import Augmentation, Floats, draw, matrices
+from hilum.training.box_loss import Boxes
+from hilum.training.feed_boxes import batch_boxes, boxes_in_picture
 from hilum.training.recipe import RecipeError
 
 # A store that takes more than this share of a GPU's free memory is streamed to it instead.
@@ -42,6 +44,7 @@ class Examples:
     paths: list[str]
     patients: int
     either: NDArray[np.bool_] | None = None
+    boxes: list[Floats | None] | None = None  # corners in pixels of the picture; None: nobody drew any
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,7 +59,12 @@ class Examples:
 
 
 def choose_examples(
-    manifest: Manifest, store: Store, classes: Mapping[str, Sequence[str]], splits: Sequence[str]
+    manifest: Manifest,
+    store: Store,
+    classes: Mapping[str, Sequence[str]],
+    splits: Sequence[str],
+    *,
+    with_boxes: bool = False,
 ) -> Examples:
     """The films of these splits whose label belongs to a class, in the order of their digests."""
     named = {label for labels in classes.values() for label in labels}
@@ -70,12 +78,20 @@ def choose_examples(
     rows = store.rows([film[0] for film in films])
     kept = [film for film, row in zip(films, rows, strict=True) if row >= 0]
     either = np.array([film[2] for film in kept], bool).reshape(len(kept), len(classes))
+    boxes = None
+    if with_boxes:
+        drawn = {path: told for path, *told in manifest.table.select("path", "boxes", "height", "width").iter_rows()}
+        boxes = []
+        for film in kept:
+            known, height, width = drawn[film[1]]
+            boxes.append(boxes_in_picture(known, height, width, store.geometry))
     return Examples(
         rows[rows >= 0],
         either.argmax(1).astype(np.int64),
         [film[1] for film in kept],
         len({film[3] for film in kept}),
         either if (either.sum(1) > 1).any() else None,
+        boxes,
     )
 
 
@@ -112,6 +128,11 @@ class Batch:
     films: torch.Tensor
     targets: torch.Tensor
     examples: NDArray[np.int64]
+    boxes: Boxes | None = None
+
+    def first(self, count: int) -> Batch:
+        boxes = None if self.boxes is None else Boxes(*(part[:count] for part in self.boxes))
+        return Batch(self.films[:count], self.targets[:count], self.examples[:count], boxes)
 
 
 class Share(NamedTuple):
@@ -158,7 +179,7 @@ class Feed:
         """The shuffled, varied batches of an epoch from batch `start` on."""
         plan = self.plan(epoch, start)
         with ThreadPoolExecutor(torch.get_num_threads(), "hilum-sampler") as executor:
-            yield from ahead(lambda share: self._batch(self._sample(epoch, share.shown, executor), share), plan)
+            yield from ahead(lambda share: self._batch(self._sample(epoch, share.shown, executor), share, epoch), plan)
 
     def in_order(self) -> Iterator[Batch]:
         """Every film once, as it is: for validation."""
@@ -174,9 +195,17 @@ class Feed:
         shares = [batch[self.part :: self.parts] for batch in batches]
         return [Share(own if len(own) else batch[:1], own) for batch, own in zip(batches, shares, strict=True)]
 
-    def _batch(self, films: torch.Tensor, share: Share) -> Batch:
+    def _batch(self, films: torch.Tensor, share: Share, epoch: int | None = None) -> Batch:
         known = self.examples.targets if self.examples.either is None else self.examples.either
-        return Batch(films, torch.from_numpy(known[share.shown]).to(self.device), share.counted)
+        targets = torch.from_numpy(known[share.shown]).to(self.device)
+        if self.examples.boxes is None:
+            return Batch(films, targets, share.counted)
+        size = (self.pixels.shape[1], self.pixels.shape[2])
+        maps = None
+        if epoch is not None:
+            maps = matrices(draw(self.augmentation, size, self.seed, epoch, self.examples.rows[share.shown]), size)
+        boxes = batch_boxes(self.examples.boxes, share.shown, maps, size)
+        return Batch(films, targets, share.counted, Boxes(*(part.to(self.device) for part in boxes)))
 
     def _sample(
         self, epoch: int | NDArray[np.int64], chosen: NDArray[np.int64], executor: ThreadPoolExecutor

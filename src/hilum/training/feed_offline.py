@@ -48,5 +48,5 @@ class OfflineFeed(Feed):
             films[torch.from_numpy(as_they_are)] = self._as_they_are(chosen[as_they_are])
         return films
 
-    def _batch(self, films: torch.Tensor, share: Share) -> Batch:
-        return super()._batch(films, Share(*(places % len(self.examples) for places in share)))
+    def _batch(self, films: torch.Tensor, share: Share, epoch: int | None = None) -> Batch:
+        return super()._batch(films, Share(*(places % len(self.examples) for places in share)), epoch)

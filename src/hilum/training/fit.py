@@ -20,12 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
+from torch.utils._pytree import tree_map
 
 from hilum.network.classifier import Classifier
+from hilum.network.detector import Detector
 from hilum.training.checkpoint import load_latest, save_checkpoint, write_state
+from hilum.training.classification import Classification
+from hilum.training.detection import Detection
 from hilum.training.events import event_log
 from hilum.training.feed import Feed
-from hilum.training.objective import class_weights, figures, loss_of, mix
 from hilum.training.optimizer import BY_STEP, make_optimizer, make_schedule
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe
@@ -59,7 +62,7 @@ class Progress:
 def fit(
     run: Run,
     recipe: Recipe,
-    classifier: Classifier,
+    task: Classification | Detection,
     train: Feed,
     val: Feed,
     processes: Processes,
@@ -71,10 +74,10 @@ def fit(
     device = train.device
     settings = recipe.training
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    classifier.to(device).to(memory_format=layout)
-    average = AveragedModel(classifier, avg_fn=_warm_average(settings.ema), use_buffers=True) if settings.ema else None
-    judged: nn.Module = average if average is not None else classifier
-    weights = class_weights(recipe.loss, train.examples.counts(classifier.classes), device)
+    network = task.network
+    network.to(device).to(memory_format=layout)
+    average = AveragedModel(network, avg_fn=_warm_average(settings.ema), use_buffers=True) if settings.ema else None
+    judged: nn.Module = average if average is not None else network
     precision = PRECISIONS.get(settings.precision)
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
     steps_an_epoch = math.ceil(len(train) / settings.accumulate)
@@ -85,7 +88,7 @@ def fit(
     best = saved["best"] if saved else None
     misses = saved["misses"] if saved else 0
     if saved:
-        classifier.load_state_dict(saved["network"])
+        network.load_state_dict(saved["network"])
         scaler.load_state_dict(saved["scaler"])
         if average is not None:
             average.load_state_dict(saved["average"])
@@ -100,19 +103,19 @@ def fit(
             epoch = end
             if end <= first_epoch:
                 continue
-            classifier.set_body_trainable(phase.train == "all", moving_statistics=phase.body_statistics == "moving")
-            optimizer = make_optimizer(recipe, phase, classifier.layer_groups())
+            network.set_body_trainable(phase.train == "all", moving_statistics=phase.body_statistics == "moving")
+            optimizer = make_optimizer(recipe, phase, network.layer_groups())
             schedule = make_schedule(recipe, phase, optimizer, steps_an_epoch)
             if saved and saved["phase"] == number:
                 optimizer.load_state_dict(saved["optimizer"])
                 schedule.load_state_dict(saved["schedule"])
-            network = processes.wrap(classifier)
+            trained = processes.wrap(network)
             if settings.compile:
-                network.compile()
+                trained.compile()
 
             for current in range(max(start, first_epoch), end):
                 began, seen, total_loss, rate = time.monotonic(), 0, 0.0, 0.0
-                classifier.train()
+                network.train()
                 resumed = first_step if current == first_epoch else 0
                 if saved and resumed:
                     seen, total_loss = saved["seen"], saved["total_loss"]
@@ -121,16 +124,9 @@ def fit(
                 for batch_number, batch in enumerate(train.batches(current, resumed), start=resumed):
                     # Dropout and mixup follow from the place in the run, so that it can be taken up anywhere.
                     torch.manual_seed(_seed_of(settings.seed, current, batch_number, processes.rank))
-                    films, targets = batch.films.contiguous(memory_format=layout), batch.targets
-                    if recipe.loss.mixup:
-                        drawn_from = (settings.seed, current, batch_number)
-                        films, targets = mix(films, targets, recipe.loss.mixup, classifier.classes, drawn_from)
+                    films = batch.films.contiguous(memory_format=layout)
                     with torch.autocast(device.type, precision, enabled=precision is not None):
-                        said = network(films)
-                        loss = loss_of(said.logits.float(), targets, recipe.loss, weights)
-                        for auxiliary in said.auxiliary:
-                            share = classifier.backbone.auxiliary_weight
-                            loss = loss + share * loss_of(auxiliary.float(), targets, recipe.loss, weights)
+                        loss = task.loss(trained, films, batch, (settings.seed, current, batch_number))
                     # A last batch smaller than the number of processes leaves some of them a film that does not count.
                     counted = len(batch.examples)
                     value, count = processes.mean(loss.detach(), counted)
@@ -146,13 +142,13 @@ def fit(
                     if (batch_number + 1) % settings.accumulate == 0 or last_batch:
                         if settings.clip:
                             scaler.unscale_(optimizer)
-                            nn.utils.clip_grad_norm_(classifier.parameters(), settings.clip)
+                            nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
                         rate = optimizer.param_groups[-1]["lr"]
                         scaler.step(optimizer)
                         scaler.update()
                         optimizer.zero_grad(set_to_none=True)
                         if average is not None:
-                            average.update_parameters(classifier)
+                            average.update_parameters(network)
                         if recipe.schedule.name in BY_STEP:
                             schedule.step()
                         step += 1
@@ -165,7 +161,7 @@ def fit(
                     due = time.monotonic() - checkpointed > CHECKPOINT_SECONDS
                     at_step_end = (batch_number + 1) % settings.accumulate == 0
                     if processes.leads and at_step_end and not last_batch and (stop or due):
-                        state = _state(classifier, average, optimizer, schedule, scaler, history, best, misses)
+                        state = _state(network, average, optimizer, schedule, scaler, history, best, misses)
                         place = {"phase": number, "epoch": current, "batch": batch_number + 1, "step": step}
                         save_checkpoint(run.checkpoints, step, state | place | {"seen": seen, "total_loss": total_loss})
                         checkpointed = time.monotonic()
@@ -173,7 +169,7 @@ def fit(
                         raise Interrupted
 
                 seconds = time.monotonic() - began
-                measured = processes.told(lambda: judge(judged, val, layout, precision))
+                measured = processes.told(lambda: judge(task, judged, val, layout, precision))
                 row = {
                     "epoch": current + 1,
                     "phase": number + 1,
@@ -196,10 +192,10 @@ def fit(
                 history.append(row)
                 if processes.leads:
                     if improved:
-                        network_state = average.module.state_dict() if average is not None else classifier.state_dict()
+                        network_state = average.module.state_dict() if average is not None else network.state_dict()
                         write_state(run.best, {"network": network_state, "epoch": current + 1, "figures": measured})
                     run.write_history(history)
-                    state = _state(classifier, average, optimizer, schedule, scaler, history, best, misses)
+                    state = _state(network, average, optimizer, schedule, scaler, history, best, misses)
                     place = {"phase": number, "epoch": current + 1, "batch": 0, "step": step}
                     save_checkpoint(run.checkpoints, step, state | place | {"seen": 0, "total_loss": 0.0})
                     write_events(row)
@@ -213,19 +209,24 @@ def fit(
 
 @torch.no_grad()
 def judge(
-    network: nn.Module, feed: Feed, layout: torch.memory_format, precision: torch.dtype | None
+    task: Classification | Detection,
+    network: nn.Module,
+    feed: Feed,
+    layout: torch.memory_format,
+    precision: torch.dtype | None,
 ) -> dict[str, float]:
     """The figures of validation, on films as they are."""
     network.eval()
-    logits = []
+    said: list[Any] = []
     for batch in feed.in_order():
         with torch.autocast(feed.device.type, precision, enabled=precision is not None):
-            logits.append(network(batch.films.contiguous(memory_format=layout)).float().cpu().numpy())
-    return figures(np.concatenate(logits).astype(np.float64), feed.examples.targets, feed.examples.either)
+            outputs = network(batch.films.contiguous(memory_format=layout))
+        said.append(tree_map(lambda output: output.float().cpu(), outputs))
+    return task.figures(said, feed.examples)
 
 
 def _state(
-    classifier: Classifier,
+    network: Classifier | Detector,
     average: AveragedModel | None,
     optimizer: torch.optim.Optimizer,
     schedule: Any,
@@ -235,7 +236,7 @@ def _state(
     misses: int,
 ) -> dict[str, Any]:
     return {
-        "network": classifier.state_dict(),
+        "network": network.state_dict(),
         "average": average.state_dict() if average is not None else None,
         "optimizer": optimizer.state_dict(),
         "schedule": {key: value for key, value in schedule.state_dict().items() if not callable(value)},

@@ -17,7 +17,10 @@ from torch import nn
 from hilum import __version__
 from hilum.dataset.manifest import Manifest
 from hilum.dataset.store import Store, build_store
-from hilum.network.classifier import Classifier, create_classifier
+from hilum.network.classifier import create_classifier
+from hilum.network.detector import create_detector
+from hilum.training.classification import Classification
+from hilum.training.detection import Detection
 from hilum.training.feed import Examples, Feed, choose_examples, originals
 from hilum.training.feed_dali import DaliFeed
 from hilum.training.feed_offline import OfflineFeed
@@ -31,7 +34,7 @@ from hilum.training.run import RunError
 class Prepared:
     """A network and the films it learns from and is chosen by."""
 
-    classifier: Classifier
+    task: Classification | Detection
     train: Feed
     val: Feed
     store: Store
@@ -49,20 +52,14 @@ def prepare(
 ) -> Prepared:
     """Build or open the store, choose the films, create the network."""
     store = build_store(manifest, recipe.input.to_geometry(), stores, on_progress=on_progress)
-    train = choose_examples(manifest, store, recipe.classes, ["train"])
-    val = choose_examples(manifest, store, recipe.classes, ["val"])
+    with_boxes = recipe.detector is not None
+    train, val = (
+        choose_examples(manifest, store, recipe.classes, [split], with_boxes=with_boxes) for split in ("train", "val")
+    )
     for split, examples in (("train", train), ("val", val)):
         _check_examples(split, examples, recipe)
     settings = recipe.training
-    classifier = create_classifier(
-        recipe.network.name,
-        len(recipe.classes),
-        recipe.network.weights,
-        recipe.network.head,
-        recipe.network.dropout if recipe.network.head == "linear" else None,
-        (recipe.input.height, recipe.input.width),
-        settings.seed,
-    )
+    task = _task(recipe, train, device)
     feed = _train_feed(manifest, store, train, recipe, device, processes)
     judged = Feed(store.pixels, val, recipe.augmentation, max(settings.batch_size, 64), device)
     facts = {
@@ -71,7 +68,7 @@ def prepare(
         "store": store.folder.name,
         "films": {"train": len(train), "val": len(val)},
         "classes": list(recipe.classes),
-        "weights": classifier.origin,
+        "weights": task.network.origin,
         "device": device.type,
         "threads": torch.get_num_threads(),
         "processes": processes.count,
@@ -80,7 +77,18 @@ def prepare(
         "torchvision": torchvision.__version__,
         "timm": timm.__version__,
     }
-    return Prepared(classifier, feed, judged, store, facts)
+    return Prepared(task, feed, judged, store, facts)
+
+
+def _task(recipe: Recipe, train: Examples, device: torch.device) -> Classification | Detection:
+    network, classes, seed = recipe.network, len(recipe.classes), recipe.training.seed
+    size = (recipe.input.height, recipe.input.width)
+    if recipe.detector is not None:
+        detector = create_detector(network.name, classes, network.weights, recipe.detector, size, seed)
+        return Detection(detector, recipe, train, device)
+    dropout = network.dropout if network.head == "linear" else None
+    classifier = create_classifier(network.name, classes, network.weights, network.head, dropout, size, seed)
+    return Classification(classifier, recipe, train, device)
 
 
 def _train_feed(
@@ -105,14 +113,18 @@ def describe(prepared: Prepared, recipe: Recipe) -> list[str]:
         listed = ", ".join(f"{count:,} {name}" for name, count in counts)
         if unsure := len(feed.examples) - int(feed.examples.sure.sum()):
             listed += f", {unsure:,} one of several"
+        if (drawn := feed.examples.boxes) is not None:
+            known = [boxes for boxes in drawn if boxes is not None]
+            listed += f"; {sum(map(len, known)):,} boxes on {sum(map(bool, map(len, known))):,} films"
+            listed += f", boxes of {len(drawn) - len(known):,} unknown" if len(known) < len(drawn) else ""
         lines.append(f"{split}: {len(feed.examples):,} films of {feed.examples.patients:,} patients ({listed})")
-    classifier = prepared.classifier
+    network = prepared.task.network
     lines.append(
-        f"network: {classifier.backbone.name}, {_size(classifier):,} parameters, weights from {classifier.origin}; "
+        f"network: {network.backbone.name}, {_size(network):,} parameters, weights from {network.origin}; "
         f"input {prepared.store.geometry}"
     )
     for number, phase in enumerate(recipe.phases, start=1):
-        trained = _size(classifier) if phase.train == "all" else sum(p.numel() for p in classifier.head_parameters())
+        trained = _size(network) if phase.train == "all" else sum(p.numel() for p in network.head_parameters())
         lines.append(f"phase {number}: {phase.epochs} epoch{'s' * (phase.epochs > 1)}, {trained:,} parameters trained")
     store = prepared.store
     lines.append(f"store: {store.folder}, {len(store.digests):,} films, {store.pixels.nbytes / 1e6:,.0f} MB")

@@ -21,7 +21,8 @@ from torch import distributed as dist
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from hilum.network.classifier import Classifier, TrainingLogits
+from hilum.network.classifier import Classifier
+from hilum.network.detector import Detector
 
 # Others wait so long for one that is alive: for the leading one's validation, or its import of a folder.
 PATIENCE = timedelta(minutes=30)
@@ -37,14 +38,14 @@ class ToldElsewhereError(RuntimeError):
 
 
 class _Trained(nn.Module):
-    """The part of a classifier that training calls, as a module, so that DDP and compile can wrap it."""
+    """The part of a network that training calls, as a module, so that DDP and compile can wrap it."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, network: Classifier | Detector) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.network = network
 
-    def forward(self, films: Tensor) -> TrainingLogits:
-        return self.classifier.training_logits(films)
+    def forward(self, films: Tensor) -> Any:
+        return self.network.training_outputs(films)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,11 @@ class Processes:
             return "hilum"
         return f"torchrun --nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', self.count)} -m hilum"
 
-    def wrap(self, classifier: Classifier) -> nn.Module:
-        trained = _Trained(classifier)
+    def wrap(self, network: Classifier | Detector) -> nn.Module:
+        trained = _Trained(network)
         if self.count == 1:
             return trained
-        on_gpu = next(classifier.parameters()).is_cuda
+        on_gpu = next(network.parameters()).is_cuda
         if on_gpu:  # torch has none for the CPU, where each process keeps statistics of its own share
             trained = nn.SyncBatchNorm.convert_sync_batchnorm(trained)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(trained)

@@ -15,10 +15,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from hilum.network.pyramid import Pyramid
 from hilum.radiograph.geometry import Geometry
 from hilum.training.augment import Augmentation
 
-Metric = Literal["loss", "accuracy", "balanced_accuracy", "auc"]
+Metric = Literal["loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score"]  # the last two are of boxes
 # Labels as sources state them; a recipe that names no classes trains pneumonia against the rest that is known.
 BINARY: dict[str, list[str]] = {
     "normal": ["normal", "negative"],
@@ -50,6 +51,15 @@ class Input:
 
     def to_geometry(self) -> Geometry:
         return Geometry(self.geometry, self.height, self.width, self.keep)
+
+
+@dataclass(frozen=True, slots=True)
+class Detector(Pyramid):
+    """With this section a detector is trained: boxes, and the classes for the film as a whole."""
+
+    box_loss: Literal["giou", "l1"] = "giou"
+    box_weight: float = 1.0  # in the sum of losses, that of the scores being 1
+    image_weight: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,7 @@ class Recipe:
     classes: dict[str, list[str]] = field(default_factory=lambda: dict(BINARY))
     network: Network = field(default_factory=Network)
     input: Input = field(default_factory=Input)
+    detector: Detector | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -142,6 +153,13 @@ class Recipe:
             raise RecipeError(f"loss.class_weights: {len(self.classes)} classes need as many weights")
         if self.selection.after_epoch >= self.epochs:
             raise RecipeError(f"selection.after_epoch: none of the {self.epochs} epochs could be kept")
+        if self.detector is not None:
+            if self.training.feed != "store" or self.training.offline_passes:
+                raise RecipeError("training.feed: boxes go with films from the store, varied anew in every epoch")
+            if self.loss.mixup:
+                raise RecipeError("loss.mixup: films with boxes are not mixed")
+        elif self.selection.metric in ("ap50", "rsna_score"):
+            raise RecipeError(f"selection.metric = {self.selection.metric}: is of boxes, and there is no [detector]")
         for name, value, lowest in (
             ("training.batch_size", self.training.batch_size, 1),
             ("training.accumulate", self.training.accumulate, 1),
@@ -249,6 +267,9 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint):
         return _build(hint, value, where)
     if origin in (Union, types.UnionType):
+        sections = [option for option in options if is_dataclass(option)]
+        if sections and isinstance(value, Mapping):
+            return _build(sections[0], value, where)
         for option in options:
             try:
                 return _value(option, value, where)

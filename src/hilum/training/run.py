@@ -12,11 +12,6 @@ from typing import Any
 
 from hilum.training.recipe import Recipe, recipe_from, to_toml
 
-HISTORY = (
-    *("epoch", "phase", "learning_rate", "train_loss", "loss", "accuracy", "balanced_accuracy", "auc"),
-    *("images_per_second", "seconds", "best"),
-)
-
 
 class RunError(RuntimeError):
     """A run that cannot be started or taken up; one line with what to do."""
@@ -56,7 +51,8 @@ class Run:
             return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
-        lines = [",".join(HISTORY), *(",".join(f"{row[name]:.6g}" for name in HISTORY) for row in rows)]
+        """One row an epoch; detectors have figures of boxes beside the others."""
+        lines = [",".join(rows[0]), *(",".join(f"{value:.6g}" for value in row.values()) for row in rows)]
         write_text(self.history, "\n".join(lines) + "\n")
 
 

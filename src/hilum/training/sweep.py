@@ -24,7 +24,7 @@ from hilum.training.recipe import Recipe, RecipeError, changed, recipe_from, to_
 from hilum.training.run import Run, RunError, ended, write_text
 
 DEFINITION, TABLE, PLOT = "sweep.json", "sweep.csv", "sweep.png"
-FIGURES = ("loss", "accuracy", "balanced_accuracy", "auc")
+FIGURES = ("loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score")  # the last two of detectors only
 # What ends one combination and leaves the others: our own errors, and what torch says of films that are too small for a
 # network or a network that is too large for the memory.
 FAILURES = (RuntimeError, OSError)
@@ -166,7 +166,7 @@ def columns(sweep: Sweep) -> list[str]:
 def cells(result: Result) -> list[str]:
     """The combination's line in the table; figures are those of the epoch that is kept, on validation."""
     kept = result.kept
-    figures = [f"{kept[name]:.4f}" for name in FIGURES] if kept else [""] * len(FIGURES)
+    figures = [f"{kept[name]:.4f}" if name in kept else "" for name in FIGURES] if kept else [""] * len(FIGURES)
     epoch = f"{kept['epoch']:.0f}" if kept else ""
     took = [str(len(result.history)), f"{result.seconds:.1f}"]
     return [*result.combination.settings.values(), *figures, epoch, *took, result.reason]
