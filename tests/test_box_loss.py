@@ -10,7 +10,8 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import box_iou
 
-from hilum.network.detector import Found, Pyramid, draw_anchors, encode
+from hilum.network.detector import Found, draw_anchors, encode
+from hilum.network.pyramid import Pyramid
 from hilum.training.box_loss import BACKGROUND, NEITHER, Boxes, assign, box_losses
 
 ANCHORS = draw_anchors(Pyramid(), (128, 128))

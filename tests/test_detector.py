@@ -14,7 +14,8 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 from hilum.network.backbone import UnknownNetworkError
 from hilum.network.classifier import create_classifier
-from hilum.network.detector import Pyramid, create_detector, decode, draw_anchors, encode
+from hilum.network.detector import create_detector, decode, draw_anchors, encode
+from hilum.network.pyramid import Pyramid
 from hilum.network.weights import WeightsError
 
 SMALL = Pyramid(width=32, depth=1)

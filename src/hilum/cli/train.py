@@ -77,6 +77,8 @@ def train(
             try:
                 if isinstance(task, Task):
                     train_run(task, where, processes, said)
+                    if processes.leads:
+                        _export(task, said)
                 else:
                     train_combinations(task, where, processes, said)
             except Interrupted:
@@ -87,6 +89,21 @@ def train(
         except ToldElsewhereError:
             raise typer.Exit(1) from None
     processes.leave()
+
+
+def _export(task: Task, said: Console) -> None:
+    """The run ends in a bundle; where there can be none, in the reason, and the run is whole all the same."""
+    from hilum.bundle.card import BundleError
+    from hilum.cli.export import write_bundle
+    from hilum.training.run import Run
+
+    bundle = task.folder / "model.onnx"
+    try:
+        write_bundle(Run(task.folder), bundle)
+    except BundleError as error:
+        said.print(f"no bundle: {error}")
+        return
+    said.print(f"next: hilum evaluate {bundle} {task.manifest}, or: hilum predict {bundle} YOUR-FILMS")
 
 
 def _task(

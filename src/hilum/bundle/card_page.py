@@ -1,0 +1,155 @@
+"""A card as a person reads it: sections of text and tables, which the command line prints or writes as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from hilum.bundle.card import Card
+
+HEATMAPS = {
+    "class activation map": "class activation map, exact: its mean over the places is the logit less a constant",
+    "Grad-CAM": "Grad-CAM in closed form: maps weighted by the logit's mean gradient, negative places cut to 0",
+}
+CALIBRATIONS = {
+    "none": "none",
+    "temperature": "temperature scaling",
+    "platt": "Platt's sigmoid on the probability of pneumonia",
+    "isotonic": "isotonic regression on the probability of pneumonia",
+}
+FIGURES = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
+
+
+class Section(NamedTuple):
+    """Rows of two are a name and what it is; more are a table with `header`. Lines are sentences."""
+
+    title: str
+    rows: Sequence[tuple[str, ...]] = ()
+    header: tuple[str, ...] = ()
+    lines: Sequence[str] = ()
+
+
+def sections(card: Card, file_bytes: int, digest: str) -> Iterator[Section]:
+    """All that a bundle says of itself, the most important first."""
+    yield Section("Use", lines=[card.intended_use])
+    yield Section("Limits", lines=card.limits)
+    yield Section("Model", list(_model(card, file_bytes, digest)))
+    points = [
+        (
+            point.name + (" (default)" if point.name == card.default_point else ""),
+            f"{point.threshold:.4f}",
+            f"{point.sensitivity:.3f}",
+            f"{point.specificity:.3f}",
+            point.rule,
+        )
+        for point in card.operating_points
+    ]
+    header = ("operating point", "threshold", "sensitivity", "specificity", "rule")
+    yield Section("Operating points, chosen and measured on validation", points, header)
+    yield Section("Validation", list(_validation(card)))
+    yield Section("Calibration", list(_calibration(card)))
+    yield Section("Gate", list(_gate(card)))
+    yield Section("Data", list(_data(card)))
+    yield Section("Training", list(_training(card)))
+    yield Section("Versions", list(card.versions.items()))
+    if card.notes:
+        yield Section("Notes", lines=card.notes)
+
+
+def as_markdown(card: Card, parts: Iterator[Section]) -> str:
+    lines = [f"# {_cell(card.title)}", "", f"`{card.name}`"]
+    for part in parts:
+        lines += ["", f"## {part.title}", "", *(f"- {_cell(line)}" for line in part.lines)]
+        if part.rows:
+            header = part.header or ("", "")
+            lines += [_row(header), _row(["---"] * len(header)), *map(_row, part.rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _model(card: Card, file_bytes: int, digest: str) -> Iterator[tuple[str, str]]:
+    yield "name", card.name
+    yield "answers", ", ".join(f"{name} (positive)" if name in card.positive else name for name in card.classes)
+    yield "network", str(card.recipe.get("network", {}).get("name", "unknown"))
+    yield "input", f"grey levels, {card.geometry}"
+    yield "heatmaps", HEATMAPS.get(card.heatmap, card.heatmap)
+    yield "file", f"{file_bytes / 1e6:.1f} MB, format {card.format}, made {card.made}"
+    yield "digest", digest
+
+
+def _validation(card: Card) -> Iterator[tuple[str, str]]:
+    for name, value in card.figures.get("validation", {}).items():
+        yield FIGURES.get(name, name.replace("_", " ")), _number(value)
+
+
+def _calibration(card: Card) -> Iterator[tuple[str, str]]:
+    made = card.calibration
+    how = {
+        "temperature": f", {made.temperature:.3f}",
+        "platt": ", " + ", ".join(f"{value:.3f}" for value in made.x),
+        "isotonic": f", {len(made.x)} knots",
+    }
+    yield "method", CALIBRATIONS[made.method] + how.get(made.method, "")
+    names = {"log_loss": "log loss", "ece": "calibration error", "brier": "Brier score"}
+    for key, name in names.items():
+        before, after = made.figures.get(f"{key}_before"), made.figures.get(f"{key}_after")
+        if before is not None and after is not None:
+            yield name, f"{before:.4f} before, {after:.4f} after (on films left out of the fit)"
+
+
+def _gate(card: Card) -> Iterator[tuple[str, str]]:
+    if card.gate is None:
+        yield "none", "every picture is answered"
+        return
+    yield "turned away", f"what is unlike the training films; {card.gate.distance_false_rejection:.1%} of validation is"
+    yield "also", f"films turned or inverted with a probability above {card.gate.turned_limit:.2f}"
+    yield "learned from", f"{card.gate.films:,} films"
+    if card.gate.note:
+        yield "note", card.gate.note
+
+
+def _data(card: Card) -> Iterator[tuple[str, str]]:
+    data = card.data
+    yield "source", data.source
+    yield "license", data.license
+    yield "terms", data.terms
+    for split, counts in data.counts.items():
+        listed = ", ".join(f"{count:,} {label}" for label, count in counts.items())
+        patients = f" of {data.patients[split]:,} patients" if split in data.patients else ""
+        yield split, f"{sum(counts.values()):,} films{patients} ({listed})"
+    splits = {
+        "patient": "no patient is in both",
+        "image": "some patients are in both: figures flatter",
+        "unknown": "nothing tells which films are of one patient",
+    }
+    yield "split by", f"{data.split_by}; {splits[data.split_by]}"
+    yield "manifest", data.digest
+
+
+def _training(card: Card) -> Iterator[tuple[str, str]]:
+    recipe: Mapping[str, Any] = card.recipe
+    for section, keys in (
+        ("network", ("weights", "head", "dropout")),
+        ("optimizer", ("name", "learning_rate", "weight_decay")),
+        ("schedule", ("name",)),
+        ("loss", ("name", "class_weights", "label_smoothing")),
+        ("training", ("batch_size", "ema", "precision", "seed")),
+    ):
+        held = recipe.get(section, {})
+        stated = ", ".join(f"{key.replace('_', ' ')} {held[key]}" for key in keys if key in held)
+        if stated:
+            yield section, stated
+    kept = card.figures.get("training", {})
+    if "epoch" in kept:
+        yield "kept", f"epoch {kept['epoch']:.0f} of {kept['epochs']:.0f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) and abs(value) > 1 else f"{value:.4f}"
+
+
+def _row(cells: tuple[str, ...] | list[str]) -> str:
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

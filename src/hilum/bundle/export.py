@@ -1,0 +1,301 @@
+"""A Run becomes a Bundle: its best weights, what validation says of them, and all that belongs to them, in one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+
+from hilum.bundle.as_onnx import as_onnx
+from hilum.bundle.calibrate import apply, calibrate, operating_points
+from hilum.bundle.card import FORMAT, BundleError, Card
+from hilum.bundle.compress import half_weights, int8
+from hilum.bundle.data_card import describe_data, limits_of, sources
+from hilum.bundle.gate_learning import learn_gate
+from hilum.bundle.graph import Graph
+from hilum.bundle.onnx_file import read_card, write_metadata
+from hilum.dataset.manifest import Manifest, load_manifest
+from hilum.dataset.store import Store, build_store
+from hilum.network.classifier import Classifier, create_classifier
+from hilum.training.checkpoint import read_state
+from hilum.training.feed import Examples, choose_examples
+from hilum.training.objective import figures
+from hilum.training.recipe import Recipe
+from hilum.training.run import Run
+
+Compression = Literal["none", "int8", "fp16-weights"]
+OnProgress = Callable[[str, int, int], None]
+
+DEFAULT_POINT = "balanced"
+BATCH = 16
+# How far a probability of the file may be from that of the network it was made from, on any film of validation.
+PARITY = 1e-4
+# The gate draws from at most this many films of a split, the quantization measures ranges on that many.
+GATE_FILMS, QUANTIZATION_FILMS = 2000, 100
+INTENDED_USE = (
+    "Research and teaching: sorting frontal chest radiographs like those it was trained on by how much they look like "
+    "pneumonia. Research use only: not a medical device, not for the care of patients."
+)
+LIMITS = (
+    "Knows upright frontal films only, and pneumonia only: other diseases are no part of its answer, and many of them "
+    "look like pneumonia.",
+    "A heatmap shows which places spoke for an answer, not where a disease begins or ends.",
+)
+
+
+class Material(NamedTuple):
+    """A run with the films that it was trained on and chosen by."""
+
+    recipe: Recipe
+    facts: Mapping[str, Any]
+    manifest: Manifest
+    store: Store
+    train: Examples
+    val: Examples
+
+
+def export_run(
+    run: Run,
+    out: Path,
+    compression: Compression = "none",
+    *,
+    on_progress: OnProgress = lambda doing, done, total: None,
+) -> Card:
+    """Write the run's best network to `out` as a Bundle, complete or not at all, and return its card.
+
+    Calibration, operating points and the gate's limit come from validation films alone, and the figures on the card
+    are those of the very file that is written. Raises BundleError where these films are too few.
+    """
+    if run.recipe().detector is not None:
+        raise BundleError(f"{run.folder}: trains boxes, and bundles of detectors are not written yet")
+    recipe, facts, manifest, store, train, val = open_material(run, on_progress)
+    classes, films = list(recipe.classes), store.pixels
+    positive = positive_classes(manifest, recipe)
+    columns = [classes.index(name) for name in positive]
+    classifier, state = best_network(run, recipe)
+
+    logits = logits_of(classifier, films, val.rows, on_progress)
+    calibration = calibrate(logits, val.targets, columns, recipe.training.seed)
+    gate, gate_card = learn_gate(
+        classifier,
+        films[some_rows(train, GATE_FILMS)],
+        films[some_rows(val, GATE_FILMS)],
+        recipe.training.seed,
+        on_progress=lambda done, total: on_progress("learning the gate", done, total),
+    )
+    on_progress("writing the graph", 0, 1)
+    graph = Graph(classifier, calibration, columns, gate)
+    model = as_onnx(graph)
+    heatmap = graph.heatmap
+    expected = apply(calibration, logits, columns)
+    plain = run_model(model, films, val.rows, on_progress)
+    apart = check_parity(plain["probabilities"], expected)
+    notes = [
+        f"Weights before training: {facts['weights']}.",
+        f"Against the network in PyTorch: probabilities differ by at most {apart:.1g} on {len(logits):,} films.",
+    ]
+    said = plain
+    if compression != "none":
+        if compression == "int8":
+            model = int8(model, films[some_rows(train, QUANTIZATION_FILMS)])
+        else:
+            model = half_weights(model)
+        said = run_model(model, films, val.rows, on_progress)
+        notes += compared(compression, plain, said, val.targets, columns)
+
+    chance = said["probabilities"][:, columns].sum(1, dtype=np.float64)
+    card = Card(
+        format=FORMAT,
+        task="classification",
+        name=f"{recipe.network.name}-{'-'.join(sources(manifest))}-{facts['recipe'][:8]}",
+        title=recipe.title or recipe.network.name,
+        classes=classes,
+        positive=positive,
+        geometry=store.geometry,
+        heatmap=heatmap,
+        calibration=calibration,
+        operating_points=operating_points(chance, np.isin(val.targets, columns)),
+        default_point=DEFAULT_POINT,
+        gate=gate_card,
+        recipe=told(recipe),
+        data=describe_data(
+            manifest,
+            {"train": [store.digests[row] for row in train.rows], "val": [store.digests[row] for row in val.rows]},
+        ),
+        figures={
+            "validation": judged(said, val.targets, columns),
+            "training": {
+                "epoch": float(state["epoch"]),
+                "epochs": float(recipe.epochs),
+                **{f"validation_{name}": value for name, value in finite(state["figures"]).items()},
+            },
+        },
+        versions={name: str(facts[name]) for name in ("hilum", "torch", "torchvision", "timm")}
+        | {"onnx": onnx.__version__, "onnxruntime": ort.__version__},
+        made=f"{datetime.now(UTC):%Y-%m-%d}",
+        intended_use=INTENDED_USE,
+        limits=[*LIMITS, *limits_of(manifest)],
+        notes=notes,
+    )
+    content = write_metadata(model.SerializeToString(deterministic=True), card)
+    write_whole(out, content)
+    return read_card(out)
+
+
+def open_material(run: Run, on_progress: OnProgress) -> Material:
+    """The films of a run, which must still be those it was trained on."""
+    facts, recipe = run.facts(), run.recipe()
+    manifest = load_manifest(facts["manifest"])
+    if manifest.digest != facts["data"]:
+        raise BundleError(
+            f"{facts['manifest']}: is not the data set any more that {run.folder} was trained on; a bundle made from "
+            "it would be judged on other films: restore the manifest, or train again"
+        )
+    store = build_store(
+        manifest,
+        recipe.input.to_geometry(),
+        on_progress=lambda done, total: on_progress("decoding films", done, total),
+    )
+    train, val = (choose_examples(manifest, store, recipe.classes, [split]) for split in ("train", "val"))
+    return Material(recipe, facts, manifest, store, train, val)
+
+
+def best_network(run: Run, recipe: Recipe) -> tuple[Classifier, dict[str, Any]]:
+    """The network of the epoch that was kept, and what is stored with it."""
+    if not run.best.is_file():
+        raise BundleError(f"{run.folder}: has kept no epoch yet; go on with `hilum train --resume {run.folder}`")
+    state = read_state(run.best, torch.device("cpu"))
+    size = (recipe.input.height, recipe.input.width)
+    network = recipe.network
+    classifier = create_classifier(network.name, len(recipe.classes), "none", network.head, input_size=size)
+    classifier.load_state_dict(state["network"])
+    return classifier.eval().to(memory_format=torch.channels_last), state
+
+
+def positive_classes(manifest: Manifest, recipe: Recipe) -> list[str]:
+    """The classes whose films the manifest calls pneumonia, most of them at least."""
+    called: dict[str, list[bool]] = {name: [] for name in recipe.classes}
+    class_of = {label: name for name, labels in recipe.classes.items() for label in labels}
+    for label, pneumonia in manifest.table.select("label", "pneumonia").drop_nulls().iter_rows():
+        if label in class_of:
+            called[class_of[label]].append(pneumonia)
+    positive = [name for name, films in called.items() if sum(films) > len(films) / 2]
+    if not positive or len(positive) == len(called):
+        which = "every class means" if positive else "no class means"
+        raise BundleError(
+            f"{which} pneumonia by the manifest's column `pneumonia` (classes {', '.join(called)}); a bundle needs "
+            "classes of both kinds: correct the column, or train on other labels"
+        )
+    return positive
+
+
+@torch.inference_mode()
+def logits_of(
+    classifier: Classifier, films: NDArray[np.uint8], rows: NDArray[np.int64], on_progress: OnProgress
+) -> NDArray[np.float64]:
+    """What the network in torch says of films, in float32 whatever it was trained in."""
+    said = []
+    for part in batches(rows):
+        batch = torch.from_numpy(films[part][:, None]).float() / 255
+        said.append(classifier(batch).double().numpy())
+        on_progress("judging validation films", sum(map(len, said)), len(rows))
+    return np.concatenate(said)
+
+
+def run_model(
+    model: onnx.ModelProto, films: NDArray[np.uint8], rows: NDArray[np.int64], on_progress: OnProgress
+) -> dict[str, NDArray[np.float32]]:
+    """`probabilities`, and `gate` where there is one, of films, as onnxruntime gives them from the file."""
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    wanted = [output.name for output in session.get_outputs() if output.name in ("probabilities", "gate")]
+    said: list[list[NDArray[np.float32]]] = []
+    for part in batches(rows):
+        said.append(session.run(wanted, {"films": films[part][:, None]}))
+        on_progress("judging the file", min(len(said) * BATCH, len(rows)), len(rows))
+    return {name: np.concatenate(parts) for name, parts in zip(wanted, zip(*said, strict=True), strict=True)}
+
+
+def batches(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    yield from (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+
+
+def some_rows(examples: Examples, count: int) -> NDArray[np.int64]:
+    """Up to `count` films, evenly spread; examples stand in the order of their digests, which is as good as chance."""
+    chosen = np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64)
+    return np.sort(examples.rows[chosen])
+
+
+def check_parity(given: NDArray[np.float32], expected: NDArray[np.float64]) -> float:
+    """The largest difference between the file's probabilities and the network's."""
+    apart = float(np.abs(given - expected).max())
+    if not apart <= PARITY:
+        raise BundleError(
+            f"the written graph says something else than the network: probabilities differ by {apart:.2g}. This is a "
+            "fault of hilum or of this pair of torch and onnxruntime versions; please report it with the recipe"
+        )
+    return apart
+
+
+def judged(said: Mapping[str, NDArray[np.float32]], targets: NDArray[np.int64], columns: list[int]) -> dict[str, float]:
+    """The figures of validation as the file gives them."""
+    probabilities = said["probabilities"].astype(np.float64)
+    chance, truth = probabilities[:, columns].sum(1), np.isin(targets, columns)
+    measured = figures(np.log(np.maximum(probabilities, 1e-12)), targets)
+    measured["brier"] = float(np.mean((chance - truth) ** 2))
+    return {"films": float(len(targets)), **finite(measured)}
+
+
+def compared(
+    compression: Compression,
+    plain: Mapping[str, NDArray[np.float32]],
+    said: Mapping[str, NDArray[np.float32]],
+    targets: NDArray[np.int64],
+    columns: list[int],
+) -> list[str]:
+    """What compression changed on validation, in a line for people."""
+    before, after = judged(plain, targets, columns), judged(said, targets, columns)
+    changes = ", ".join(
+        f"{name} {before[name]:.4f} -> {after[name]:.4f}"
+        for name in ("auc", "accuracy", "loss", "brier")
+        if name in before
+    )
+    apart = np.abs(plain["probabilities"] - said["probabilities"])
+    moved = f"probabilities move by {apart.mean():.4f} on average, {apart.max():.4f} at most"
+    line = f"{compression}: on {len(targets):,} validation films {changes}; {moved}"
+    if "gate" in said:
+        outside = [float((held["gate"][:, 0] > 1).mean()) for held in (plain, said)]
+        line += f"; the gate's distance rejects {outside[0]:.1%} -> {outside[1]:.1%}"
+    return [f"{line}."]
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if np.isfinite(value)}
+
+
+def told(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain data; a file of weights is known by its name, not by where it lay."""
+    plain = recipe.as_dict()
+    plain["network"]["weights"] = PurePath(plain["network"]["weights"]).name
+    return plain
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Complete or not at all, and read back before it takes its name."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        read_card(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""The gate: whether a picture is an upright frontal chest film at all, asked before any probability is shown.
+
+Plain checks look at the Radiograph; the rest reads what the bundle's graph says of it. NumPy only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.bundle.card import GateCard
+from hilum.bundle.prediction import Verdict
+from hilum.radiograph.radiograph import Radiograph
+from hilum.radiograph.raster import STRONGLY_COLORED
+
+SMALLEST = 64  # pixels of the shorter side
+LONGEST = 3.5  # sides to each other; films cut to the lungs of a small child may be twice as wide as high, and wider
+FLAT = 0.02  # standard deviation of the grey levels, where black is 0 and white is 1; the palest films have 0.05
+# Columns of the graph's row after those of distance and upright.
+TURNS, INVERTED, STRANGER = (90, 180, 270), 3, 4
+
+
+def plain_checks(radiograph: Radiograph) -> Verdict | None:
+    """What is wrong with a picture as seen without the network; None where nothing is."""
+    short, long = sorted((radiograph.height, radiograph.width))
+    if short < SMALLEST:
+        size = f"{radiograph.width} x {radiograph.height} pixels"
+        return _refused("too_small", f"{size} show no detail of a lung; give the film at its full size")
+    if radiograph.colorfulness > STRONGLY_COLORED:
+        return _refused("color_photograph", "a color picture, and films are grey; give the file that the film came in")
+    if long > LONGEST * short:
+        return _refused(
+            "odd_shape", f"one side is {long / short:.1f} times the other; give one whole frontal chest film"
+        )
+    if float(radiograph.pixels.std()) < FLAT:
+        return _refused("blank", "nearly the same grey everywhere; look at the picture, and export the film again")
+    return None
+
+
+def verdict(radiograph: Radiograph, gate_row: NDArray[np.float32] | None, card: GateCard | None) -> Verdict:
+    """Passed, or the first reason to abstain. A bundle without a gate is left with the plain checks.
+
+    `gate_row` is what the graph's output `gate` says of the film: distance, the five states, none of these.
+    """
+    distance = None if gate_row is None else float(gate_row[0])
+    if refused := plain_checks(radiograph):
+        return refused._replace(distance=distance)
+    if gate_row is None or distance is None or card is None:
+        return Verdict(True)
+    if not_upright(gate_row) > card.turned_limit:
+        return _refused(*_named(int(gate_row[2:].argmax()), distance), distance)
+    # Not `> 1`: a network that gives no number has not seen a film.
+    if not distance <= 1:
+        return _refused(*_named(STRANGER, distance), distance)
+    return Verdict(True, distance=distance)
+
+
+def not_upright(gate_row: NDArray[np.float32]) -> float:
+    """The probability that a film is turned, inverted, or no chest film at all."""
+    return float(gate_row[2:].sum())
+
+
+def _named(state: int, distance: float) -> tuple[str, str]:
+    if state == STRANGER:
+        far = f" ({distance:.1f} times the limit)" if distance > 1 else ""
+        return "not_a_chest_film", f"unlike the films this model knows{far}; give an upright frontal chest film"
+    if state == INVERTED:
+        return "inverted", "black and white look exchanged; invert the picture and try again"
+    degrees = TURNS[state]
+    back = "turn it by 180 degrees" if degrees == 180 else f"turn it back by {degrees} degrees"
+    return "rotated", f"looks turned clockwise by {degrees} degrees; {back} and try again"
+
+
+def _refused(reason: str, detail: str, distance: float | None = None) -> Verdict:
+    return Verdict(False, reason, detail, distance)

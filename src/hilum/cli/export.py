@@ -1,0 +1,72 @@
+"""`hilum export`: a run becomes a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hilum.cli.errors import one_line
+from hilum.cli.progress import bar
+
+if TYPE_CHECKING:
+    from hilum.bundle.export import Compression
+    from hilum.training.run import Run
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The directory that `hilum train` wrote.", metavar="RUN")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The bundle; RUN/model.onnx if left out.", metavar="FILE")
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Compute convolutions in 8-bit integers: a quarter of the size.")
+    ] = False,
+    fp16_weights: Annotated[
+        bool, typer.Option("--fp16-weights", help="Keep weights in 16 bits: half the size, computed as before.")
+    ] = False,
+) -> None:
+    """Write the best network of a run as one file that predicts the same everywhere.
+
+    It holds the network with all that goes before and after it, calibrated on validation films, with operating points,
+    heatmaps, a gate for pictures that are no chest films, and a card: `hilum show FILE`.
+    """
+    from hilum.bundle.card import BundleError
+    from hilum.dataset.manifest import ManifestError
+    from hilum.dataset.store import StoreError
+    from hilum.training.checkpoint import CheckpointError
+    from hilum.training.recipe import RecipeError
+    from hilum.training.run import RunError, open_run
+
+    if int8 and fp16_weights:
+        raise typer.BadParameter("--int8 and --fp16-weights are two ways to make the file smaller; choose one")
+    compression: Compression = "int8" if int8 else "fp16-weights" if fp16_weights else "none"
+    with one_line(BundleError, RunError, RecipeError, ManifestError, StoreError, CheckpointError):
+        opened = open_run(run)
+        target = out or run / "model.onnx"
+        if not target.parent.is_dir():
+            raise BundleError(f"{target.parent}: there is no such folder")
+        write_bundle(opened, target, compression)
+
+
+def write_bundle(run: Run, target: Path, compression: Compression = "none") -> None:
+    """Export with progress, and say what came of it."""
+    from hilum.bundle.export import export_run
+
+    with bar() as progress:
+        task = progress.add_task("opening the run", total=None)
+
+        def show(doing: str, done: int, total: int) -> None:
+            progress.update(task, description=doing, completed=done, total=total)
+
+        card = export_run(run, target, compression, on_progress=show)
+    point = card.point()
+    typer.echo(f"{target}: {card.title}, {target.stat().st_size / 1e6:.1f} MB; hilum show {target}", err=True)
+    typer.echo(f"heatmaps: {card.heatmap}; calibration: {card.calibration.method}", err=True)
+    typer.echo(
+        f"at {point.name}: sensitivity {point.sensitivity:.3f}, specificity {point.specificity:.3f} on validation",
+        err=True,
+    )
+    for note in card.notes:
+        typer.echo(f"note: {note}", err=True)

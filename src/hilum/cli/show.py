@@ -1,0 +1,66 @@
+"""`hilum show`: what a bundle says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hilum.cli.errors import one_line
+
+if TYPE_CHECKING:
+    from hilum.bundle.card_page import Section
+
+PIPED_WIDTH = 110
+
+
+def show(
+    model: Annotated[Path, typer.Argument(help="A bundle, as `hilum export` writes it.", metavar="MODEL")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card as one JSON object.")] = False,
+    as_md: Annotated[bool, typer.Option("--md", help="Print the card as Markdown.")] = False,
+) -> None:
+    """Show the card of a bundle: what it is for, what it was trained on, how good it was, and on what terms."""
+    from hilum.bundle.card import BundleError
+    from hilum.bundle.card_page import as_markdown, sections
+    from hilum.bundle.onnx_file import CARD, DIGEST, parse_card, read_model
+
+    with one_line(BundleError):
+        metadata = read_model(model)
+        card = parse_card(metadata, str(model))
+        size = model.stat().st_size
+    parts = sections(card, size, metadata[DIGEST])
+    if as_json:
+        values = json.loads(metadata[CARD])
+        del values["data"]["films"]  # what only a program can read, and most of the card
+        print(json.dumps({**values, "file_bytes": size, "digest": metadata[DIGEST]}, ensure_ascii=False, indent=1))
+    elif as_md:
+        print(as_markdown(card, parts), end="")
+    else:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=PIPED_WIDTH)
+        console.print(Text(card.title, "bold"))
+        for part in parts:
+            print_section(part, console)
+
+
+def print_section(part: Section, console: Console) -> None:
+    console.print()
+    console.print(Text(part.title, "bold cyan"))
+    for line in part.lines:
+        console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
+    if part.header:
+        table = Table(*part.header, box=None, pad_edge=False, header_style="dim")
+    else:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(style="dim", no_wrap=True, min_width=13)
+    for row in part.rows:
+        table.add_row(*map(Text, row))
+    if part.rows:
+        console.print(Padding(table, (0, 0, 0, 2), expand=False))

@@ -1,0 +1,88 @@
+"""Smaller files: how much smaller, how little they change, and that every runtime can still read them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+from torch import nn
+
+from hilum.bundle.as_onnx import as_onnx
+from hilum.bundle.card import Calibration
+from hilum.bundle.compress import half_weights, int8
+from hilum.bundle.graph import Graph
+from hilum.network import create_classifier
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def films() -> NDArray[np.uint8]:
+    torch.manual_seed(5)
+    smooth = nn.functional.interpolate(torch.rand(40, 1, 6, 6), (SIDE, SIDE), mode="bicubic").clamp(0, 1)
+    return (smooth[:, 0] * 255).byte().numpy()
+
+
+@pytest.fixture(scope="module")
+def model(films: NDArray[np.uint8]) -> onnx.ModelProto:
+    """EfficientNet-Lite0 as ImageNet left it, with a head that tells the films apart."""
+    classifier = create_classifier("efficientnet_lite0", 2, "imagenet", input_size=(SIDE, SIDE), seed=1)
+    last = classifier.get_submodule("head.linear")
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        logits = classifier.eval()(torch.from_numpy(films)[:, None].float() / 255)
+        last.weight.mul_(2 / logits.std(0).mean())
+        last.bias.sub_(2 * logits.mean(0) / logits.std(0).mean())
+    return as_onnx(Graph(classifier, Calibration("none", 1.0, [], [], {}), [1]))
+
+
+def run(model: onnx.ModelProto, films: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"films": films[:, None]}), strict=True))
+
+
+def test_half_weights_are_half_the_size_and_computed_as_before(
+    model: onnx.ModelProto, films: NDArray[np.uint8]
+) -> None:
+    halved = half_weights(model)
+    assert halved.ByteSize() < 0.55 * model.ByteSize()
+    rounded = onnx.ModelProto()
+    rounded.CopyFrom(model)
+    for tensor in rounded.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.size >= 1024:
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16).astype(np.float32), tensor.name))
+    said, expected, before = run(halved, films), run(rounded, films), run(model, films)
+    for name, values in said.items():
+        np.testing.assert_allclose(values, expected[name], atol=2e-5, rtol=1e-4)
+    np.testing.assert_allclose(said["probabilities"], before["probabilities"], atol=0.02)
+    assert before["probabilities"].std(0).min() > 0.1
+
+
+def test_int8_keeps_the_order_of_films(model: onnx.ModelProto, films: NDArray[np.uint8]) -> None:
+    small = int8(model, films[:16])
+    assert small.ByteSize() < 0.4 * model.ByteSize()
+    said, before = run(small, films[16:]), run(model, films[16:])
+    assert np.corrcoef(said["probabilities"][:, 1], before["probabilities"][:, 1])[0, 1] > 0.9
+    assert said["heatmaps"].shape == before["heatmaps"].shape
+
+
+def test_int8_holds_standard_operators_and_weights_of_seven_bits(
+    model: onnx.ModelProto, films: NDArray[np.uint8]
+) -> None:
+    small = int8(model, films[:2])
+    assert [opset.domain for opset in small.opset_import] == [""]
+    assert {node.domain for node in small.graph.node} == {""}
+    kinds = Counter(node.op_type for node in small.graph.node)
+    assert kinds["QuantizeLinear"] > 40 and kinds["DequantizeLinear"] > 90
+    weights = [numpy_helper.to_array(t) for t in small.graph.initializer if t.data_type == TensorProto.INT8]
+    large = [values for values in weights if values.ndim == 4]
+    assert len(large) == kinds["Conv"] - 1, "all convolutions but the one that makes heatmaps"
+    assert all(np.abs(values.astype(int)).max() <= 64 for values in large)
