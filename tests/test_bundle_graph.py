@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -241,3 +244,17 @@ def test_isotonic_knots_next_to_one_are_told_apart() -> None:
     said = module(torch.from_numpy(logits).float()).numpy()
     np.testing.assert_allclose(said, apply(calibration, logits, [1]), atol=1e-3)
     assert len(np.unique(said[:, 1].round(3))) == 4
+
+
+def test_heatmaps_point_at_opacities_that_the_network_learned() -> None:
+    """The pointing game of results/heatmaps.py, small: the place of most evidence lies in the box of an opacity."""
+    game = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "results" / "heatmaps.py")))
+    train, test = game.draw(160, 384, 1), game.draw(60, 384, 2)
+    taught = game.play(game.learn_head(train), test)
+    shuffled = game.play(game.learn_head(train, shuffled=True), test)
+    random = game.play(game.network(train, "none"), test)
+    print(taught, shuffled, random)
+    assert taught.films > 20
+    assert taught.hits > 2.5 * taught.chance
+    assert taught.hits > 1.5 * max(shuffled.hits, random.hits)
+    assert random.hits < 2 * random.chance

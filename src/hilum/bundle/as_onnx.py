@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import onnx
 import torch
 
@@ -16,16 +18,19 @@ def as_onnx(graph: Graph) -> onnx.ModelProto:
     """The graph as a model; `films` in, `graph.outputs` out."""
     films = torch.zeros((2, 1, *graph.input_size), dtype=torch.uint8)
     try:
-        program = torch.onnx.export(
-            graph,
-            (films,),
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("films", min=1)},),
-            input_names=["films"],
-            output_names=graph.outputs,
-            opset_version=OPSET,
-            verbose=False,
-        )
+        with warnings.catch_warnings():
+            # torch 2.11 still uses itself what it warns others of.
+            warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
+            program = torch.onnx.export(
+                graph,
+                (films,),
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("films", min=1)},),
+                input_names=["films"],
+                output_names=graph.outputs,
+                opset_version=OPSET,
+                verbose=False,
+            )
     except torch.onnx.OnnxExporterError as error:
         # The chain ends in what went wrong; before it stand pages of advice to programmers.
         told = str(error.__cause__ or error).strip().partition("\n")[0]

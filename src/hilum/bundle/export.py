@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -15,18 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from hilum.bundle.as_onnx import as_onnx
-from hilum.bundle.calibrate import apply, calibrate, operating_points
-from hilum.bundle.card import FORMAT, BundleError, Card
+from hilum.bundle.calibrate import apply, calibrate, operating_points, positive_score
+from hilum.bundle.card import FORMAT, BundleError, Calibration, Card
 from hilum.bundle.compress import half_weights, int8
 from hilum.bundle.data_card import describe_data, limits_of, sources
 from hilum.bundle.gate_learning import learn_gate
 from hilum.bundle.graph import Graph
+from hilum.bundle.material import best_network, is_positive, open_material, some_rows
 from hilum.bundle.onnx_file import read_card, write_metadata
-from hilum.dataset.manifest import Manifest, load_manifest
-from hilum.dataset.store import Store, build_store
-from hilum.network.classifier import Classifier, create_classifier
-from hilum.training.checkpoint import read_state
-from hilum.training.feed import Examples, choose_examples
+from hilum.network.classifier import Classifier
+from hilum.training.feed import Examples
 from hilum.training.objective import figures
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
@@ -51,17 +50,6 @@ LIMITS = (
 )
 
 
-class Material(NamedTuple):
-    """A run with the films that it was trained on and chosen by."""
-
-    recipe: Recipe
-    facts: Mapping[str, Any]
-    manifest: Manifest
-    store: Store
-    train: Examples
-    val: Examples
-
-
 def export_run(
     run: Run,
     out: Path,
@@ -76,14 +64,13 @@ def export_run(
     """
     if run.recipe().detector is not None:
         raise BundleError(f"{run.folder}: trains boxes, and bundles of detectors are not written yet")
-    recipe, facts, manifest, store, train, val = open_material(run, on_progress)
+    recipe, facts, manifest, store, train, val, positive = open_material(run, on_progress)
     classes, films = list(recipe.classes), store.pixels
-    positive = positive_classes(manifest, recipe)
     columns = [classes.index(name) for name in positive]
     classifier, state = best_network(run, recipe)
 
     logits = logits_of(classifier, films, val.rows, on_progress)
-    calibration = calibrate(logits, val.targets, columns, recipe.training.seed)
+    calibration = calibrated(logits, val, columns, recipe.training.seed)
     gate, gate_card = learn_gate(
         classifier,
         films[some_rows(train, GATE_FILMS)],
@@ -109,7 +96,7 @@ def export_run(
         else:
             model = half_weights(model)
         said = run_model(model, films, val.rows, on_progress)
-        notes += compared(compression, plain, said, val.targets, columns)
+        notes += compared(compression, plain, said, val, columns)
 
     chance = said["probabilities"][:, columns].sum(1, dtype=np.float64)
     card = Card(
@@ -122,7 +109,7 @@ def export_run(
         geometry=store.geometry,
         heatmap=heatmap,
         calibration=calibration,
-        operating_points=operating_points(chance, np.isin(val.targets, columns)),
+        operating_points=operating_points(chance, is_positive(val, columns)),
         default_point=DEFAULT_POINT,
         gate=gate_card,
         recipe=told(recipe),
@@ -131,7 +118,7 @@ def export_run(
             {"train": [store.digests[row] for row in train.rows], "val": [store.digests[row] for row in val.rows]},
         ),
         figures={
-            "validation": judged(said, val.targets, columns),
+            "validation": judged(said, val, columns),
             "training": {
                 "epoch": float(state["epoch"]),
                 "epochs": float(recipe.epochs),
@@ -148,53 +135,6 @@ def export_run(
     content = write_metadata(model.SerializeToString(deterministic=True), card)
     write_whole(out, content)
     return read_card(out)
-
-
-def open_material(run: Run, on_progress: OnProgress) -> Material:
-    """The films of a run, which must still be those it was trained on."""
-    facts, recipe = run.facts(), run.recipe()
-    manifest = load_manifest(facts["manifest"])
-    if manifest.digest != facts["data"]:
-        raise BundleError(
-            f"{facts['manifest']}: is not the data set any more that {run.folder} was trained on; a bundle made from "
-            "it would be judged on other films: restore the manifest, or train again"
-        )
-    store = build_store(
-        manifest,
-        recipe.input.to_geometry(),
-        on_progress=lambda done, total: on_progress("decoding films", done, total),
-    )
-    train, val = (choose_examples(manifest, store, recipe.classes, [split]) for split in ("train", "val"))
-    return Material(recipe, facts, manifest, store, train, val)
-
-
-def best_network(run: Run, recipe: Recipe) -> tuple[Classifier, dict[str, Any]]:
-    """The network of the epoch that was kept, and what is stored with it."""
-    if not run.best.is_file():
-        raise BundleError(f"{run.folder}: has kept no epoch yet; go on with `hilum train --resume {run.folder}`")
-    state = read_state(run.best, torch.device("cpu"))
-    size = (recipe.input.height, recipe.input.width)
-    network = recipe.network
-    classifier = create_classifier(network.name, len(recipe.classes), "none", network.head, input_size=size)
-    classifier.load_state_dict(state["network"])
-    return classifier.eval().to(memory_format=torch.channels_last), state
-
-
-def positive_classes(manifest: Manifest, recipe: Recipe) -> list[str]:
-    """The classes whose films the manifest calls pneumonia, most of them at least."""
-    called: dict[str, list[bool]] = {name: [] for name in recipe.classes}
-    class_of = {label: name for name, labels in recipe.classes.items() for label in labels}
-    for label, pneumonia in manifest.table.select("label", "pneumonia").drop_nulls().iter_rows():
-        if label in class_of:
-            called[class_of[label]].append(pneumonia)
-    positive = [name for name, films in called.items() if sum(films) > len(films) / 2]
-    if not positive or len(positive) == len(called):
-        which = "every class means" if positive else "no class means"
-        raise BundleError(
-            f"{which} pneumonia by the manifest's column `pneumonia` (classes {', '.join(called)}); a bundle needs "
-            "classes of both kinds: correct the column, or train on other labels"
-        )
-    return positive
 
 
 @torch.inference_mode()
@@ -227,12 +167,6 @@ def batches(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     yield from (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
 
 
-def some_rows(examples: Examples, count: int) -> NDArray[np.int64]:
-    """Up to `count` films, evenly spread; examples stand in the order of their digests, which is as good as chance."""
-    chosen = np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64)
-    return np.sort(examples.rows[chosen])
-
-
 def check_parity(given: NDArray[np.float32], expected: NDArray[np.float64]) -> float:
     """The largest difference between the file's probabilities and the network's."""
     apart = float(np.abs(given - expected).max())
@@ -244,24 +178,34 @@ def check_parity(given: NDArray[np.float32], expected: NDArray[np.float64]) -> f
     return apart
 
 
-def judged(said: Mapping[str, NDArray[np.float32]], targets: NDArray[np.int64], columns: list[int]) -> dict[str, float]:
+def calibrated(logits: NDArray[np.float64], val: Examples, columns: list[int], seed: int) -> Calibration:
+    """Where labels stand for one of several classes, only the odds of pneumonia are calibrated, which are sure."""
+    if val.either is None:
+        return calibrate(logits, val.targets, columns, seed)
+    score = positive_score(logits, columns)
+    made = calibrate(np.stack([-score, score], 1) / 2, is_positive(val, columns).astype(np.int64), [1], seed)
+    if made.method != "temperature":
+        return made
+    return replace(made, method="platt", temperature=1.0, x=[1 / made.temperature, 0.0])
+
+
+def judged(said: Mapping[str, NDArray[np.float32]], val: Examples, columns: list[int]) -> dict[str, float]:
     """The figures of validation as the file gives them."""
     probabilities = said["probabilities"].astype(np.float64)
-    chance, truth = probabilities[:, columns].sum(1), np.isin(targets, columns)
-    measured = figures(np.log(np.maximum(probabilities, 1e-12)), targets)
-    measured["brier"] = float(np.mean((chance - truth) ** 2))
-    return {"films": float(len(targets)), **finite(measured)}
+    measured = figures(np.log(np.maximum(probabilities, 1e-12)), val.targets, val.either)
+    measured["brier"] = float(np.mean((probabilities[:, columns].sum(1) - is_positive(val, columns)) ** 2))
+    return {"films": float(len(val)), **finite(measured)}
 
 
 def compared(
     compression: Compression,
     plain: Mapping[str, NDArray[np.float32]],
     said: Mapping[str, NDArray[np.float32]],
-    targets: NDArray[np.int64],
+    val: Examples,
     columns: list[int],
 ) -> list[str]:
     """What compression changed on validation, in a line for people."""
-    before, after = judged(plain, targets, columns), judged(said, targets, columns)
+    before, after = judged(plain, val, columns), judged(said, val, columns)
     changes = ", ".join(
         f"{name} {before[name]:.4f} -> {after[name]:.4f}"
         for name in ("auc", "accuracy", "loss", "brier")
@@ -269,7 +213,7 @@ def compared(
     )
     apart = np.abs(plain["probabilities"] - said["probabilities"])
     moved = f"probabilities move by {apart.mean():.4f} on average, {apart.max():.4f} at most"
-    line = f"{compression}: on {len(targets):,} validation films {changes}; {moved}"
+    line = f"{compression}: on {len(val):,} validation films {changes}; {moved}"
     if "gate" in said:
         outside = [float((held["gate"][:, 0] > 1).mean()) for held in (plain, said)]
         line += f"; the gate's distance rejects {outside[0]:.1%} -> {outside[1]:.1%}"

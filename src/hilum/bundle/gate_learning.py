@@ -20,7 +20,7 @@ from hilum.bundle.card import GateCard
 from hilum.bundle.gate import not_upright
 from hilum.bundle.gate_module import BOUND, DIRECTIONS, EDGES, THUMBNAIL, GateModule, Scatter, Taps, View, choose_taps
 from hilum.bundle.gate_strangers import draw_stranger
-from hilum.bundle.gate_variation import in_state, vary
+from hilum.bundle.gate_variation import STATES, in_state, vary
 from hilum.network.classifier import Classifier
 
 __all__ = ["GateModule", "Taps", "learn_gate"]
@@ -34,7 +34,7 @@ AXES = 256  # along which scatter is told apart, at most
 # How far the scatter of a sample is drawn towards an even one: thumbnails, maps.
 EVENED = (0.5, 0.1)
 REJECTED = 0.01
-TURNED_LIMIT = 0.85
+TURNED_LIMIT = 0.8
 PENALTY = 0.03  # scikit-learn's C
 
 
@@ -54,11 +54,12 @@ def learn_gate(
     """
     random = np.random.default_rng(seed)
     chosen, chosen_val = some(films, FILMS, random), some(val_films, VAL_FILMS, random)
-    total = len(chosen) + 5 * min(len(chosen), TURNED) + STRANGERS + 2 * len(chosen_val)
+    total = len(chosen) + len(STATES) * min(len(chosen), TURNED) + STRANGERS + 2 * len(chosen_val)
     sight = Sight(classifier, (films.shape[1], films.shape[2]), total, on_progress)
     plain = sight.see(iter(chosen))
     states = [
-        sight.see(in_state(vary(film, random), state) for film in some(chosen, TURNED, random)) for state in range(5)
+        sight.see(in_state(vary(film, random), state) for film in some(chosen, TURNED, random))
+        for state in range(len(STATES))
     ]
     strangers = sight.see(draw_stranger(chosen, number, random) for number in range(STRANGERS))
     plain_val = sight.see(iter(chosen_val))
@@ -66,12 +67,11 @@ def learn_gate(
     sight.taps.remove()
 
     center = plain.mean(0)
-    scale = plain.std(0) + 1e-4 * np.abs(plain).max() + 1e-6
+    scale = spread(plain, sight.maps)
     upright = np.concatenate([plain, states[0]])
     lines = fit_lines([(group - center) / scale for group in (upright, *states[1:], strangers)])
-    cells = THUMBNAIL**2
-    parts = [slice(0, cells), slice(cells + EDGES**2 * DIRECTIONS, None)][: 2 if sight.names else 1]
     points = (plain - center) / scale
+    parts = [slice(0, THUMBNAIL**2), *([sight.maps] if sight.names else [])]
     scatters = [(part, scatter_of(points[:, part], evened)) for part, evened in zip(parts, EVENED, strict=False)]
     standard = as_tensor(center), as_tensor(scale)
     gate = GateModule(sight.names, sight.view, standard, scatters, (as_tensor(lines[0]), as_tensor(lines[1]))).eval()
@@ -87,7 +87,9 @@ def learn_gate(
 
 
 class Sight:
-    """Pictures on their way through the classifier, and what the gate sees of them."""
+    """Pictures on their way through the classifier, and what the gate sees of them; `maps` is the maps' part of it."""
+
+    maps = slice(THUMBNAIL**2 + EDGES**2 * DIRECTIONS, None)
 
     def __init__(
         self,
@@ -120,6 +122,15 @@ class Sight:
 
 def some(films: Films, most: int, random: np.random.Generator) -> Films:
     return films[np.sort(random.permutation(len(films))[:most])]
+
+
+def spread(rows: Floats, maps: slice) -> Floats:
+    """The standard deviations; one that is nearly 0 in the films at hand may not make all of any other film."""
+    deviations = rows.std(0)
+    for part in (slice(0, maps.start), maps):
+        if deviations[part].size:
+            deviations[part] = np.maximum(deviations[part], 0.1 * deviations[part].mean())
+    return np.asarray(deviations + 1e-6)
 
 
 def scatter_of(points: Floats, evened: float) -> Scatter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,9 @@ def export(
     It holds the network with all that goes before and after it, calibrated on validation films, with operating points,
     heatmaps, a gate for pictures that are no chest films, and a card: `hilum show FILE`.
     """
+    if find_spec("torch") is None or find_spec("onnxscript") is None:
+        typer.echo("hilum export needs what training needs: pip install 'hilum[train]'", err=True)
+        raise typer.Exit(1)
     from hilum.bundle.card import BundleError
     from hilum.dataset.manifest import ManifestError
     from hilum.dataset.store import StoreError

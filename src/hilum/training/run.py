@@ -52,7 +52,8 @@ class Run:
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
         """One row an epoch; detectors have figures of boxes beside the others."""
-        lines = [",".join(rows[0]), *(",".join(f"{value:.6g}" for value in row.values()) for row in rows)]
+        lines = [",".join(rows[0])] if rows else []
+        lines += [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
         write_text(self.history, "\n".join(lines) + "\n")
 
 
