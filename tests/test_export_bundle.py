@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 import torch
 from exported import FILMS, make_run, phantom_manifest
+from typer.testing import CliRunner
 
 import hilum
 from hilum.bundle.calibrate import apply
@@ -22,6 +23,7 @@ from hilum.bundle.card import BundleError, Card
 from hilum.bundle.export import export_run, write_whole
 from hilum.bundle.material import best_network, open_material
 from hilum.bundle.onnx_file import read_card
+from hilum.cli.app import app
 from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
 from hilum.training.run import Run, open_run
 
@@ -209,8 +211,6 @@ def test_the_command_says_what_it_made(manifest: Path, tmp_path: Path) -> None:
     assert "sensitivity" in answer.stderr and "fp16-weights: on" in answer.stderr
     assert "Warning" not in answer.stderr and "WARNING" not in answer.stderr
     assert read_card(run.folder / "model.onnx").notes[-1].startswith("fp16-weights")
-    answer = subprocess.run(
-        [sys.executable, "-m", "hilum", "export", tmp_path], capture_output=True, text=True, check=False
-    )
-    assert answer.returncode == 1
-    assert answer.stderr.strip() == f"{tmp_path}: holds no run; name the directory that `hilum train` wrote"
+    refused = CliRunner().invoke(app, ["export", str(tmp_path)])
+    assert refused.exit_code == 1
+    assert refused.stderr.strip() == f"{tmp_path}: holds no run; name the directory that `hilum train` wrote"
