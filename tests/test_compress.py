@@ -86,3 +86,15 @@ def test_int8_holds_standard_operators_and_weights_of_seven_bits(
     large = [values for values in weights if values.ndim == 4]
     assert len(large) == kinds["Conv"] - 1, "all convolutions but the one that makes heatmaps"
     assert all(np.abs(values.astype(int)).max() <= 64 for values in large)
+
+
+def test_int8_bears_channels_with_means_of_their_own(films: NDArray[np.uint8]) -> None:
+    """The first convolution then reads a channel of ones beside the grey levels; both are rounded with one scale."""
+    classifier = create_classifier("resnet18", 2, "none", input_size=(SIDE, SIDE), seed=1)
+    model = as_onnx(Graph(classifier, Calibration("none", 1.0, [], [], {}), [1]))
+    weights = next(
+        numpy_helper.to_array(tensor)
+        for tensor in int8(model, films[:2]).graph.initializer
+        if tensor.data_type == TensorProto.INT8 and tuple(tensor.dims)[1:] == (2, 7, 7)
+    )
+    assert np.median(np.abs(weights[:, 0].astype(int)).max((1, 2))) > 20, "the weights of the film are not rounded away"

@@ -63,7 +63,10 @@ class Graph(nn.Module):
 
 
 class Levels(nn.Module):
-    """Grey levels as a folded first convolution wants them: less one mean, with a channel of ones where it has one."""
+    """Grey levels as a folded first convolution wants them: less one mean, with a channel of ones where it has one.
+
+    One is 255, as in the film, so that the weights of both channels are of one size and can be rounded together.
+    """
 
     def __init__(self, mean: float, ones: bool) -> None:
         super().__init__()
@@ -73,7 +76,7 @@ class Levels(nn.Module):
         x = films.float()
         if self.mean:
             x = x - self.mean
-        return functional.pad(x, (0, 0, 0, 0, 0, 1), value=1.0) if self.ones else x
+        return functional.pad(x, (0, 0, 0, 0, 0, 1), value=255.0) if self.ones else x
 
 
 class Scaled(nn.Module):
@@ -99,7 +102,7 @@ def fold_levels(classifier: Classifier, example: Tensor) -> tuple[nn.Module, Cla
         shift = folded.normalization
         assert isinstance(shift, Shift)
         first = next(module for module in folded.body.modules() if isinstance(module, nn.Conv2d))
-        first.weight[:, :1] /= 255
+        first.weight /= 255
         levels = Levels(shift.mean * 255, shift.ones)
         said, meant = folded.head(folded.body(levels(example))), classifier(example.float() / 255)
         if torch.allclose(said, meant, atol=FOLDING_ERROR):
