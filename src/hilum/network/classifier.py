@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, Self, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from hilum.network.backbone import Backbone, find_backbone
 from hilum.network.body import Body, Parts
+from hilum.network.freezing import Freezable
 from hilum.network.weights import WeightsError, fit_weights, imagenet_weights, read_weights
 
 Head = Literal["linear", "mlp"]
@@ -43,7 +44,7 @@ class Normalization(nn.Module):
         return (x.expand(-1, len(self.mean), -1, -1) - self.mean) / self.std
 
 
-class Classifier(nn.Module):
+class Classifier(Freezable):
     """`body` gives features, `head` logits from them. Made by `create_classifier`.
 
     `origin` says in words where the weights came from. With an `mlp` head the logits are log-probabilities, as
@@ -60,7 +61,6 @@ class Classifier(nn.Module):
         self.body: Body = parts.body
         self.head = head
         self.auxiliary = nn.ModuleDict(parts.auxiliary)
-        self.statistics_frozen = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (films, classes) of films (films, 1, height, width) in [0, 1]."""
@@ -90,25 +90,6 @@ class Classifier(nn.Module):
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Every parameter once, grouped from the first layers to the head, for learning rates that differ by depth."""
         return [*self.body.layer_groups(), list(self.head_parameters())]
-
-    def set_body_trainable(self, trainable: bool, *, moving_statistics: bool = False) -> None:
-        """Freezes the body, or sets it free.
-
-        A frozen body keeps the statistics of its batch normalization too, so it stays the very function it was.
-        Published code often stops the gradients only and trains on with statistics that follow the new films:
-        `moving_statistics` does as that does. Dropout inside the body stays on in either case.
-        """
-        self.body.requires_grad_(trainable)
-        self.statistics_frozen = not trainable and not moving_statistics
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.statistics_frozen:
-            for module in self.body.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
-        return self
 
 
 def create_head(head: Head, features: int, classes: int, dropout: float) -> nn.Module:

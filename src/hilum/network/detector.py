@@ -11,7 +11,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from torchvision.ops import FeaturePyramidNetwork
 from hilum.network import timm_networks
 from hilum.network.backbone import Backbone, UnknownNetworkError, find_backbone
 from hilum.network.classifier import Normalization
+from hilum.network.freezing import Freezable
 from hilum.network.pyramid import GROUPS, Pyramid
 from hilum.network.weights import WeightsError, imagenet_weights, read_weights
 
@@ -65,7 +66,7 @@ class Tower(nn.Module):
         return torch.cat([one.reshape(one.shape[0], -1, self.numbers) for one in said], 1)
 
 
-class Detector(nn.Module):
+class Detector(Freezable):
     """Made by `create_detector`. Boxes are corners (left, top, right, bottom) in pixels of the input."""
 
     anchors: Tensor
@@ -76,7 +77,6 @@ class Detector(nn.Module):
         super().__init__()
         self.backbone, self.pyramid, self.classes, self.input_size = backbone, pyramid, image_classes, input_size
         self.origin = "random"
-        self.statistics_frozen = False
         self.normalization: nn.Module = Normalization(backbone.mean, backbone.std)
         self.body = body
         channels = body.feature_info.channels()
@@ -111,19 +111,6 @@ class Detector(nn.Module):
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         return [self.body_parameters(), self.head_parameters()]
-
-    def set_body_trainable(self, trainable: bool, *, moving_statistics: bool = False) -> None:
-        self.body.requires_grad_(trainable)
-        self.statistics_frozen = not trainable and not moving_statistics
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.statistics_frozen:
-            for module in self.body.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
-        return self
 
 
 def draw_anchors(pyramid: Pyramid, size: tuple[int, int]) -> Tensor:
