@@ -1,0 +1,33 @@
+"""On real films a bundle's file says what the network in torch says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import torch
+
+from hilum.bundle.as_onnx import as_onnx
+from hilum.bundle.card import Calibration
+from hilum.bundle.graph import Graph
+from hilum.network.classifier import create_classifier
+from hilum.radiograph import read
+from hilum.radiograph.geometry import Geometry
+
+FILMS = 500
+
+
+def test_probabilities_on_real_films_are_those_of_the_network(real_data: Path) -> None:
+    paths = sorted((real_data / "kermany-224" / "test").rglob("*.jpeg"))[:FILMS]
+    assert len(paths) == FILMS
+    geometry = Geometry("squash", 160, 160)
+    films = np.stack([geometry.apply(read(path).pixels) for path in paths])[:, None]
+    classifier = create_classifier("efficientnet_lite0", 2, "imagenet", input_size=(160, 160), seed=1).eval()
+    model = as_onnx(Graph(classifier, Calibration("none", 1.0, [], [], {}), [1]))
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for start in range(0, FILMS, 50):
+        part = films[start : start + 50]
+        with torch.inference_mode():
+            expected = classifier(torch.from_numpy(part).float() / 255).softmax(1).numpy()
+        assert np.abs(session.run(["probabilities"], {"films": part})[0] - expected).max() < 1e-4
