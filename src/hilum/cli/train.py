@@ -45,7 +45,7 @@ def train(
     """Train a network by a recipe; Ctrl-C stops after the step and says how to go on.
 
     A plain folder works too: films are imported, audited, split by patient and stored on the way, and what was decided
-    is said. The epoch that is kept is chosen by validation alone.
+    is said. The epoch that is kept is chosen by validation alone; the run ends in a bundle of it, RUN/model.onnx.
 
     A sweep trains the combinations one after the other, each as a run of its own, and ends in one table and one plot.
     On several GPUs: torchrun --nproc-per-node N -m hilum train ...

@@ -50,7 +50,7 @@ WANTED = [
 ]
 # What pydicom raises when a header is not what it claims to be.
 HEADER_ERRORS = (
-    *(AttributeError, EOFError, IndexError, KeyError, LookupError, NotImplementedError, OSError, OverflowError),
+    *(AttributeError, EOFError, LookupError, NotImplementedError, OSError, OverflowError),
     *(RecursionError, TypeError, ValueError, struct.error),
 )
 
