@@ -63,6 +63,24 @@ class GateCard:
 
 
 @dataclass(frozen=True, slots=True)
+class BoxCard:
+    """How a detector's boxes come about, all of it chosen on validation films.
+
+    A score says how likely its box overlaps a true one by more than half: the sigmoid of `calibration`'s three numbers
+    a, b, c in a * box + b * film + c, where box and film are logits of the network, that of the film being for the
+    positive classes. Of boxes that overlap by more than `nms_overlap` the best stays, its sides are multiplied by
+    `shrinkage`, and it is shown from `threshold` on.
+    """
+
+    threshold: float
+    nms_overlap: float
+    shrinkage: float
+    most: int  # boxes a film
+    calibration: list[float]
+    figures: dict[str, float]  # of validation, at these settings
+
+
+@dataclass(frozen=True, slots=True)
 class Data:
     """What the network was trained on. `films` holds, for each split, the digests that `pack_digests` made short."""
 
@@ -110,8 +128,13 @@ class Card:
     intended_use: str
     limits: list[str]
     notes: list[str]
+    boxes: BoxCard | None = None  # of a detector
 
     def __post_init__(self) -> None:
+        if (self.task == "detection") != (self.boxes is not None):
+            raise BundleError("the card says of boxes what does not fit its task")
+        if self.boxes is not None and len(self.boxes.calibration) != 3:
+            raise BundleError("the card does not say how boxes were calibrated")
         if len(self.classes) < 1 or len(set(self.classes)) != len(self.classes):
             raise BundleError("the card's classes are not distinct names")
         if not self.positive or not set(self.positive) <= set(self.classes):
