@@ -2,6 +2,8 @@
 
 Its feature map has two channels over 8 x 8 places: brightness and darkness. Bright places speak for pneumonia. Its gate
 finds a film the farther from the training films the brighter it is on average: above half is too far.
+
+As a detector it looks at the four quarters of the picture: each that is bright has a box, the surer the brighter.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from hilum.bundle.card import FORMAT, Calibration, Card, Data, GateCard, OperatingPoint, pack_digests
+from hilum.bundle.card import FORMAT, BoxCard, Calibration, Card, Data, GateCard, OperatingPoint, pack_digests
 from hilum.bundle.onnx_file import write_metadata
 from hilum.radiograph.geometry import Geometry
 
 PLACES = 8
 SLOPE = 6.0  # logit of pneumonia = SLOPE * brightness, of normal = SLOPE * darkness
+# x, y, width, height of a box in each quarter, row by row. Its score rises from 0 at a brightness of DIM to 1 at white.
+QUARTERS = tuple((x, y, 0.375, 0.375) for y in (0.0625, 0.5625) for x in (0.0625, 0.5625))
+DIM = 0.25
 
 
 def tiny_card(geometry: Geometry | None = None, **changes: Any) -> Card:
@@ -54,7 +59,9 @@ def tiny_card(geometry: Geometry | None = None, **changes: Any) -> Card:
     return replace(card, **changes)
 
 
-def tiny_model(card: Card, *, gate: bool = True, heatmaps: bool = True, scale: float = 1.0) -> onnx.ModelProto:
+def tiny_model(
+    card: Card, *, gate: bool = True, heatmaps: bool = True, boxes: bool = False, scale: float = 1.0
+) -> onnx.ModelProto:
     height, width = card.geometry.height, card.geometry.width
     numbers = {
         "white": np.float32(255 / scale),
@@ -79,10 +86,26 @@ def tiny_model(card: Card, *, gate: bool = True, heatmaps: bool = True, scale: f
         helper.make_node("Conv", ["map", "weights"], ["heatmaps" if heatmaps else "unused"]),
         helper.make_node("GlobalAveragePool", ["map"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["features"]),
-        helper.make_node("GlobalAveragePool", ["heatmaps" if heatmaps else "unused"], ["scores"]),
-        helper.make_node("Flatten", ["scores"], ["logits"]),
+        helper.make_node("GlobalAveragePool", ["heatmaps" if heatmaps else "unused"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
+    if boxes:
+        numbers |= {
+            "quarters": np.array(QUARTERS, np.float32),
+            "dim": np.float32(DIM),
+            "span": np.float32(1 - DIM),
+            "all four": np.array([4], np.int64),
+        }
+        nodes += [
+            helper.make_node("AveragePool", ["bright"], ["in quarters"], kernel_shape=[4, 4], strides=[4, 4]),
+            helper.make_node("Flatten", ["in quarters"], ["quarter"]),
+            helper.make_node("Sub", ["quarter", "dim"], ["above dim"]),
+            helper.make_node("Div", ["above dim", "span"], ["signed"]),
+            helper.make_node("Relu", ["signed"], ["unsorted"]),
+            helper.make_node("TopK", ["unsorted", "all four"], ["scores", "which"]),
+            helper.make_node("Gather", ["quarters", "which"], ["boxes"]),
+        ]
     if gate:
         nodes += [
             helper.make_node("GlobalAveragePool", ["bright"], ["mean"]),
@@ -96,6 +119,8 @@ def tiny_model(card: Card, *, gate: bool = True, heatmaps: bool = True, scale: f
     if heatmaps:
         shapes["heatmaps"] = ["n", 2, PLACES, PLACES]
     shapes["features"] = ["n", 2]
+    if boxes:
+        shapes["boxes"], shapes["scores"] = ["n", 4, 4], ["n", 4]
     if gate:
         shapes["gate"] = ["n", 7]
     graph = helper.make_graph(
@@ -120,6 +145,33 @@ def tiny_bundle(
     path = folder / "tiny.onnx"
     path.write_bytes(write_metadata(tiny_model(card, gate=gate, heatmaps=heatmaps).SerializeToString(), card))
     return path
+
+
+def tiny_detection_bundle(
+    folder: Path, geometry: Geometry | None = None, *, threshold: float = 0.5, gate: bool = True, **changes: Any
+) -> Path:
+    """The detector as a file in the folder; it says the same of the whole film as `tiny_bundle`."""
+    boxes = BoxCard(threshold, 0.3, 1.0, len(QUARTERS), [1.0, 0.0, 0.0], {"rsna_score": 0.2, "map_50": 0.4})
+    changes = {"task": "detection", "boxes": boxes, "heatmap": "none: it draws boxes instead"} | changes
+    if not gate:
+        changes.setdefault("gate", None)
+    card = tiny_card(geometry, **changes)
+    path = folder / "tiny_detector.onnx"
+    model = tiny_model(card, gate=gate, heatmaps=False, boxes=True)
+    path.write_bytes(write_metadata(model.SerializeToString(), card))
+    return path
+
+
+def expected_boxes(levels: NDArray[np.uint8]) -> list[tuple[float, float, float, float, float]]:
+    """x, y, width, height and score that the tiny detector must draw, the surest first, where geometry keeps all."""
+    height, width = levels.shape
+    bright = [
+        float(levels[row : row + height // 2, column : column + width // 2].mean() / 255)
+        for row in (0, height // 2)
+        for column in (0, width // 2)
+    ]
+    found = [(*box, (value - DIM) / (1 - DIM)) for box, value in zip(QUARTERS, bright, strict=True) if value > DIM]
+    return sorted(found, key=lambda box: -box[-1])
 
 
 def expected_probability(levels: NDArray[np.uint8]) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from bundles import PLACES, SLOPE, expected_probability, tiny_bundle, tiny_card, tiny_model
+from bundles import PLACES, SLOPE, expected_probability, tiny_bundle, tiny_card, tiny_detection_bundle, tiny_model
 from films import dicom, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import hilum
-from hilum.bundle.card import BundleError
+from hilum.bundle.card import BoxCard, BundleError
 from hilum.bundle.onnx_file import write_metadata
 from hilum.bundle.opening import OpenBundle
 from hilum.bundle.prediction import RESEARCH_USE, Prediction
@@ -296,8 +296,9 @@ def test_loading_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         hilum.load(tmp_path / "absent.onnx")
     card = tiny_card()
+    boxes = BoxCard(0.5, 0.3, 1.0, 4, [1.0, 0.0, 0.0], {})
     cases: dict[str, tuple[Any, str]] = {
-        "detection": ((tiny_model(card), replace(card, task="detection")), "a detection bundle"),
+        "boxes": ((tiny_model(card), replace(card, task="detection", boxes=boxes)), "gives no boxes as"),
         "geometry": ((tiny_model(card), replace(card, geometry=Geometry("squash", 32, 64))), "does not take films of"),
         "classes": ((tiny_model(card), replace(card, classes=["a", "b", "pneumonia"])), "gives no probabilities as"),
     }
@@ -352,3 +353,39 @@ def test_a_hot_place_lies_on_the_film_where_the_geometry_saw_it(
     seen = (x > left + 1) & (x < right - 2) & (y > top + 1) & (y < bottom - 2)
     near = laid[(distance < 0.15) & seen]
     assert near.min(initial=1) > 0.6
+
+
+# Where the box of the picture's first quarter (6/96 to 42/96 of each side) lies on a film, worked out by hand: left,
+# top, right, bottom in pixels.
+@pytest.mark.parametrize(
+    ("geometry", "height", "width", "corners"),
+    [
+        (Geometry("squash", 64, 64), 200, 304, (19, 12.5, 133, 87.5)),
+        (Geometry("fit", 64, 96), 200, 200, (0, 12.5, 81.25, 87.5)),  # what lies in the margin is cut off
+        (Geometry("crop", 96, 64), 200, 304, (93.67, 12.5, 143.67, 87.5)),
+        (Geometry("squash", 64, 64, 0.5), 200, 304, (85.5, 56.25, 142.5, 93.75)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "DICOM"])
+def test_boxes_are_in_pixels_of_the_film_whatever_the_geometry(
+    tmp_path: Path, geometry: Geometry, height: int, width: int, corners: tuple[float, ...], kind: str
+) -> None:
+    levels = np.full((height, width), 255, np.uint8)
+    levels[-1, -1] = 0
+    content = picture(Image.fromarray(levels), "JPEG") if kind == "JPEG" else dicom(levels.astype(np.uint16) * 16)
+    (tmp_path / "film").write_bytes(content)
+    predictor = hilum.load(tiny_detection_bundle(tmp_path, geometry))
+    answer = predictor.predict(tmp_path / "film", gate=False)
+    told = answer.to_dict()
+    assert len(told["boxes"]) == 4
+    found = [(box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]) for box in told["boxes"]]
+    assert np.abs(np.array(found) - corners).max(axis=1).min() < 0.02
+    assert (told["height"], told["width"], told["box_threshold"]) == (height, width, 0.5)
+    assert all(0.5 <= box["score"] <= 1 and box["label"] == "pneumonia" for box in told["boxes"])
+
+
+def test_a_film_turned_away_has_no_boxes(tmp_path: Path) -> None:
+    (tmp_path / "white.png").write_bytes(picture(Image.fromarray(np.full((64, 64), 250, np.uint8)), "PNG"))
+    predictor = hilum.load(tiny_detection_bundle(tmp_path))
+    answer = predictor.predict(tmp_path / "white.png")
+    assert (answer.decision, answer.boxes) == ("abstain", ())

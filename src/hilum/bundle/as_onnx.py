@@ -8,13 +8,14 @@ import onnx
 import torch
 
 from hilum.bundle.card import BundleError
+from hilum.bundle.detector_graph import DetectorGraph
 from hilum.bundle.graph import Graph
 
 # The lowest that torch's exporter writes.
 OPSET = 18
 
 
-def as_onnx(graph: Graph) -> onnx.ModelProto:
+def as_onnx(graph: Graph | DetectorGraph) -> onnx.ModelProto:
     """The graph as a model; `films` in, `graph.outputs` out."""
     films = torch.zeros((2, 1, *graph.input_size), dtype=torch.uint8)
     try:

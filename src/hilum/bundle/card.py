@@ -57,7 +57,7 @@ class GateCard:
     """When a film is turned away. `distance_false_rejection`: the share of validation films that the limit rejects."""
 
     distance_false_rejection: float
-    turned_limit: float  # P(turned) or P(inverted) above it rejects
+    turned_limit: float  # P(turned, inverted or no chest film) above it rejects
     films: int
     note: str
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hilum.bundle.card import Card
+from hilum.bundle.card import BoxCard, Card
 
 HEATMAPS = {
     "class activation map": "class activation map, exact: its mean over the places is the logit less a constant",
@@ -16,6 +16,11 @@ CALIBRATIONS = {
     "temperature": "temperature scaling",
     "platt": "Platt's sigmoid on the probability of pneumonia",
     "isotonic": "isotonic regression on the probability of pneumonia",
+}
+BOX_FIGURES = {
+    "rsna_score": "RSNA score",
+    "map_50": "mAP at 0.5",
+    "sensitivity_at_1": "sensitivity at one false box a film",
 }
 FIGURES = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
 
@@ -46,6 +51,8 @@ def sections(card: Card, file_bytes: int, digest: str) -> Iterator[Section]:
     ]
     header = ("operating point", "threshold", "sensitivity", "specificity", "rule")
     yield Section("Operating points, chosen and measured on validation", points, header)
+    if card.boxes is not None:
+        yield Section("Boxes, settings chosen on validation", list(_boxes(card.boxes)))
     yield Section("Validation", list(_validation(card)))
     yield Section("Calibration", list(_calibration(card)))
     yield Section("Gate", list(_gate(card)))
@@ -76,6 +83,14 @@ def _model(card: Card, file_bytes: int, digest: str) -> Iterator[tuple[str, str]
     yield "digest", digest
 
 
+def _boxes(boxes: BoxCard) -> Iterator[tuple[str, str]]:
+    yield "drawn from", f"a score of {boxes.threshold:.2f}, at most {boxes.most} a film"
+    yield "one box if", f"two overlap by more than {boxes.nms_overlap:.2f}"
+    yield "size", f"sides multiplied by {boxes.shrinkage:.2f}"
+    for name, value in boxes.figures.items():
+        yield BOX_FIGURES.get(name, name.replace("_", " ")), _number(value)
+
+
 def _validation(card: Card) -> Iterator[tuple[str, str]]:
     for name, value in card.figures.get("validation", {}).items():
         yield FIGURES.get(name, name.replace("_", " ")), _number(value)
@@ -101,7 +116,7 @@ def _gate(card: Card) -> Iterator[tuple[str, str]]:
         yield "none", "every picture is answered"
         return
     yield "turned away", f"what is unlike the training films; {card.gate.distance_false_rejection:.1%} of validation is"
-    yield "also", f"films turned or inverted with a probability above {card.gate.turned_limit:.2f}"
+    yield "also", f"what is turned, inverted or no chest film with a probability above {card.gate.turned_limit:.2f}"
     yield "learned from", f"{card.gate.films:,} films"
     if card.gate.note:
         yield "note", card.gate.note

@@ -16,15 +16,29 @@ import torch
 from numpy.typing import NDArray
 
 from hilum.bundle.as_onnx import as_onnx
+from hilum.bundle.box_settings import (
+    RawFilm,
+    calibrate_boxes,
+    choose_settings,
+    figures_of_file,
+    highest_scores,
+    look_at,
+    truths_of,
+)
 from hilum.bundle.calibrate import apply, calibrate, operating_points, positive_score
-from hilum.bundle.card import FORMAT, BundleError, Calibration, Card
+from hilum.bundle.card import FORMAT, BoxCard, BundleError, Calibration, Card
 from hilum.bundle.compress import half_weights, int8
 from hilum.bundle.data_card import describe_data, limits_of, sources
+from hilum.bundle.detector_graph import DetectorGraph
 from hilum.bundle.gate_learning import learn_gate
 from hilum.bundle.graph import Graph
 from hilum.bundle.material import best_network, is_positive, open_material, some_rows
 from hilum.bundle.onnx_file import read_card, write_metadata
+from hilum.bundle.suppression import suppress_in_graph
+from hilum.evaluation.box_sweeps import draw_sweeps, write_sweep
+from hilum.evaluation.figure import Floats
 from hilum.network.classifier import Classifier
+from hilum.network.detector import Detector
 from hilum.training.feed import Examples
 from hilum.training.objective import figures
 from hilum.training.recipe import Recipe
@@ -34,6 +48,8 @@ Compression = Literal["none", "int8", "fp16-weights"]
 OnProgress = Callable[[str, int, int], None]
 
 DEFAULT_POINT = "balanced"
+JUDGED = ("probabilities", "gate", "boxes", "scores")
+BOX_FIGURES = ("rsna_score", "map_50", "sensitivity_at_1")
 BATCH = 16
 # How far a probability of the file may be from that of the network it was made from, on any film of validation.
 PARITY = 1e-4
@@ -46,8 +62,9 @@ INTENDED_USE = (
 LIMITS = (
     "Knows upright frontal films only, and pneumonia only: other diseases are no part of its answer, and many of them "
     "look like pneumonia.",
-    "A heatmap shows which places spoke for an answer, not where a disease begins or ends.",
 )
+LIMIT_OF_HEATMAPS = "A heatmap shows which places spoke for an answer, not where a disease begins or ends."
+LIMIT_OF_BOXES = "Boxes are drawn as the readers of its training films drew them; other readers draw other boxes."
 
 
 def export_run(
@@ -62,29 +79,45 @@ def export_run(
     Calibration, operating points and the gate's limit come from validation films alone, and the figures on the card
     are those of the very file that is written. Raises BundleError where these films are too few.
     """
-    if run.recipe().detector is not None:
-        raise BundleError(f"{run.folder}: trains boxes, and bundles of detectors are not written yet")
     recipe, facts, manifest, store, train, val, positive = open_material(run, on_progress)
     classes, films = list(recipe.classes), store.pixels
     columns = [classes.index(name) for name in positive]
-    classifier, state = best_network(run, recipe)
+    network, state = best_network(run, recipe)
 
-    logits = logits_of(classifier, films, val.rows, on_progress)
+    raw: list[RawFilm] = []
+    truths: list[Floats | None] = []
+    boxes: BoxCard | None = None
+    if isinstance(network, Detector):
+        raw = look_at(network, films, val.rows, on_progress)
+        logits = np.stack([film.image for film in raw])
+        truths = truths_of(val, network.input_size)
+        boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns))
+        write_sweep({"validation": tried}, run.folder / "box-sweep.csv")
+        draw_sweeps({"validation": tried}, best).savefig(run.folder / "box-sweep.png", dpi=110)
+    else:
+        logits = logits_of(network, films, val.rows, on_progress)
     calibration = calibrated(logits, val, columns, recipe.training.seed)
     gate, gate_card = learn_gate(
-        classifier,
+        network,
         films[some_rows(train, GATE_FILMS)],
         films[some_rows(val, GATE_FILMS)],
         recipe.training.seed,
         on_progress=lambda done, total: on_progress("learning the gate", done, total),
     )
     on_progress("writing the graph", 0, 1)
-    graph = Graph(classifier, calibration, columns, gate)
-    model = as_onnx(graph)
-    heatmap = graph.heatmap
+    graph: Graph | DetectorGraph
+    if isinstance(network, Detector):
+        assert boxes is not None
+        graph = DetectorGraph(network, calibration, columns, boxes.calibration, gate)
+        model = suppress_in_graph(as_onnx(graph), boxes)
+    else:
+        graph = Graph(network, calibration, columns, gate)
+        model = as_onnx(graph)
     expected = apply(calibration, logits, columns)
     plain = run_model(model, films, val.rows, on_progress)
     apart = check_parity(plain["probabilities"], expected)
+    if boxes is not None:
+        check_parity(plain["scores"][:, 0], highest_scores(raw, boxes, columns))
     notes = [
         f"Weights before training: {facts['weights']}.",
         f"Against the network in PyTorch: probabilities differ by at most {apart:.1g} on {len(logits):,} films.",
@@ -97,17 +130,26 @@ def export_run(
             model = half_weights(model)
         said = run_model(model, films, val.rows, on_progress)
         notes += compared(compression, plain, said, val, columns)
+    if boxes is not None:
+        boxes = replace(boxes, figures=finite(figures_of_file(said, truths, boxes.threshold)))
+        if compression != "none":
+            before = figures_of_file(plain, truths, boxes.threshold)
+            notes.append(
+                f"{compression}: "
+                + ", ".join(f"{name} {before[name]:.4f} -> {boxes.figures[name]:.4f}" for name in BOX_FIGURES)
+                + "."
+            )
 
     chance = said["probabilities"][:, columns].sum(1, dtype=np.float64)
     card = Card(
         format=FORMAT,
-        task="classification",
+        task="classification" if boxes is None else "detection",
         name=f"{recipe.network.name}-{'-'.join(sources(manifest))}-{facts['recipe'][:8]}",
         title=recipe.title or recipe.network.name,
         classes=classes,
         positive=positive,
         geometry=store.geometry,
-        heatmap=heatmap,
+        heatmap=graph.heatmap,
         calibration=calibration,
         operating_points=operating_points(chance, is_positive(val, columns)),
         default_point=DEFAULT_POINT,
@@ -129,8 +171,9 @@ def export_run(
         | {"onnx": onnx.__version__, "onnxruntime": ort.__version__},
         made=f"{datetime.now(UTC):%Y-%m-%d}",
         intended_use=INTENDED_USE,
-        limits=[*LIMITS, *limits_of(manifest)],
+        limits=[*LIMITS, LIMIT_OF_HEATMAPS if boxes is None else LIMIT_OF_BOXES, *limits_of(manifest)],
         notes=notes,
+        boxes=boxes,
     )
     content = write_metadata(model.SerializeToString(deterministic=True), card)
     write_whole(out, content)
@@ -153,9 +196,9 @@ def logits_of(
 def run_model(
     model: onnx.ModelProto, films: NDArray[np.uint8], rows: NDArray[np.int64], on_progress: OnProgress
 ) -> dict[str, NDArray[np.float32]]:
-    """`probabilities`, and `gate` where there is one, of films, as onnxruntime gives them from the file."""
+    """What onnxruntime gives from the file, of the outputs that are judged."""
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    wanted = [output.name for output in session.get_outputs() if output.name in ("probabilities", "gate")]
+    wanted = [output.name for output in session.get_outputs() if output.name in JUDGED]
     said: list[list[NDArray[np.float32]]] = []
     for part in batches(rows):
         said.append(session.run(wanted, {"films": films[part][:, None]}))

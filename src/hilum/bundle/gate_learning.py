@@ -22,6 +22,7 @@ from hilum.bundle.gate_module import BOUND, DIRECTIONS, EDGES, THUMBNAIL, GateMo
 from hilum.bundle.gate_strangers import draw_stranger
 from hilum.bundle.gate_variation import STATES, in_state, vary
 from hilum.network.classifier import Classifier
+from hilum.network.detector import Detector
 
 __all__ = ["GateModule", "Taps", "learn_gate"]
 
@@ -39,14 +40,14 @@ PENALTY = 0.03  # scikit-learn's C
 
 
 def learn_gate(
-    classifier: Classifier,
+    network: Classifier | Detector,
     films: Films,
     val_films: Films,
     seed: int = 0,
     *,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[GateModule, GateCard]:
-    """The gate of a trained classifier; `films` and `val_films` are (n, height, width) at its geometry.
+    """The gate of a trained network; `films` and `val_films` are (n, height, width) at its geometry.
 
     The scatter is that of films as they are. Its limits leave room for what differs between hospitals: they turn away
     1 % of the validation films after each of these was varied. `on_progress` is told how many pictures have passed the
@@ -55,7 +56,7 @@ def learn_gate(
     random = np.random.default_rng(seed)
     chosen, chosen_val = some(films, FILMS, random), some(val_films, VAL_FILMS, random)
     total = len(chosen) + len(STATES) * min(len(chosen), TURNED) + STRANGERS + 2 * len(chosen_val)
-    sight = Sight(classifier, (films.shape[1], films.shape[2]), total, on_progress)
+    sight = Sight(network, (films.shape[1], films.shape[2]), total, on_progress)
     plain = sight.see(iter(chosen))
     states = [
         sight.see(in_state(vary(film, random), state) for film in some(chosen, TURNED, random))
@@ -87,23 +88,23 @@ def learn_gate(
 
 
 class Sight:
-    """Pictures on their way through the classifier, and what the gate sees of them; `maps` is the maps' part of it."""
+    """Pictures on their way through the network, and what the gate sees of them; `maps` is the maps' part of it."""
 
     maps = slice(THUMBNAIL**2 + EDGES**2 * DIRECTIONS, None)
 
     def __init__(
         self,
-        classifier: Classifier,
+        network: Classifier | Detector,
         size: tuple[int, int],
         total: int,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
-        self.classifier = classifier.eval()
-        self.device = next(classifier.parameters()).device
+        self.network = network.eval()
+        self.device = next(network.parameters()).device
         self.view = View(size)
         empty = torch.zeros(1, 1, *size, device=self.device)
-        self.names = choose_taps(classifier.body, classifier.normalization(empty))
-        self.taps = Taps(classifier.body, self.names)
+        self.names = choose_taps(network.body, network.normalization(empty))
+        self.taps = Taps(network.body, self.names)
         self.done, self.total, self.on_progress = 0, total, on_progress
 
     @torch.no_grad()
@@ -112,7 +113,7 @@ class Sight:
         while batch := list(islice(pictures, BATCH)):
             grey = torch.from_numpy(np.stack(batch))[:, None].float() / 255
             if self.names:
-                self.classifier(grey.to(self.device))
+                self.network.body(self.network.normalization(grey.to(self.device)))
             rows.append(self.view(grey, [map_.cpu() for map_ in self.taps.maps]).numpy())
             self.done += len(batch)
             if self.on_progress:

@@ -13,6 +13,7 @@ from hilum.bundle.card import BundleError
 from hilum.dataset.manifest import Manifest, load_manifest
 from hilum.dataset.store import Store, build_store
 from hilum.network.classifier import Classifier, create_classifier
+from hilum.network.detector import Detector, create_detector
 from hilum.training.checkpoint import read_state
 from hilum.training.feed import Examples, choose_examples
 from hilum.training.recipe import Recipe
@@ -46,7 +47,10 @@ def open_material(run: Run, on_progress: Callable[[str, int, int], None]) -> Mat
         recipe.input.to_geometry(),
         on_progress=lambda done, total: on_progress("decoding films", done, total),
     )
-    train, val = (choose_examples(manifest, store, recipe.classes, [split]) for split in ("train", "val"))
+    with_boxes = recipe.detector is not None
+    train, val = (
+        choose_examples(manifest, store, recipe.classes, [split], with_boxes=with_boxes) for split in ("train", "val")
+    )
     columns = [list(recipe.classes).index(name) for name in positive]
     return Material(recipe, facts, manifest, store, train, of_one_side(val, columns), positive)
 
@@ -73,8 +77,15 @@ def of_one_side(examples: Examples, columns: list[int]) -> Examples:
     if examples.either is None:
         return examples
     known = examples.either[:, columns].any(1) != np.delete(examples.either, columns, 1).any(1)
-    paths = [path for path, kept in zip(examples.paths, known, strict=True) if kept]
-    return Examples(examples.rows[known], examples.targets[known], paths, examples.patients, examples.either[known])
+    kept = np.flatnonzero(known)
+    return Examples(
+        examples.rows[kept],
+        examples.targets[kept],
+        [examples.paths[film] for film in kept],
+        examples.patients,
+        examples.either[kept],
+        examples.boxes and [examples.boxes[film] for film in kept],
+    )
 
 
 def is_positive(examples: Examples, columns: list[int]) -> NDArray[np.bool_]:
@@ -88,13 +99,17 @@ def some_rows(examples: Examples, count: int) -> NDArray[np.int64]:
     return np.sort(examples.rows[chosen])
 
 
-def best_network(run: Run, recipe: Recipe) -> tuple[Classifier, dict[str, Any]]:
+def best_network(run: Run, recipe: Recipe) -> tuple[Classifier | Detector, dict[str, Any]]:
     """The network of the epoch that was kept, and what is stored with it."""
     if not run.best.is_file():
         raise BundleError(f"{run.folder}: has kept no epoch yet; go on with `hilum train --resume {run.folder}`")
     state = read_state(run.best, torch.device("cpu"))
     size = (recipe.input.height, recipe.input.width)
-    network = recipe.network
-    classifier = create_classifier(network.name, len(recipe.classes), "none", network.head, input_size=size)
-    classifier.load_state_dict(state["network"])
-    return classifier.eval().to(memory_format=torch.channels_last), state
+    name, classes = recipe.network.name, len(recipe.classes)
+    network: Classifier | Detector
+    if recipe.detector is not None:
+        network = create_detector(name, classes, "none", recipe.detector, size)
+    else:
+        network = create_classifier(name, classes, "none", recipe.network.head, input_size=size)
+    network.load_state_dict(state["network"])
+    return network.eval().to(memory_format=torch.channels_last), state

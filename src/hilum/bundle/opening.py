@@ -17,6 +17,7 @@ from hilum.bundle.card import BundleError, Card
 from hilum.bundle.onnx_file import check_digest, check_structure, parse_card, read_bytes
 
 FILMS, PROBABILITIES, HEATMAPS, FEATURES, GATE = "films", "probabilities", "heatmaps", "features", "gate"
+BOXES, SCORES = "boxes", "scores"  # of a detector
 
 
 class OpenBundle:
@@ -32,8 +33,6 @@ class OpenBundle:
             check_digest(content, name)  # that it was damaged explains more than what it looks like now
             raise
         self.card: Card = parse_card(metadata, name)
-        if self.card.task != "classification":
-            raise BundleError(f"{name}: a {self.card.task} bundle; this hilum runs classification only, update hilum")
         self.outputs: list[str] = []
         self._outcome: ort.InferenceSession | BundleError | None = None
         # What was checked is what runs: the session gets the bytes, not the path.
@@ -79,7 +78,14 @@ class OpenBundle:
                 f"{self.path}: its network does not take films of {geometry}, as its card says; export it again"
             )
         shapes = {part.name: part.shape for part in session.get_outputs()}
-        wanted = {PROBABILITIES: (2, classes), FEATURES: (2, None), HEATMAPS: (4, classes), GATE: (2, 7)}
+        wanted: dict[str, tuple[int, int | None]] = {
+            PROBABILITIES: (2, classes),
+            FEATURES: (2, None),
+            HEATMAPS: (4, classes),
+            GATE: (2, 7),
+        }
+        if self.card.boxes is not None:
+            wanted |= {BOXES: (3, self.card.boxes.most), SCORES: (2, self.card.boxes.most)}
         for name, (rank, columns) in wanted.items():
             shape = shapes.get(name)
             if shape is None and name in (HEATMAPS, GATE):

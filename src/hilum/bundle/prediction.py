@@ -17,7 +17,10 @@ Decision = Literal["pneumonia", "no_pneumonia", "abstain"]
 
 
 class Box(NamedTuple):
-    """Where something was found: left, top, width and height as fractions of the film."""
+    """Where something was found: left, top, width and height as fractions of the film.
+
+    `score` is how likely the box overlaps a true one by more than half, as validation says.
+    """
 
     x: float
     y: float
@@ -50,7 +53,8 @@ class Prediction:
     `probability` is that of pneumonia, the sum over the classes that mean it. When the gate turns the film away,
     `decision` is "abstain" and there are no probabilities; when the file cannot be read, `error` says why and
     `decision` is None. `heatmap` is the evidence for pneumonia over the bundle's view of the film, in the units of the
-    network: positive speaks for it, negative against. `height` and `width` are those of the film.
+    network: positive speaks for it, negative against. `boxes` are a detector's from `box_threshold` on, the best first.
+    `height` and `width` are those of the film.
     """
 
     path: str | None
@@ -63,6 +67,7 @@ class Prediction:
     heatmap: NDArray[np.float32] | None = None
     geometry: Geometry | None = None
     boxes: tuple[Box, ...] = ()
+    box_threshold: float | None = None  # None where the bundle draws no boxes
     height: int | None = None
     width: int | None = None
     warnings: tuple[ReadWarning, ...] = ()
@@ -85,7 +90,8 @@ class Prediction:
         return laid
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the heatmap, as plain data for JSON."""
+        """Everything but the heatmap, as plain data for JSON; boxes are in pixels of the film as it was given."""
+        height, width = self.height or 0, self.width or 0
         return {
             "file": self.path,
             "decision": self.decision,
@@ -96,7 +102,18 @@ class Prediction:
             "operating_point": self.operating_point,
             "threshold": _rounded(self.threshold),
             "gate": {**self.gate._asdict(), "distance": _rounded(self.gate.distance)},
-            "boxes": [box._asdict() for box in self.boxes],
+            "boxes": [
+                {
+                    "x": round(box.x * width, 3),
+                    "y": round(box.y * height, 3),
+                    "width": round(box.width * width, 3),
+                    "height": round(box.height * height, 3),
+                    "score": _rounded(box.score),
+                    "label": box.label,
+                }
+                for box in self.boxes
+            ],
+            "box_threshold": _rounded(self.box_threshold),
             "height": self.height,
             "width": self.width,
             "warnings": [warning._asdict() for warning in self.warnings],

@@ -18,20 +18,26 @@ from numpy.typing import NDArray
 
 from hilum.bundle.card import BundleError, Card
 from hilum.bundle.gate import verdict
-from hilum.bundle.opening import FEATURES, FILMS, GATE, HEATMAPS, PROBABILITIES, OpenBundle
-from hilum.bundle.prediction import NOT_ASKED, Decision, Prediction
+from hilum.bundle.opening import BOXES, FEATURES, FILMS, GATE, HEATMAPS, PROBABILITIES, SCORES, OpenBundle
+from hilum.bundle.prediction import NOT_ASKED, Box, Decision, Prediction
 from hilum.radiograph import Radiograph, ReadError, read
+from hilum.radiograph.geometry import Geometry
 
 Film = str | os.PathLike[str] | Radiograph
 
 
 class Outputs(NamedTuple):
-    """What the graph gives for N films and C classes. `heatmaps` and `gate` are None where the bundle has none."""
+    """What the graph gives for N films and C classes; None is what the bundle has none of.
+
+    `boxes` are left, top, width and height as fractions of the picture, `scores` fall and are 0 where no box is.
+    """
 
     probabilities: NDArray[np.float32]  # N x C
     heatmaps: NDArray[np.float32] | None  # N x C x rows x columns
     features: NDArray[np.float32]  # N x F
     gate: NDArray[np.float32] | None  # N x 7
+    boxes: NDArray[np.float32] | None = None  # N x K x 4
+    scores: NDArray[np.float32] | None = None  # N x K
 
 
 class _Asked(NamedTuple):
@@ -41,6 +47,7 @@ class _Asked(NamedTuple):
     threshold: float
     gate: bool
     heatmaps: bool
+    box_threshold: float | None
 
 
 def load(path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Predictor:
@@ -78,7 +85,14 @@ class Predictor:
         if not parts:
             raise ValueError("no films to run")
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return Outputs(whole[PROBABILITIES], whole.get(HEATMAPS), whole[FEATURES], whole.get(GATE))
+        return Outputs(
+            whole[PROBABILITIES],
+            whole.get(HEATMAPS),
+            whole[FEATURES],
+            whole.get(GATE),
+            whole.get(BOXES),
+            whole.get(SCORES),
+        )
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str, too, and here means a path
@@ -89,6 +103,7 @@ class Predictor:
         threshold: float | None = None,
         gate: bool = True,
         heatmaps: bool = True,
+        box_threshold: float | None = None,
     ) -> Prediction: ...
 
     @overload
@@ -100,6 +115,7 @@ class Predictor:
         threshold: float | None = None,
         gate: bool = True,
         heatmaps: bool = True,
+        box_threshold: float | None = None,
     ) -> list[Prediction]: ...
 
     def predict(
@@ -110,14 +126,16 @@ class Predictor:
         threshold: float | None = None,
         gate: bool = True,
         heatmaps: bool = True,
+        box_threshold: float | None = None,
     ) -> Prediction | list[Prediction]:
         """Judge a film, given as a path or a Radiograph, or a list of them.
 
         One film that cannot be read raises ReadError or OSError; in a list it is a prediction with `error`, and the
         others are judged. The threshold is that of the bundle's default operating point, of another one named here, or
-        a number of one's own. Without `gate` whatever the picture shows gets a probability.
+        a number of one's own, and so is the score from which on a detector's boxes are given. Without `gate` whatever
+        the picture shows gets a probability.
         """
-        asked = self._ask(operating_point, threshold, gate, heatmaps)
+        asked = self._ask(operating_point, threshold, gate, heatmaps, box_threshold)
         if isinstance(film, (str, os.PathLike, Radiograph)):
             return self._judge(film, asked)
         return list(self._stream(film, asked))
@@ -130,26 +148,41 @@ class Predictor:
         threshold: float | None = None,
         gate: bool = True,
         heatmaps: bool = True,
+        box_threshold: float | None = None,
     ) -> Iterator[Prediction]:
         """Judge any number of films, in their order, as they are asked for; one that cannot be read has `error` set."""
-        return self._stream(films, self._ask(operating_point, threshold, gate, heatmaps))
+        return self._stream(films, self._ask(operating_point, threshold, gate, heatmaps, box_threshold))
 
     def _run_one(self, film: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         session = self._bundle.session()
         return dict(zip(self._bundle.outputs, session.run(None, {FILMS: film}), strict=True))
 
-    def _ask(self, operating_point: str | None, threshold: float | None, gate: bool, heatmaps: bool) -> _Asked:
+    def _ask(
+        self,
+        operating_point: str | None,
+        threshold: float | None,
+        gate: bool,
+        heatmaps: bool,
+        box_threshold: float | None,
+    ) -> _Asked:
+        boxes = self.card.boxes
+        if box_threshold is None:
+            box_threshold = boxes.threshold if boxes is not None else None
+        elif boxes is None:
+            raise BundleError(f"{self.path}: a bundle that draws no boxes; leave the threshold of boxes out")
+        elif not 0 <= box_threshold <= 1:
+            raise BundleError(f"threshold {box_threshold:g} of boxes: scores run from 0 to 1")
         if threshold is None:
             try:
                 point = self.card.point(operating_point)
             except BundleError as error:
                 raise BundleError(f"{self.path}: {error}") from None
-            return _Asked(point.name, point.threshold, gate, heatmaps)
+            return _Asked(point.name, point.threshold, gate, heatmaps, box_threshold)
         if operating_point is not None:
             raise BundleError("an operating point and a threshold at once; give one of them")
         if not 0 <= threshold <= 1:
             raise BundleError(f"threshold {threshold:g}: probabilities run from 0 to 1")
-        return _Asked(None, threshold, gate, heatmaps)
+        return _Asked(None, threshold, gate, heatmaps, box_threshold)
 
     def _stream(self, films: Iterable[Film], asked: _Asked) -> Iterator[Prediction]:
         """In order, a few films ahead of what is asked for: enough that a large film does not stop the others."""
@@ -192,11 +225,35 @@ class Predictor:
             gate=checked,
             heatmap=None if maps is None else _evidence(maps[0], row, positive),
             geometry=geometry,
+            boxes=self._boxes(outputs, asked.box_threshold, radiograph) if judged else (),
+            box_threshold=asked.box_threshold,
             height=radiograph.height,
             width=radiograph.width,
             warnings=radiograph.warnings,
             error="not_a_number: the network gave no number for this film; export the bundle again" if broken else None,
         )
+
+    def _boxes(
+        self, outputs: dict[str, NDArray[np.float32]], threshold: float | None, radiograph: Radiograph
+    ) -> tuple[Box, ...]:
+        if threshold is None:
+            return ()
+        label = self.card.positive[0] if len(self.card.positive) == 1 else "pneumonia"
+        scores = outputs[SCORES][0].astype(np.float64)
+        kept = (scores > 0) & (scores >= threshold)
+        placed = _on_film(outputs[BOXES][0][kept], self.card.geometry, radiograph)
+        return tuple(
+            Box(x, y, width, height, score, label)
+            for (x, y, width, height), score in zip(placed.tolist(), scores[kept].tolist(), strict=True)
+            if min(width, height) > 0
+        )
+
+
+def _on_film(boxes: NDArray[np.float32], geometry: Geometry, radiograph: Radiograph) -> NDArray[np.float64]:
+    """Boxes of the picture as boxes of the film, cut at its edges."""
+    placed = geometry.boxes_to_film(boxes.astype(np.float64), radiograph.height, radiograph.width)
+    corners = np.clip(np.concatenate([placed[:, :2], placed[:, :2] + placed[:, 2:]], axis=1), 0, 1)
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
 
 
 def _evidence(

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "hilum.cli.evaluate:evaluate",
     "compare": "hilum.cli.compare:compare",
     "runs": "hilum.cli.runs:runs",
+    "sweep": "hilum.cli.sweep:sweep",
     "submit": "hilum.cli.submit:submit",
     "score": "hilum.cli.score:score",
 }

@@ -72,5 +72,12 @@ def write_bundle(run: Run, target: Path, compression: Compression = "none") -> N
         f"at {point.name}: sensitivity {point.sensitivity:.3f}, specificity {point.specificity:.3f} on validation",
         err=True,
     )
+    if card.boxes is not None:
+        boxes = card.boxes
+        typer.echo(
+            f"boxes from a score of {boxes.threshold:.2f} on: RSNA score {boxes.figures['rsna_score']:.3f}, mAP at 0.5 "
+            f"{boxes.figures['map_50']:.3f} on validation; every setting tried: {run.folder / 'box-sweep.png'}",
+            err=True,
+        )
     for note in card.notes:
         typer.echo(f"note: {note}", err=True)

@@ -68,10 +68,16 @@ def _parse(arguments: list[str]) -> Namespace:
     add("--model", metavar="BUNDLE", help="the bundle to use, made with `hilum export`")
     add("--operating-point", metavar="NAME", help="decide at this operating point of the bundle")
     add("--threshold", metavar="P", type=_probability, help="decide at this probability instead")
+    add("--box-threshold", metavar="P", type=_probability, help="give a detector's boxes from this score on instead")
     add("--no-gate", action="store_true", help="give a probability even for what is no upright frontal chest film")
     add("--json", action="store_true", help="print one JSON object a line instead of a table")
     add("--csv", metavar="FILE", type=Path, help="write the rows to this file, too")
-    add("--heatmap", metavar="DIR", type=Path, help="draw each film with the evidence for pneumonia over it into DIR")
+    add(
+        "--heatmap",
+        metavar="DIR",
+        type=Path,
+        help="draw each film with what speaks for pneumonia over it into DIR: a heatmap, or a detector's boxes",
+    )
     asked = parser.parse_args(arguments)
     if asked.model is None and asked.paths[0].endswith(".onnx"):
         asked.model, *asked.paths = asked.paths
@@ -102,12 +108,13 @@ def predict(bundle: OpenBundle, asked: Namespace) -> int:
         threshold=asked.threshold,
         gate=not asked.no_gate,
         heatmaps=asked.heatmap is not None,
+        box_threshold=asked.box_threshold,
     )
     _say_how(bundle.card, asked)
     with ExitStack() as stack:
         writers = [_json_writer() if asked.json else _table_writer(found)]
         if asked.csv is not None:
-            writers.append(_csv_writer(stack.enter_context(_new_file(asked.csv)), bundle.card.classes))
+            writers.append(_csv_writer(stack.enter_context(_new_file(asked.csv)), bundle.card))
         if asked.heatmap is not None:
             writers.append(_overlay_writer(found, asked.heatmap, bundle.card))
         step = stack.enter_context(_bar(len(found)))
@@ -154,6 +161,9 @@ def _say_how(card: Card, asked: Namespace) -> None:
     else:
         how = f"at a probability of at least {asked.threshold:.3g}"
     _say(f"{card.title or card.name}: pneumonia {how}. {RESEARCH_USE}")
+    if card.boxes is not None:
+        least = card.boxes.threshold if asked.box_threshold is None else asked.box_threshold
+        _say(f"Boxes from a score of {least:.3g} on: the share of such boxes that overlapped a true one on validation.")
     if asked.no_gate:
         _say("The gate is off: pictures that are no chest films get probabilities, too.")
 
@@ -164,16 +174,16 @@ def _json_writer() -> Write:
     return lambda prediction: print(to_json_line(prediction), flush=True)
 
 
-def _csv_writer(file: TextIO, classes: list[str]) -> Write:
+def _csv_writer(file: TextIO, card: Card) -> Write:
     import csv
 
     from hilum.output.table import csv_header, to_csv_row
 
     rows = csv.writer(file)
-    rows.writerow(csv_header(classes))
+    rows.writerow(csv_header(card))
 
     def write(prediction: Prediction) -> None:
-        rows.writerow(to_csv_row(prediction, classes))
+        rows.writerow(to_csv_row(prediction, card))
         file.flush()
 
     return write

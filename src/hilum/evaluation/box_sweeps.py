@@ -5,8 +5,10 @@ For validation films alone: a setting chosen on the films that a figure is then 
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +73,15 @@ def choose(sweeps: Mapping[str, Sequence[Swept]]) -> Swept:
     settings = [row.setting for row in next(iter(sweeps.values()))]
     best = int(np.argmax(scores))
     return Swept(settings[best], float(scores[best]))
+
+
+def write_sweep(sweeps: Mapping[str, Sequence[Swept]], path: Path) -> None:
+    """Every setting that was tried, for each run or fold, and its score."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("films", *Setting._fields, "rsna_score"))
+        for title, rows in sweeps.items():
+            table.writerows((title, *row.setting, f"{row.score:.5f}") for row in rows)
 
 
 def draw_sweeps(sweeps: Mapping[str, Sequence[Swept]], chosen: Swept) -> Figure:

@@ -35,13 +35,14 @@ class FilmBoxes(NamedTuple):
 
 
 def film_boxes(record: Mapping[str, Any]) -> FilmBoxes:
-    """What `hilum predict --json` says of one film."""
-    boxes = [[float(box[side]) for side in ("x", "y", "width", "height")] for box in record["boxes"]]
+    """What `hilum predict --json` says of one film, whose boxes are in its pixels."""
+    size = record["height"] or 0, record["width"] or 0
+    sides = {"x": size[1], "y": size[0], "width": size[1], "height": size[0]}
+    boxes = [[float(box[name]) / side for name, side in sides.items()] for box in record["boxes"]]
     scores = [float(box["score"]) for box in record["boxes"]]
     found = Detections(np.array(boxes, np.float64).reshape(-1, 4), np.array(scores, np.float64))
     if not (np.isfinite(found.boxes).all() and np.isfinite(found.scores).all()):
         raise ValueError("a box that is no number")
-    size = record["height"] or 0, record["width"] or 0
     film = PurePath(record["file"] or "").stem  # pixels that came from no file have none
     return FilmBoxes(film, found, *size, record["error"])
 
@@ -53,7 +54,7 @@ def read_predictions(path: Path) -> list[FilmBoxes]:
         for number, line in enumerate(file, start=1):
             try:
                 films.append(film_boxes(json.loads(line)))
-            except (ValueError, KeyError, TypeError, RecursionError):
+            except (ValueError, KeyError, TypeError, ZeroDivisionError, RecursionError):
                 raise SubmissionError(
                     f"{path}: line {number} is no prediction; make the file with `hilum predict FILMS --json`"
                 ) from None

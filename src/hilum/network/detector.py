@@ -91,11 +91,14 @@ class Detector(Freezable):
     def forward(self, x: Tensor) -> Found:
         """Of films (films, 1, height, width) in [0, 1], of the input's size."""
         maps = self.body(self.normalization(x))
+        return Found(*self.candidates(maps), self.image_head(maps[-1].mean((2, 3))))
+
+    def candidates(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The score and the offsets of each anchor, from the body's maps."""
         levels = list(self.fpn(OrderedDict((str(number), map_) for number, map_ in enumerate(maps))).values())
         for layer in self.above:
             levels.append(layer(levels[-1]))
-        scores = self.score_tower(levels)[..., 0]
-        return Found(scores, self.box_tower(levels), self.image_head(maps[-1].mean((2, 3))))
+        return self.score_tower(levels)[..., 0], self.box_tower(levels)
 
     def training_outputs(self, x: Tensor) -> Found:
         """What training makes right: the same."""

@@ -140,9 +140,18 @@ def _explanation(prediction: Prediction) -> list[str]:
     return lines
 
 
+def _about_boxes(prediction: Prediction) -> list[str]:
+    least = f"Boxes are drawn from a score of {percent(prediction.box_threshold or 0)} on"
+    if not prediction.boxes:
+        return [f"{least}: none on this film."]
+    return [f"{least}; a score is the share of such boxes that overlapped a true one by half on validation."]
+
+
 def _about_heatmap(prediction: Prediction, card: Card, most: float) -> list[str]:
     if prediction.decision == "abstain":
         return []
+    if prediction.box_threshold is not None:
+        return _about_boxes(prediction)
     if prediction.heatmap is None:
         reason = card.heatmap.removeprefix("none:").strip()
         return [f"No heatmap: {reason}" if card.heatmap.startswith("none") else "No heatmap was asked for."]

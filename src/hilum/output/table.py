@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from hilum.bundle.card import Card
 from hilum.bundle.prediction import Prediction
 
 WORDS = {"pneumonia": "pneumonia", "no_pneumonia": "no pneumonia", "abstain": "abstain", None: "error"}
@@ -31,9 +33,19 @@ def percent(probability: float) -> str:
 
 
 def notes(prediction: Prediction) -> str:
-    """Why there is no answer, if there is none, and what was odd about the file."""
-    reasons = [prediction.error or prediction.gate.detail or ""]
+    """Why there is no answer, if there is none, the boxes, and what was odd about the file."""
+    reasons = [prediction.error or prediction.gate.detail or "", boxes_in_words(prediction)]
     return "; ".join(text for text in (*reasons, *(warning.detail for warning in prediction.warnings)) if text)
+
+
+def boxes_in_words(prediction: Prediction) -> str:
+    if prediction.box_threshold is None or prediction.decision in (None, "abstain"):
+        return ""
+    count = len(prediction.boxes)
+    if not count:
+        return "no box"
+    scores = ", ".join(percent(box.score) for box in prediction.boxes)
+    return f"{count} {'box' if count == 1 else 'boxes'} ({scores})"
 
 
 def _gate_in_words(prediction: Prediction) -> str:
@@ -46,25 +58,34 @@ def to_json_line(prediction: Prediction) -> str:
     return json.dumps(prediction.to_dict(), ensure_ascii=False, allow_nan=False)
 
 
-def csv_header(classes: Sequence[str]) -> list[str]:
+def csv_header(card: Card) -> list[str]:
     return [
         *("file", "decision", "probability"),
-        *(f"p_{name}" for name in classes),
+        *(f"p_{name}" for name in card.classes),
         *("operating_point", "threshold", "gate", "gate_reason", "gate_distance", "height", "width"),
+        *(("boxes",) if card.boxes is not None else ()),
         *("warnings", "error", "research_use"),
     ]
 
 
-def to_csv_row(prediction: Prediction, classes: Sequence[str]) -> list[str]:
-    """A film as cells below `csv_header`: numbers in full, empty where there is none."""
+def to_csv_row(prediction: Prediction, card: Card) -> list[str]:
+    """A film as cells below `csv_header`: numbers in full, empty where there is none.
+
+    Boxes are in one cell, as in the RSNA challenge: score x y width height of each, in pixels of the film.
+    """
     plain = prediction.to_dict()
     probabilities = plain["probabilities"] or {}
     cells = [
         *(plain[name] for name in ("file", "decision", "probability")),
-        *(probabilities.get(name) for name in classes),
+        *(probabilities.get(name) for name in card.classes),
         *(plain["operating_point"], plain["threshold"]),
         {True: "passed", False: "failed", None: "" if prediction.error else "off"}[prediction.gate.passed],
         *(plain["gate"]["reason"], plain["gate"]["distance"], plain["height"], plain["width"]),
+        *((_boxes_in_numbers(plain["boxes"]),) if card.boxes is not None else ()),
         *("; ".join(warning.detail for warning in prediction.warnings), plain["error"], plain["research_use"]),
     ]
     return ["" if cell is None else str(cell) for cell in cells]
+
+
+def _boxes_in_numbers(boxes: Sequence[Mapping[str, Any]]) -> str:
+    return " ".join(f"{box[name]:g}" for box in boxes for name in ("score", "x", "y", "width", "height"))
