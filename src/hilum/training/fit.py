@@ -119,6 +119,7 @@ def fit(
                 resumed = first_step if current == first_epoch else 0
                 if saved and resumed:
                     seen, total_loss = saved["seen"], saved["total_loss"]
+                    began -= saved["seconds"]  # of this epoch before it was stopped
                 optimizer.zero_grad(set_to_none=True)
                 checkpointed = time.monotonic()
                 for batch_number, batch in enumerate(train.batches(current, resumed), start=resumed):
@@ -163,7 +164,8 @@ def fit(
                     if processes.leads and at_step_end and not last_batch and (stop or due):
                         state = _state(network, average, optimizer, schedule, scaler, history, best, misses)
                         place = {"phase": number, "epoch": current, "batch": batch_number + 1, "step": step}
-                        save_checkpoint(run.checkpoints, step, state | place | {"seen": seen, "total_loss": total_loss})
+                        sums = {"seen": seen, "total_loss": total_loss, "seconds": time.monotonic() - began}
+                        save_checkpoint(run.checkpoints, step, state | place | sums)
                         checkpointed = time.monotonic()
                     if stop and at_step_end and not last_batch:
                         raise Interrupted
@@ -197,7 +199,8 @@ def fit(
                     run.write_history(history)
                     state = _state(network, average, optimizer, schedule, scaler, history, best, misses)
                     place = {"phase": number, "epoch": current + 1, "batch": 0, "step": step}
-                    save_checkpoint(run.checkpoints, step, state | place | {"seen": 0, "total_loss": 0.0})
+                    nothing = {"seen": 0, "total_loss": 0.0, "seconds": 0.0}
+                    save_checkpoint(run.checkpoints, step, state | place | nothing)
                     write_events(row)
                 on_epoch(row)
                 if _had_enough(misses, recipe):
