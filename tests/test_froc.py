@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from hilum.evaluation import coco, froc
 from hilum.evaluation.box_figures import box_figures
-from hilum.evaluation.boxes import Detections, match
+from hilum.evaluation.boxes import Detections, above, match
 
 Boxes = NDArray[np.float64]
 Set = tuple[list[Boxes], list[Detections]]
@@ -69,14 +69,29 @@ def test_sensitivity_at_a_rate(drawn: Set, rate: float, times: list[int]) -> Non
     assert weighted == pytest.approx(sensitivity_by_definition(*repeat(drawn, times), rate), nan_ok=True)
 
 
+@given(
+    sets(), st.sampled_from([*SCORES, 0.4, -math.inf]), st.lists(st.integers(0, 2), min_size=5, max_size=5).filter(any)
+)
+def test_what_a_threshold_finds_and_draws(drawn: Set, threshold: float, times: list[int]) -> None:
+    weights = np.array([[1.0] * len(drawn[0]), times[: len(drawn[0])]])
+    measures = froc.threshold_measures(match(*drawn, (froc.OVERLAP,)), threshold)
+    for weight, (truths, found) in zip(weights, (drawn, repeat(drawn, times)), strict=True):
+        hits, false = counts_at(threshold, truths, found)
+        sensitivity, false_boxes = (float(measure(weight[None])[0]) for measure in measures)
+        true = sum(map(len, truths))
+        assert sensitivity == pytest.approx(hits / true if true else math.nan, nan_ok=True)
+        assert false_boxes == pytest.approx(false / len(truths) if truths else math.nan, nan_ok=True)
+
+
 @given(sets())
 def test_the_curve_has_a_point_a_score(drawn: Set) -> None:
     curve = froc.froc_curve(match(*drawn, (froc.OVERLAP,)))
     assert curve.thresholds.tolist() == sorted({float(s) for one in drawn[1] for s in one.scores}, reverse=True)
     true = sum(map(len, drawn[0]))
-    for threshold, false, sensitivity in zip(*curve, strict=True):
+    for threshold, false, sensitivity, precision in zip(*curve, strict=True):
         hits, wrong = counts_at(threshold, *drawn)
         assert false == pytest.approx(wrong / len(drawn[0]))
+        assert precision == pytest.approx(hits / (hits + wrong))
         assert sensitivity == pytest.approx(hits / true if true else math.nan, nan_ok=True)
 
 
@@ -153,9 +168,11 @@ def test_only_the_hundred_most_confident_count() -> None:
 
 def test_all_figures_of_a_set_lie_within_their_intervals() -> None:
     truths, found = blurred(5, films=60)
-    figures = box_figures(truths, found, [film // 2 for film in range(60)], resamples=200)
+    figures = box_figures(truths, found, [film // 2 for film in range(60)], resamples=200, score_threshold=0.3)
     assert list(figures) == [
         "rsna_score",
+        "sensitivity",
+        "false_boxes",
         "map_50",
         "map_50_95",
         "sensitivity_at_0.25",
@@ -171,10 +188,21 @@ def test_all_figures_of_a_set_lie_within_their_intervals() -> None:
     assert figures["auroc_of_scores"].value == pytest.approx(roc_auc_score([len(t) > 0 for t in truths], highest))
 
 
+def test_the_threshold_cuts_what_it_should_and_nothing_else() -> None:
+    truths, found = blurred(6)
+    cut = [above(one, 0.4) for one in found]
+    figures = box_figures(truths, found, range(40), resamples=5, score_threshold=0.4)
+    whole, of_cut = (box_figures(truths, part, range(40), resamples=5) for part in (found, cut))
+    at_threshold = ("rsna_score", "sensitivity", "false_boxes")
+    assert all(figures[name] == (of_cut if name in at_threshold else whole)[name] for name in figures)
+    assert all(of_cut[name] != whole[name] for name in (*at_threshold, "map_50"))
+
+
 def test_what_is_not_defined_says_why() -> None:
     figures = box_figures([at([]), at([])], [Detections(at([]), np.empty(0))] * 2, ["a", "b"], resamples=10)
     assert {name: str(figure) for name, figure in figures.items() if figure.value is None} == {
         "rsna_score": "none: no film has a true or a predicted box",
+        "sensitivity": "none: no film has a true box",
         "map_50": "none: no film has a true box",
         "map_50_95": "none: no film has a true box",
         **{f"sensitivity_at_{rate:g}": "none: no film has a true box" for rate in froc.RATES},

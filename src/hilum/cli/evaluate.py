@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hilum.evaluation.measure import Evaluation
 
 SHOWN = ("auroc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "accuracy", "f1")
+SHOWN_OF_BOXES = ("rsna_score", "map_50", "sensitivity_at_1")
 SEED = 1
 
 
@@ -44,12 +45,14 @@ def evaluate(
     """Judge a bundle on films of known truth, at a threshold fixed beforehand.
 
     Writes report.html for people, metrics.json with every figure and interval, and predictions.csv with what it said
-    of each film, for `hilum compare`.
+    of each film, for `hilum compare`; of a detector boxes.csv as well, with every box that it drew.
     """
     from hilum.bundle.card import BundleError
     from hilum.bundle.predictor import load
     from hilum.dataset.manifest import ManifestError, load_manifest
     from hilum.dataset.store import StoreError
+    from hilum.evaluation.box_gallery import choose_box_films
+    from hilum.evaluation.boxes_csv import save_boxes
     from hilum.evaluation.figure import EvaluationError
     from hilum.evaluation.gallery import choose_films
     from hilum.evaluation.judge import judge
@@ -79,10 +82,13 @@ def evaluate(
         document = make_report(
             evaluation,
             choose_films(judged, predictor, seed),
+            choose_box_films(judged, evaluation.boxes, seed) if evaluation.boxes is not None else (),
             _command(model, manifest, split, by or [], operating_point, allow_training_films, seed),
         )
         folder.mkdir(parents=True, exist_ok=True)
         save_predictions(judged.predictions, folder / "predictions.csv")
+        if judged.found is not None:
+            save_boxes(judged, folder / "boxes.csv")
         (folder / "metrics.json").write_text(json.dumps(describe(evaluation), indent=1) + "\n", encoding="utf-8")
         (folder / "report.html").write_text(write_page(document), encoding="utf-8")
         if markdown:
@@ -92,12 +98,16 @@ def evaluate(
 
 
 def _print(evaluation: Evaluation, cautions: list[str]) -> None:
-    from hilum.evaluation.words import NAMES, NOTHING, interval, of_what, value
+    from hilum.evaluation.words import BOX_NAMES, NAMES, NOTHING, interval, of_what, value
 
     rows = []
     for name in SHOWN:
         figure = evaluation.all[name]
         rows.append((NAMES[name], value(name, figure), interval(name, figure), of_what(figure) or NOTHING))
+    if evaluation.boxes is not None:
+        for name in SHOWN_OF_BOXES:
+            figure = evaluation.boxes.figures[name]
+            rows.append((BOX_NAMES[name], value(name, figure), interval(name, figure), NOTHING))
     print_table(("figure", "value", "95% interval", "films"), rows)
     for text in cautions:
         typer.echo(f"note: {text}", err=True)

@@ -12,17 +12,6 @@ import typer
 from hilum.cli.errors import one_line
 from hilum.cli.table import print_table
 
-NAMES = {
-    "rsna_score": "RSNA score",
-    "map_50": "mAP at an overlap of 0.5",
-    "map_50_95": "mAP at 0.5 to 0.95",
-    "sensitivity_at_0.25": "sensitivity at 1/4 false box a film",
-    "sensitivity_at_0.5": "sensitivity at 1/2 false box a film",
-    "sensitivity_at_1": "sensitivity at 1 false box a film",
-    "sensitivity_at_2": "sensitivity at 2 false boxes a film",
-    "auroc_of_scores": "AUROC of the highest score of a film",
-}
-
 
 def score(
     submission: Annotated[Path, typer.Argument(help="A CSV as `hilum submit` writes it.", metavar="SUBMISSION")],
@@ -35,12 +24,13 @@ def score(
     Films are known by the stem of their file's name. Every film whose boxes the manifest knows must have a row.
     """
     if find_spec("polars") is None or find_spec("faster_coco_eval") is None:
-        typer.echo("hilum score needs more than the base package: pip install 'hilum[train]'", err=True)
+        typer.echo("hilum score needs more than the base package: pip install 'hilum[evaluate]'", err=True)
         raise typer.Exit(1)
     from hilum.dataset.manifest import ManifestError, load_manifest
     from hilum.evaluation.box_figures import box_figures
     from hilum.evaluation.submission import SubmissionError, read_submission
     from hilum.evaluation.submission_truth import join_manifest
+    from hilum.evaluation.words import BOX_NAMES
 
     with one_line(ManifestError, SubmissionError):
         judged = join_manifest(read_submission(submission), submission, load_manifest(manifest), split)
@@ -56,7 +46,7 @@ def score(
         rows = [(name.replace("_", " "), f"{count:,}", "") for name, count in counts.items()]
         for name, figure in figures.items():
             value = "-" if figure.value is None else f"{figure.value:.3f}"
-            rows.append((NAMES[name], value, figure.interval or figure.why))
+            rows.append((BOX_NAMES[name], value, figure.interval or figure.why))
         print_table(("figure", "value", "95% interval"), rows)
     for notice in judged.notices:
         typer.echo(f"note: {notice}", err=True)

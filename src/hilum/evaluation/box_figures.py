@@ -23,18 +23,23 @@ def box_figures(
     patients: ArrayLike,
     resamples: int = RESAMPLES,
     seed: int = SEED,
+    score_threshold: float = -np.inf,
 ) -> dict[str, Figure]:
     """The challenge's score, COCO's mAP, FROC, and the AUROC of a film's highest score for having a true box.
 
-    Only films whose boxes are known, with an empty array where there are none.
+    Only films whose boxes are known, with an empty array where there are none. The challenge's score, the share of true
+    boxes found and the false boxes a film are of predictions of at least the threshold, all others of all predictions.
     """
     found = [coco.most_confident(detections) for detections in found]
     opaque = np.array([len(boxes) > 0 for boxes in truths])
     highest = np.array([detections.scores.max(initial=0) for detections in found])
     at_coco, at_froc = match(truths, found, coco.OVERLAPS), match(truths, found, (froc.OVERLAP,))
     precision = coco.coco_precision(truths, found)
+    sensitivity, false_boxes = froc.threshold_measures(at_froc, score_threshold)
     measures = {
-        "rsna_score": rsna_measure(film_scores(match(truths, found, OVERLAPS))),
+        "rsna_score": rsna_measure(film_scores(match(truths, found, OVERLAPS), score_threshold)),
+        "sensitivity": sensitivity,
+        "false_boxes": false_boxes,
         "map_50": coco.precision_measure(at_coco, slice(1)),
         "map_50_95": coco.precision_measure(at_coco, slice(None)),
         **{f"sensitivity_at_{rate:g}": froc.sensitivity_measure(at_froc, rate) for rate in froc.RATES},

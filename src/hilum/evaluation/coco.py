@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hilum.evaluation.bootstrap import Measure, Weights
+from hilum.evaluation.bootstrap import Measure, Weights, few_at_a_time
 from hilum.evaluation.boxes import Detections, Matches
 from hilum.evaluation.figure import Floats
 
@@ -85,4 +85,4 @@ def precision_measure(matches: Matches, columns: slice) -> Measure:
                 mean[row] += best[row, np.searchsorted(recall, RECALLS)].mean() / len(hits)
         return np.where(total > 0, mean, np.nan)
 
-    return measure
+    return few_at_a_time(measure, len(film))

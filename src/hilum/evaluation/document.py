@@ -39,12 +39,13 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A film as a small JPEG, the same with its heatmap where there is one, and what is said of it."""
+    """A film as a small JPEG, the same with what `shows` names where there is such, and what is said of it."""
 
     name: str
     words: str
     film: bytes
     overlay: bytes | None
+    shows: Literal["heatmap", "boxes"] = "heatmap"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from hilum.dataset.audit.finding import counted
 from hilum.evaluation.document import Tile
+from hilum.evaluation.figure import Figure
 from hilum.evaluation.judge import Judgement
 from hilum.evaluation.measure import Evaluation
+from hilum.evaluation.measure_boxes import BoxEvaluation
 from hilum.evaluation.words import interval, number, of_what, percent, value
 
 FAR_FROM_CALIBRATED, WORSE = 0.1, 0.02
+FEW = 50
 
 
 def title(judged: Judgement) -> str:
@@ -51,14 +54,24 @@ def answer(evaluation: Evaluation) -> str:
             f" Of a film with and one without pneumonia, it gives the higher probability to the right one in "
             f"{percent(auroc.value)} of cases."
         )
-    return sentences
+    return sentences + _answer_of_boxes(evaluation)
+
+
+def _answer_of_boxes(evaluation: Evaluation) -> str:
+    if (boxes := evaluation.boxes) is None:
+        return ""
+    counts, false = boxes.counts, boxes.figures["false_boxes"].value or 0
+    return (
+        f" The boxes that it draws, from score {boxes.threshold:.4g} on, find {counts['true_boxes_found']:,} of "
+        f"{counted(counts['true_boxes'], 'true box', 'true boxes')}, with {number(false)} false boxes a film."
+    )
 
 
 def tiles(evaluation: Evaluation) -> list[Tile]:
     judged, figures = evaluation.judgement, evaluation.all
     films = judged.predictions
     made = [
-        Tile(name, value(key, figures[key]), _sure(key, evaluation), of_what(figures[key]) or "threshold-free")
+        Tile(name, value(key, figures[key]), _sure(key, figures[key]), of_what(figures[key]) or "threshold-free")
         for key, name in (
             ("auroc", "AUROC"),
             ("sensitivity", "Sensitivity"),
@@ -66,6 +79,8 @@ def tiles(evaluation: Evaluation) -> list[Tile]:
         )
     ]
     made.append(_calibration_tile(evaluation))
+    if evaluation.boxes is not None:
+        made += _box_tiles(evaluation.boxes)
     turned = int(films.turned_away.sum())
     if judged.card.gate is None:
         made.append(Tile("Abstained", "never", "", "the bundle has no gate"))
@@ -74,8 +89,21 @@ def tiles(evaluation: Evaluation) -> list[Tile]:
     return made
 
 
-def _sure(key: str, evaluation: Evaluation) -> str:
-    figure = evaluation.all[key]
+def _box_tiles(boxes: BoxEvaluation) -> list[Tile]:
+    counts = boxes.counts
+    false = counts["predicted_boxes"] - counts["true_boxes_found"]
+    details = {
+        "rsna_score": ("RSNA score", f"boxes from score {boxes.threshold:.4g} on"),
+        "sensitivity": ("True boxes found", f"{counts['true_boxes_found']:,} of {counts['true_boxes']:,}"),
+        "false_boxes": ("False boxes a film", f"{false:,} on {counted(counts['films'], 'film')}"),
+    }
+    return [
+        Tile(name, value(key, boxes.figures[key]), _sure(key, boxes.figures[key]), detail)
+        for key, (name, detail) in details.items()
+    ]
+
+
+def _sure(key: str, figure: Figure) -> str:
     return interval(key, figure) if figure.low is None else f"95% interval {interval(key, figure)}"
 
 
@@ -90,7 +118,7 @@ def cautions(evaluation: Evaluation) -> list[str]:
     said = list(judged.caveats)
     sick, healthy = int(films.truth.sum()), int((~films.truth).sum())
     for number_of, kind in ((sick, "with"), (healthy, "without")):
-        if number_of < 50:
+        if number_of < FEW:
             said.append(
                 f"Only {counted(number_of, 'film')} {kind} pneumonia: the intervals are wide, and are meant so."
             )
@@ -101,7 +129,7 @@ def cautions(evaluation: Evaluation) -> list[str]:
                 f"{name.capitalize()} was {percent(expected)} on validation, where the threshold was set, and is "
                 f"{value(name, figure)} here: the threshold does not carry over to these films."
             )
-    said += _by_source(evaluation)
+    said += [*_of_boxes(evaluation), *_by_source(evaluation)]
     pointed = evaluation.pointed
     if pointed is not None and pointed.hits.low is not None and pointed.hits.low <= pointed.area:
         said.append(
@@ -131,6 +159,24 @@ def cautions(evaluation: Evaluation) -> list[str]:
         )
     if judged.unlabeled:
         said.append(f"{counted(judged.unlabeled, 'film')} without a usable label {_are(judged.unlabeled)} left out.")
+    return said
+
+
+def _of_boxes(evaluation: Evaluation) -> list[str]:
+    card, boxes = evaluation.judgement.card.boxes, evaluation.boxes
+    if card is None:
+        return []
+    if boxes is None:
+        return ["No film here has known boxes: nothing is said of where the model draws them."]
+    said, true = [], boxes.counts["true_boxes"]
+    if true < FEW:
+        said.append(f"Only {counted(true, 'true box', 'true boxes')}: the intervals of box figures are wide.")
+    expected, score = card.figures.get("rsna_score"), boxes.figures["rsna_score"]
+    if expected is not None and score.high is not None and score.high < expected:
+        said.append(
+            f"The RSNA score was {number(expected)} on validation, where the box threshold was set, and is "
+            f"{value('rsna_score', score)} here: boxes do not carry over to these films."
+        )
     return said
 
 

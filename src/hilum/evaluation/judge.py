@@ -15,7 +15,8 @@ from hilum.bundle.card import Card, OperatingPoint
 from hilum.bundle.prediction import Prediction
 from hilum.dataset.audit.finding import counted
 from hilum.dataset.manifest import Manifest
-from hilum.evaluation.figure import EvaluationError
+from hilum.evaluation.boxes import Detections
+from hilum.evaluation.figure import EvaluationError, Floats
 from hilum.evaluation.guard import caveats, choose, refuse_seen, seen_films
 from hilum.evaluation.heatmaps import Pointing, point
 from hilum.evaluation.predictions import NOT_ASKED, PASSED, Failure, Predictions
@@ -33,8 +34,9 @@ NAMES = ("path", "patient", "study", "file_digest", "pixel_digest", "findings", 
 class Judgement:
     """What a model said of a split, and all that is needed to say how far to trust it.
 
-    `films` are the manifest's rows of the predictions, in their order. `seen` counts training films among them, by
-    split: not empty only where that was allowed.
+    `films` are the manifest's rows of the predictions, in their order. `found` are all boxes that a detector drew on
+    them, whatever their scores, as fractions of the film; None if the model draws none. `seen` counts training films
+    among them, by split: not empty only where that was allowed.
     """
 
     card: Card
@@ -47,6 +49,7 @@ class Judgement:
     films: pl.DataFrame
     columns: dict[str, list[str | None]]
     pointing: tuple[Pointing, ...]
+    found: tuple[Detections, ...] | None
     caveats: tuple[str, ...]
     seen: dict[str, int]
     unlabeled: int
@@ -54,6 +57,11 @@ class Judgement:
     @property
     def film_paths(self) -> list[Path]:
         return [self.manifest.path(path) for path in self.predictions.paths]
+
+    def true_boxes(self, row: int) -> Floats | None:
+        """Those of a film as (n, 4), in fractions of it; None where nobody drew any."""
+        boxes = self.films["boxes"][row]
+        return None if boxes is None else np.array(boxes.to_list(), np.float64).reshape(-1, 4)
 
 
 def judge(
@@ -83,7 +91,7 @@ def judge(
     if not allow_training_films:
         refuse_seen(seen, known.height, split)
     said = [*caveats(card, manifest, rows, split), *_disagreement(card, known)]
-    predictions, pointing, judged = _predict(predictor, manifest, known, operating_at, on_progress)
+    predictions, answers, pointing, judged = _predict(predictor, manifest, known, operating_at, on_progress)
     films = known[judged]
     return Judgement(
         card=card,
@@ -96,6 +104,7 @@ def judge(
         films=films,
         columns={column: _group_names(films, column) for column in columns},
         pointing=tuple(pointing),
+        found=None if card.boxes is None else tuple(map(_detections, answers)),
         caveats=tuple(said),
         seen=dict(seen),
         unlabeled=rows.height - known.height,
@@ -159,14 +168,16 @@ def _predict(
     films: pl.DataFrame,
     operating_at: OperatingPoint,
     on_progress: Callable[[int, int], None] | None,
-) -> tuple[Predictions, list[Pointing], list[int]]:
+) -> tuple[Predictions, list[Prediction], list[Pointing], list[int]]:
     """What the model says of each film, the heatmaps beside their boxes, and which rows could be judged."""
     relative = films["path"].to_list()
     boxes = films["boxes"].to_list()
+    every_box = None if predictor.card.boxes is None else 0.0
     said = predictor.stream(
         (manifest.path(path) for path in relative),
         operating_point=operating_at.name,
         heatmaps=any(boxes),
+        box_threshold=every_box,
     )
     judged: list[int] = []
     answers: list[Prediction] = []
@@ -177,7 +188,11 @@ def _predict(
         verdict = answer.gate.reason or PASSED if answer.gate.passed is not None else NOT_ASKED
         if answer.decision == "abstain":  # figures without the gate need its probability too
             (answer,) = predictor.predict(
-                [manifest.path(relative[row])], operating_point=operating_at.name, gate=False, heatmaps=any(boxes)
+                [manifest.path(relative[row])],
+                operating_point=operating_at.name,
+                gate=False,
+                heatmaps=any(boxes),
+                box_threshold=every_box,
             )
         if answer.error is not None:
             failures.append(Failure(relative[row], films["file_digest"][row] or "", answer.error))
@@ -208,7 +223,12 @@ def _predict(
         gate=tuple(gate),
         failures=tuple(failures),
     )
-    return predictions, pointing, judged
+    return predictions, answers, pointing, judged
+
+
+def _detections(answer: Prediction) -> Detections:
+    boxes = np.array([box[:4] for box in answer.boxes], np.float64).reshape(-1, 4)
+    return Detections(boxes, np.array([box.score for box in answer.boxes], np.float64))
 
 
 def _point(answer: Prediction, boxes: list[list[float]]) -> Pointing | None:

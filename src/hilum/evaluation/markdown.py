@@ -58,7 +58,7 @@ def _films(films: Sequence[Film], pictures: Path, key: str) -> list[str]:
     rows = []
     for number, film in enumerate(films, start=1):
         shown = []
-        for kind, jpeg in (("film", film.film), ("heatmap", film.overlay)):
+        for kind, jpeg in (("film", film.film), (film.shows, film.overlay)):
             if jpeg is not None:
                 name = f"{key}-{number}-{kind}.jpg"
                 (pictures / name).write_bytes(jpeg)

@@ -15,6 +15,7 @@ from hilum.evaluation.decision_curve import DecisionCurve, decision_curve
 from hilum.evaluation.figure import Figure, Ints
 from hilum.evaluation.intervals import share
 from hilum.evaluation.judge import Judgement
+from hilum.evaluation.measure_boxes import BoxEvaluation, measure_boxes
 from hilum.evaluation.multiclass import ByClass, by_class
 from hilum.evaluation.predictions import Predictions
 from hilum.evaluation.shortcut import Shortcut
@@ -62,6 +63,7 @@ class Evaluation:
     subgroups: dict[str, list[Subgroup]]
     columns_alike: list[str]
     pointed: Pointed | None
+    boxes: BoxEvaluation | None
     shortcut: Shortcut
     resamples: int
     seed: int
@@ -100,6 +102,7 @@ def measure(judgement: Judgement, shortcut: Shortcut, *, resamples: int = RESAMP
         subgroups={column: made for column, made in groups.items() if made},
         columns_alike=[column for column, made in groups.items() if not made],
         pointed=_pointed(judgement),
+        boxes=measure_boxes(judgement, resamples, seed),
         shortcut=shortcut,
         resamples=resamples,
         seed=seed,

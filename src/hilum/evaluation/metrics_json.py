@@ -8,6 +8,7 @@ from typing import Any
 from hilum import __version__
 from hilum.evaluation.figure import Figure
 from hilum.evaluation.measure import Evaluation
+from hilum.evaluation.measure_boxes import BoxEvaluation
 
 FORMAT = 1
 
@@ -78,9 +79,19 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
             "energy_in_boxes": evaluation.pointed.energy,
             "area_of_boxes": evaluation.pointed.area,
         },
+        "boxes": None if evaluation.boxes is None else _boxes(evaluation.boxes),
     }
     plain: dict[str, Any] = _without_nan(told)
     return plain
+
+
+def _boxes(boxes: BoxEvaluation) -> dict[str, Any]:
+    return {
+        "threshold": boxes.threshold,
+        "counts": boxes.counts,
+        "figures": _figures(boxes.figures),
+        "average_precision_at_overlap": {str(overlap): value for overlap, value in boxes.average_precision.items()},
+    }
 
 
 def _figures(figures: dict[str, Figure]) -> dict[str, Any]:

@@ -117,13 +117,14 @@ def _plot(plot: Plot) -> str:
 
 def _gallery(gallery: Gallery) -> str:
     films = "".join(map(_film, gallery.films)) or f'<p class="hint">{escape(gallery.none)}</p>'
-    return f'<h3>{escape(gallery.title)}</h3>\n<div class="films">{films}</div>\n'
+    kind = "films large" if any(film.shows == "boxes" for film in gallery.films) else "films"
+    return f'<h3>{escape(gallery.title)}</h3>\n<div class="{kind}">{films}</div>\n'
 
 
 def _film(film: Film) -> str:
     pictures = _picture(film.film, f"chest film {film.name}")
     if film.overlay is not None:
-        pictures += _picture(film.overlay, f"the same film with its heatmap, {film.name}")
+        pictures += _picture(film.overlay, f"the same film with its {film.shows}, {film.name}")
     return (
         f'<figure class="film"><div class="pair">{pictures}</div>'
         f'<figcaption>{escape(film.words)}<br><span class="path">{escape(film.name)}</span></figcaption></figure>\n'

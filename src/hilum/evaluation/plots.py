@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from io import BytesIO, StringIO
 from typing import Any
 
@@ -21,6 +22,7 @@ from hilum.evaluation.binary import Curve, ppv
 from hilum.evaluation.calibration import Bin
 from hilum.evaluation.decision_curve import DecisionCurve
 from hilum.evaluation.figure import Bools, Floats
+from hilum.evaluation.froc import Curve as FrocCurve
 
 # Colors that stand for variables of the page's style, so that one SVG serves light and dark. They do on white, too.
 INK, QUIET, GRID = "#1b1f25", "#5a6473", "#d9dde4"
@@ -196,6 +198,47 @@ def histogram(probability: Floats, truth: Bools, threshold: float, says: str) ->
         axes.set(xlim=(0, 1), xlabel="predicted probability of pneumonia", ylabel="films")
         _legend(canvas)
     return Plot("probabilities", "The probabilities that the model gave.", says, canvas)
+
+
+def froc(curve: FrocCurve, threshold: float, rates: Sequence[float], says: str) -> Plot:
+    """Drawn as far as the last of the `rates` that sensitivity is stated at, or as the threshold lies."""
+    point = _at_threshold(curve, threshold)
+    end = max(*rates, 0 if point is None else 1.2 * curve.false_positives[point])
+    with mpl.rc_context(STYLE):
+        canvas, axes = _axes()
+        false, found = [0, *curve.false_positives, 2 * end], [0, *curve.sensitivity, curve.sensitivity[-1]]
+        axes.plot(false, found, drawstyle="steps-post", label="true boxes found", **_line(0))
+        if point is not None:
+            place = (curve.false_positives[point], curve.sensitivity[point])
+            label = f"box threshold {threshold:.4g}"
+            axes.plot(*place, "o", markersize=8, color=SERIES[1], label=label, zorder=5, clip_on=False)
+        axes.set_xticks(list(rates), [str(Fraction(rate)) for rate in rates])
+        axes.set(xlim=(0, 1.02 * end), ylim=(0, 1.02), xlabel="false boxes a film", ylabel="share of true boxes found")
+        _legend(canvas)
+    return Plot("froc", "FROC: what is found, at how many false boxes a film.", says, canvas)
+
+
+def box_precision_recall(curves: Sequence[tuple[float, float, FrocCurve]], threshold: float, says: str) -> Plot:
+    """For each overlap its average precision and its curve, with a dot where the threshold lies."""
+    with mpl.rc_context(STYLE):
+        canvas, axes = _axes()
+        for number, (overlap, precision, curve) in enumerate(curves):
+            label = f"overlap {overlap:g}: AP {precision:.3f}"
+            axes.plot(curve.sensitivity, curve.precision, drawstyle="steps-pre", label=label, **_line(number))
+            if (point := _at_threshold(curve, threshold)) is not None:
+                place = (curve.sensitivity[point], curve.precision[point])
+                axes.plot(*place, "o", markersize=7, color=SERIES[number % len(SERIES)], zorder=5)
+        axes.plot([], [], "o", markersize=7, color=QUIET, label=f"box threshold {threshold:.4g}")
+        _unit_square(axes, "share of true boxes found (recall)", "share of boxes that are true (precision)")
+        _legend(canvas)
+    caption = "Precision and recall of boxes: the more overlap is asked for, the fewer of them count as true."
+    return Plot("box-precision-recall", caption, says, canvas)
+
+
+def _at_threshold(curve: FrocCurve, threshold: float) -> int | None:
+    """The point of all boxes from the threshold on; None where there are none."""
+    above = int((curve.thresholds >= threshold).sum())
+    return above - 1 if above else None
 
 
 def _line(number: int) -> dict[str, Any]:

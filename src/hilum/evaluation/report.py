@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from hilum.evaluation import first_screen, sections, sections_of_films
-from hilum.evaluation.document import Document, Section
+from collections.abc import Sequence
+
+from hilum.evaluation import first_screen, section_of_boxes, sections, sections_of_films
+from hilum.evaluation.document import Document, Gallery, Section
 from hilum.evaluation.gallery import Chosen
 from hilum.evaluation.measure import Evaluation
 
 
-def make_report(evaluation: Evaluation, chosen: Chosen, command: str) -> Document:
+def make_report(evaluation: Evaluation, chosen: Chosen, box_galleries: Sequence[Gallery], command: str) -> Document:
     """`command` is what the user typed, to be typed again."""
     judged = evaluation.judgement
     made: list[Section | None] = [
         sections.decisions(evaluation),
+        section_of_boxes.boxes(evaluation, box_galleries),
         sections.ranking(evaluation),
         sections.classes(evaluation.by_class) if evaluation.by_class is not None else None,
         sections.calibrated(evaluation),

@@ -6,7 +6,8 @@ from hilum import __version__
 from hilum.dataset.audit.finding import counted
 from hilum.evaluation import plots
 from hilum.evaluation.document import Block, Code, Plots, Section, Table, Text
-from hilum.evaluation.gallery import Chosen, short
+from hilum.evaluation.film_pictures import short
+from hilum.evaluation.gallery import Chosen
 from hilum.evaluation.judge import Judgement
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.subgroups import Subgroup
@@ -105,7 +106,7 @@ def _with_and_without(evaluation: Evaluation) -> Table:
 
 def errors(chosen: Chosen) -> Section:
     blocks: list[Block] = list(chosen.galleries)
-    blocks.insert(0, Text(chosen.about_heatmaps, "hint"))
+    blocks.insert(0, Text(chosen.about, "hint"))
     return Section("errors", "Errors to look at", blocks)
 
 

@@ -30,6 +30,18 @@ NAMES = {
     "intercept": "Intercept",
     "in_the_large": "Intercept at slope 1",
 }
+BOX_NAMES = {
+    "rsna_score": "RSNA score",
+    "sensitivity": "true boxes found",
+    "false_boxes": "false boxes a film",
+    "map_50": "mAP at an overlap of 0.5",
+    "map_50_95": "mAP at 0.5 to 0.95",
+    "sensitivity_at_0.25": "sensitivity at 1/4 false box a film",
+    "sensitivity_at_0.5": "sensitivity at 1/2 false box a film",
+    "sensitivity_at_1": "sensitivity at 1 false box a film",
+    "sensitivity_at_2": "sensitivity at 2 false boxes a film",
+    "auroc_of_scores": "AUROC of the highest score of a film",
+}
 NOTHING = "\N{EN DASH}"  # in a cell that has no figure
 IN_PERCENT = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "recall", "precision", "balanced_accuracy")
 
