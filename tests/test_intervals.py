@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from hilum.evaluation.binary import binary_figures
 from hilum.evaluation.bootstrap import auroc_measure, average_precision_measure, bootstrap, draw, total_measure
-from hilum.evaluation.intervals import percentiles, wilson
+from hilum.evaluation.intervals import known, percentiles, ratio, wilson
 
 
 @given(st.integers(1, 5000), st.data())
@@ -93,3 +93,20 @@ def test_six_thousand_films_take_less_than_five_seconds_of_processor_time() -> N
     start = time.process_time()
     binary_figures(p, t, p >= 0.5, patients, 2000)
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(("sensitivity", "specificity"), [(0.9, 0.95), (0.7, 0.99), (0.97, 0.6)])
+def test_the_interval_of_a_ratio_of_shares_holds_what_it_promises(sensitivity: float, specificity: float) -> None:
+    """Drawn 4,000 times, the true ratio of false alarms to finds lies within in about 95% of them."""
+    random = np.random.default_rng(4)
+    found, alarms = random.binomial(60, sensitivity, 4000), random.binomial(80, 1 - specificity, 4000)
+    true = (1 - specificity) / sensitivity
+    ends = [ratio(known(int(false), 80), known(int(hits), 60)) for false, hits in zip(alarms, found, strict=True)]
+    assert 0.93 < np.mean([low <= true <= high for low, high in ends]) < 0.99
+
+
+def test_no_false_alarm_among_few_films_is_no_promise() -> None:
+    low, high = ratio(known(0, 53), known(14, 23))
+    assert low == 0
+    assert 0.05 < high < 0.2
+    assert ratio(known(3, 5), known(0, 5))[1] == float("inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,8 +19,8 @@ from hilum.evaluation.bootstrap import (
     total_measure,
     with_interval,
 )
-from hilum.evaluation.figure import Bools, EvaluationError, Figure, Floats, checked
-from hilum.evaluation.intervals import percentiles, share
+from hilum.evaluation.figure import WILSON, Bools, EvaluationError, Figure, Floats, checked
+from hilum.evaluation.intervals import known, percentiles, ratio, share
 
 PREVALENCES = (0.01, 0.1, 0.3)
 ONE_CLASS = "all films are of one class"
@@ -187,8 +188,27 @@ def binary_figures(
         figures[name] = share(int(hits), int(of), why, percentiles(rate(again)))
     for name, (measure, why) in OTHERS.items():
         figures[name] = with_interval(float(measure(once)), measure(again), why)
+    return figures | at_prevalences(once)
+
+
+def at_prevalences(c: Counts) -> dict[str, Figure]:
+    """PPV and NPV where pneumonia is rarer than among these films.
+
+    Both follow from one ratio each: of false alarms to finds, and of misses to clearances. Their intervals come from
+    Wilson's, for a bootstrap of films without a false alarm would be sure that there never is one.
+    """
+    tp, fp, fn, tn = (int(number) for number in c)
+    none = ONE_CLASS if 0 in (tp + fn, fp + tn) else "no film was called so"
+    figures = {}
     for prevalence in PREVALENCES:
-        for name, at in (("ppv", ppv_at), ("npv", npv_at)):
-            value, resampled = float(at(once, prevalence)), at(again, prevalence)
-            figures[f"{name}_at_{prevalence:.0%}"] = with_interval(value, resampled, ONE_CLASS)
+        for name, at, wrong, right, odds in (
+            ("ppv", ppv_at, (fp, fp + tn), (tp, tp + fn), (1 - prevalence) / prevalence),
+            ("npv", npv_at, (fn, tp + fn), (tn, fp + tn), prevalence / (1 - prevalence)),
+        ):
+            value = float(at(c, prevalence))
+            if math.isnan(value):
+                figures[f"{name}_at_{prevalence:.0%}"] = Figure(None, why=none)
+                continue
+            low, high = (1 / (1 + odds * end) for end in reversed(ratio(known(*wrong), known(*right))))
+            figures[f"{name}_at_{prevalence:.0%}"] = Figure(value, low, high, WILSON)
     return figures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,3 +39,30 @@ def percentiles(resampled: Floats) -> tuple[float, float] | None:
         return None
     low, high = np.quantile(there, [0.025, 0.975])
     return float(low), float(high)
+
+
+class Known(NamedTuple):
+    """A share with its interval."""
+
+    share: float
+    low: float
+    high: float
+
+
+def known(hits: int, of: int) -> Known:
+    return Known(hits / of, *wilson(hits, of))
+
+
+def ratio(top: Known, bottom: Known) -> tuple[float, float]:
+    """The interval of one share over another, of different films, from the intervals of both (MOVER, Donner and Zou
+    2012). Unlike resampling it is honest where one of them is 0 or 1."""
+    product = top.share * bottom.share
+
+    def end(of_top: float, of_bottom: float, sign: int) -> float:
+        scale = of_bottom * (2 * bottom.share - of_bottom)
+        if scale <= 0:  # the share below may as well be 0
+            return math.inf if sign > 0 else of_top / bottom.high
+        under = max(product**2 - of_top * (2 * top.share - of_top) * scale, 0.0)
+        return (product + sign * math.sqrt(under)) / scale
+
+    return max(end(top.low, bottom.high, -1), 0.0), end(top.high, bottom.low, 1)
