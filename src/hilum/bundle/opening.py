@@ -7,14 +7,13 @@ importing anything else; that is why this stands apart from the Predictor.
 from __future__ import annotations
 
 import threading
-from importlib.util import find_spec
 from os import PathLike
-from pathlib import Path
 
 import onnxruntime as ort
 
 from hilum.bundle.card import BundleError, Card
 from hilum.bundle.onnx_file import check_digest, check_structure, parse_card, read_bytes
+from hilum.bundle.shipped import find_bundle
 
 FILMS, PROBABILITIES, HEATMAPS, FEATURES, GATE = "films", "probabilities", "heatmaps", "features", "gate"
 BOXES, SCORES = "boxes", "scores"  # of a detector
@@ -24,7 +23,7 @@ class OpenBundle:
     """A bundle whose file and card are known to be good and whose network is being set up."""
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
-        self.path = shipped_bundle() if path is None else Path(path)
+        self.path = find_bundle(path)
         name = str(self.path)
         content = read_bytes(self.path)
         try:
@@ -93,14 +92,3 @@ class OpenBundle:
             if shape is None or len(shape) != rank or (columns is not None and shape[1] != columns):
                 return BundleError(f"{self.path}: its network gives no {name} as its card says; export it again")
         return None
-
-
-def shipped_bundle() -> Path:
-    """The model that ships inside the package."""
-    package = find_spec("hilum")
-    assert package is not None
-    assert package.origin is not None
-    path = Path(package.origin).parent / "models" / "default.onnx"
-    if not path.is_file():
-        raise BundleError("no model ships with this hilum; name a bundle, made with `hilum export RUN -o model.onnx`")
-    return path

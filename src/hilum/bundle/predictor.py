@@ -51,7 +51,7 @@ class _Asked(NamedTuple):
 
 
 def load(path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Predictor:
-    """The Predictor of a bundle, or of the one that ships with hilum. Raises BundleError or OSError.
+    """The Predictor of a bundle, or of one that ships with hilum: "default" or "boxes". Raises BundleError or OSError.
 
     `threads` is how many films are worked on at once; as many as there are cores where it is left out.
     """

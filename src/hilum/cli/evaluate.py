@@ -22,7 +22,9 @@ SEED = 1
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="The bundle to judge.", metavar="MODEL")],
+    model: Annotated[
+        Path, typer.Argument(help="The bundle to judge, or default or boxes, which ship.", metavar="MODEL")
+    ],
     manifest: Annotated[Path, typer.Argument(help="The films to judge it on.", metavar="MANIFEST")],
     split: Annotated[str, typer.Option(help="The split to judge on; all takes every film.")] = "test",
     out: Annotated[

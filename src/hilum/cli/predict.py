@@ -65,7 +65,8 @@ def _parse(arguments: list[str]) -> Namespace:
         help="films (JPEG, PNG, DICOM), folders of them or patterns such as 'films/*.dcm'; a first one that ends in "
         ".onnx is the bundle",
     )
-    add("--model", metavar="BUNDLE", help="the bundle to use, made with `hilum export`")
+    add("--model", metavar="BUNDLE", help="the bundle to use, made with `hilum export`; else the one that ships")
+    add("--boxes", action="store_true", help="use the detector that ships: boxes around opacities")
     add("--operating-point", metavar="NAME", help="decide at this operating point of the bundle")
     add("--threshold", metavar="P", type=_probability, help="decide at this probability instead")
     add("--box-threshold", metavar="P", type=_probability, help="give a detector's boxes from this score on instead")
@@ -83,6 +84,10 @@ def _parse(arguments: list[str]) -> Namespace:
         asked.model, *asked.paths = asked.paths
         if not asked.paths:
             parser.error("name the films after the bundle")
+    if asked.boxes:
+        if asked.model is not None:
+            parser.error("--boxes is for the detector that ships; a bundle was named, too")
+        asked.model = "boxes"
     return asked
 
 

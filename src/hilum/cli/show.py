@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +20,12 @@ PIPED_WIDTH = 110
 
 
 def show(
-    model: Annotated[Path, typer.Argument(help="A bundle, as `hilum export` writes it.", metavar="MODEL")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A bundle, as `hilum export` writes it; or default or boxes, which ship with hilum.", metavar="[MODEL]"
+        ),
+    ] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as one JSON object.")] = False,
     as_md: Annotated[bool, typer.Option("--md", help="Print the card as Markdown.")] = False,
 ) -> None:
@@ -29,11 +33,13 @@ def show(
     from hilum.bundle.card import BundleError
     from hilum.bundle.card_page import as_markdown, sections
     from hilum.bundle.onnx_file import CARD, DIGEST, parse_card, read_model
+    from hilum.bundle.shipped import find_bundle
 
     with one_line(BundleError):
-        metadata = read_model(model)
-        card = parse_card(metadata, str(model))
-        size = model.stat().st_size
+        path = find_bundle(model)
+        metadata = read_model(path)
+        card = parse_card(metadata, str(path))
+        size = path.stat().st_size
     parts = sections(card, size, metadata[DIGEST])
     if as_json:
         values = json.loads(metadata[CARD])
