@@ -1,0 +1,89 @@
+"""A classifier on films it never saw: children (Kermany's official test) and adults (NIH films that RSNA's readers judged,
+SIIM's fold 0), at its default operating point. One row a bundle and set of films.
+
+    python results/model_test.py MODEL_DATA.parquet BUNDLE [BUNDLE ...] > results/model-test.csv
+
+MODEL_DATA is what results/model_data.py writes; the adults are those of results/adult-test.csv. Everything was fixed on
+validation films. Portable AP films are of sicker patients, so AP and PA films are judged apart, too: a network that
+knows one from the other looks good on both together. Intervals are of 95%, over patients.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import hilum
+from hilum.dataset.manifest import Manifest, load_manifest
+from hilum.evaluation.binary import binary_figures
+from hilum.evaluation.calibration import calibration
+from hilum.evaluation.figure import Bools
+from hilum.evaluation.judge import Judgement, judge
+from hilum.evaluation.multiclass import by_class
+
+SHARES = ("accuracy", "sensitivity", "specificity")
+COLUMNS = (
+    *("model", "films_of", "films", "positive", "auroc", "auroc_low", "auroc_high"),
+    *(f"{name}{end}" for name in SHARES for end in ("", "_low", "_high")),
+    *("three_class_accuracy", "ece", "turned_away", "operating_point", "threshold"),
+)
+
+
+def main() -> None:
+    films = load_manifest(sys.argv[1])
+    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for bundle in map(Path, sys.argv[2:]):
+        predictor = hilum.load(bundle)
+        for source in ("kermany", "nih", "siim-covid"):
+            own = Manifest(films.table.filter(pl.col("source") == source), films.folder)
+            judged = judge(predictor, own, source, split="test")
+            for name, rows in parts(judged).items():
+                writer.writerow({"model": bundle.stem, "films_of": name} | figures(judged, rows))
+                sys.stdout.flush()
+
+
+def parts(judged: Judgement) -> dict[str, Bools]:
+    """The films that belong together, by name."""
+    label, view = judged.films["label"].to_numpy(), judged.films["view"].to_numpy()
+    whole = np.ones(len(label), np.bool_)
+    if judged.manifest_name == "kermany":
+        return {"children: Kermany's official test": whole}
+    if judged.manifest_name == "siim-covid":
+        return {"adults: SIIM fold 0, any appearance of pneumonia against none": whole}
+    against_normal = label != "not_normal"
+    return {
+        "adults: NIH, lung opacity against normal": against_normal,
+        "adults: NIH, lung opacity against all others": whole,
+        **{f"adults: NIH, the same, {kind} films": view == kind for kind in ("PA", "AP")},
+    }
+
+
+def figures(judged: Judgement, rows: Bools) -> dict[str, Any]:
+    said = judged.predictions.take(np.flatnonzero(rows))
+    of = binary_figures(said.probability, said.truth, said.called, said.patients)
+    classes = None
+    if judged.manifest_name == "kermany" and len(said.classes) > 2:
+        classes = by_class(said.class_probabilities, said.targets, said.classes, said.patients)
+    told: dict[str, Any] = {
+        "films": len(said),
+        "positive": int(said.truth.sum()),
+        **{name: of[name].value for name in ("auroc", *SHARES)},
+        **{f"{name}_low": of[name].low for name in ("auroc", *SHARES)},
+        **{f"{name}_high": of[name].high for name in ("auroc", *SHARES)},
+        "three_class_accuracy": classes.overall["accuracy"].value if classes else None,
+        "ece": calibration(said.probability, said.truth).ece,
+        "turned_away": int(said.turned_away.sum()),
+        "operating_point": judged.point.name,
+        "threshold": judged.point.threshold,
+    }
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in told.items()}
+
+
+if __name__ == "__main__":
+    main()
