@@ -34,6 +34,7 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/augment.py
 	.venv/bin/python benchmarks/audit.py
 	.venv/bin/python benchmarks/predict.py
+	.venv/bin/python benchmarks/detect.py
 
 # With NVIDIA DALI as a peer, in an environment of its own.
 benchmark-feed: .venv-dali/installed

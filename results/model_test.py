@@ -1,4 +1,4 @@
-"""A classifier on films it never saw: children (Kermany's official test) and adults (NIH films that RSNA's readers judged,
+"""A classifier on films it never saw: children (Kermany's test films) and adults (NIH films that RSNA's readers judged,
 SIIM's fold 0), at its default operating point. One row a bundle and set of films.
 
     python results/model_test.py MODEL_DATA.parquet BUNDLE [BUNDLE ...] > results/model-test.csv

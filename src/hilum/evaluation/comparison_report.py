@@ -10,6 +10,7 @@ from hilum.evaluation import plots
 from hilum.evaluation.binary import curve
 from hilum.evaluation.compare import Comparison, Difference
 from hilum.evaluation.document import Block, Document, Plots, Section, Table, Text, Tile
+from hilum.evaluation.figure import Figure
 from hilum.evaluation.words import NAMES, NOTHING, interval, number, p_value, percent, value, with_interval
 
 SHOWN = ("auroc", "average_precision", "sensitivity", "specificity", "accuracy", "f1")
@@ -68,14 +69,15 @@ def make_comparison_report(comparison: Comparison) -> Document:
     blocks: list[Block] = [
         Table("On the same films, each at its own threshold", HEADER, rows_of(comparison)),
         Table(
-            f"Less {first.name}",
+            f"Less {first.name}, rates in percentage points",
             ["Model", "AUROC", "DeLong p", "Sensitivity", "Specificity", "Accuracy", "McNemar p", "Right alone"],
             [_difference_row(each) for each in comparison.differences],
         ),
         Text(
             f"Differences have the paired bootstrap over patients ({comparison.resamples:,} resamples, seed "
             f"{comparison.seed}). DeLong's and McNemar's tests take films as independent. No p-value is adjusted for "
-            "the number of models. What a gate turns away is judged as well.",
+            f"the number of models. Right alone are the films that a model has right and {first.name} has wrong, "
+            "against those the other way round. What a gate turns away is judged as well.",
             "hint",
         ),
         Plots(overlays),
@@ -85,9 +87,9 @@ def make_comparison_report(comparison: Comparison) -> Document:
         subtitle=f"{counted(len(first), 'film')} of {counted(patients, 'patient')}, {int(first.truth.sum()):,} with "
         f"pneumonia ({percent(float(first.truth.mean()))})",
         stamp="",
-        answer=" ".join(f"{difference_in_words(each)}." for each in comparison.differences),
+        answer="\n".join(f"{difference_in_words(each)}." for each in comparison.differences),
         tiles=[
-            Tile(model.name, value("auroc", figures["auroc"]), interval("auroc", figures["auroc"]), "AUROC")
+            Tile(model.name, value("auroc", figures["auroc"]), f"AUROC, {_sure(figures['auroc'])}", "")
             for model, figures in zip(comparison.models, comparison.figures, strict=True)
         ],
         cautions=comparison.notes,
@@ -95,27 +97,35 @@ def make_comparison_report(comparison: Comparison) -> Document:
     )
 
 
-def _difference_row(each: Difference) -> list[str]:
-    def cell(name: str) -> str:
-        figure = each.figures[name]
-        return "not defined" if figure.value is None else f"{_signed(figure.value)} ({_ends(figure.low, figure.high)})"
+def _sure(figure: Figure) -> str:
+    said = interval("auroc", figure)
+    return said if figure.low is None else f"95% interval {said}"
 
+
+def _difference_row(each: Difference) -> list[str]:
     return [
         each.second,
-        cell("auroc"),
+        _apart(each.figures["auroc"]),
         each.why_no_delong if each.delong is None else p_value(each.delong.p_value),
-        *map(cell, ("sensitivity", "specificity", "accuracy")),
+        *(_apart(each.figures[name], points=True) for name in ("sensitivity", "specificity", "accuracy")),
         p_value(each.mcnemar.p_value),
         f"{each.mcnemar.only_second:,} against {each.mcnemar.only_first:,}",
     ]
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+def _apart(figure: Figure, points: bool = False) -> str:
+    if figure.value is None:
+        return "not defined"
+    return f"{_signed(figure.value, points)} ({_ends(figure.low, figure.high, points)})"
 
 
-def _ends(low: float | None, high: float | None) -> str:
-    return NOTHING if low is None or high is None else f"{_signed(low)} to {_signed(high)}"
+def _signed(value: float, points: bool = False) -> str:
+    """`points`: a difference of shares, in percentage points."""
+    return (f"{100 * value:+.1f}" if points else f"{value:+.3f}").replace("-", "\N{MINUS SIGN}")
+
+
+def _ends(low: float | None, high: float | None, points: bool = False) -> str:
+    return NOTHING if low is None or high is None else f"{_signed(low, points)} to {_signed(high, points)}"
 
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 LIGHT = """
     --ground: #ffffff; --raised: #f4f6f8; --text: #1b1f25; --quiet: #5a6473; --line: #d9dde4; --link: #0b57b1;
-    --caution: #8a5300; --caution-ground: #fff6e5; --stamp: #b3261e;
+    --shade: #0003; --caution: #8a5300; --caution-ground: #fff6e5; --stamp: #b3261e;
     --series-1: #0b57b1; --series-2: #b4531a; --series-3: #2f7d4a; --series-4: #7a4bb0; --series-5: #8a6d00;
     --series-6: #4a6070;
 """
 DARK = """
     --ground: #14171b; --raised: #1d2127; --text: #e7eaee; --quiet: #9aa4b2; --line: #333a44; --link: #8ab8f0;
-    --caution: #f0b45c; --caution-ground: #2a2215; --stamp: #ff8a80;
+    --shade: #000c; --caution: #f0b45c; --caution-ground: #2a2215; --stamp: #ff8a80;
     --series-1: #7db4f5; --series-2: #f0a35e; --series-3: #7fce9a; --series-4: #c3a3ea; --series-5: #d8c05a;
     --series-6: #a5b8c6;
 """
@@ -22,14 +22,17 @@ h1 {{ font-size: 1.6rem; line-height: 1.25; margin: .1rem 0; }}
 h2 {{ font-size: 1.25rem; margin: 0 0 .5rem; }}
 h3 {{ font-size: 1rem; margin: 1.5rem 0 .5rem; }}
 p {{ margin: .4rem 0; max-width: 46rem; }}
+h1, h2, h3, caption, .tiles span {{ text-wrap: balance; }}
+p, li, figcaption {{ text-wrap: pretty; }}
 a {{ color: var(--link); }}
 .kind, .subtitle, .hint, figcaption, footer, .detail, .sure {{ color: var(--quiet); }}
 .kind, .hint, figcaption, footer {{ font-size: .875rem; }}
 .kind {{ margin: 0; }}
-.answer {{ font-size: 1.15rem; margin: 1rem 0; }}
+.answer {{ font-size: 1.15rem; margin: 1rem 0; white-space: pre-line; }}
 .stamp {{ border: 3px solid var(--stamp); color: var(--stamp); font-weight: 700; padding: .75rem 1rem; max-width: none;
   margin: 0 0 1.25rem; }}
 .tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .75rem; margin: 0; }}
+.tiles:has(> :nth-child(6)) {{ grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); }}
 .tiles > div {{ background: var(--raised); border-radius: .5rem; padding: .75rem 1rem; }}
 .tiles dt {{ font-weight: 600; }}
 .tiles dd {{ margin: 0; }}
@@ -44,9 +47,13 @@ nav ul {{ display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none;
   font-size: .9rem; }}
 main > section {{ margin-top: 2.5rem; padding-top: 1.25rem; border-top: 1px solid var(--line);
   scroll-margin-top: .5rem; }}
-.table {{ overflow-x: auto; margin: 1rem 0; }}
+/* A table that is wider than the page scrolls; a shade at the right shows that there is more of it. */
+.table {{ overflow-x: auto; margin: 1rem 0; background:
+  linear-gradient(to left, var(--ground) 40%, transparent) right / 2.5rem 100% no-repeat local,
+  linear-gradient(to left, var(--shade), transparent) right / .75rem 100% no-repeat; }}
 table {{ border-collapse: collapse; font-size: .9rem; }}
-caption {{ text-align: left; font-weight: 600; padding-bottom: .35rem; font-size: 1rem; }}
+caption {{ text-align: left; font-weight: 600; padding-bottom: .35rem; font-size: 1rem; position: sticky; left: 0;
+  max-width: calc(100vw - 2.5rem); }}
 th, td {{ padding: .3rem 1rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }}
 thead th {{ font-weight: 600; color: var(--quiet); vertical-align: bottom; }}
 tbody th {{ font-weight: 400; }}
@@ -64,6 +71,8 @@ figure {{ margin: 0; }}
 .films {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: 1rem; }}
 .pair {{ display: flex; gap: 2px; background: #000; border-radius: .25rem; overflow: hidden; }}
 .pair img {{ flex: 1 1 0; min-width: 0; width: 100%; height: 9rem; object-fit: contain; }}
+.large {{ grid-template-columns: repeat(auto-fill, minmax(min(21rem, 100%), 1fr)); }}
+.large .pair img {{ height: auto; aspect-ratio: 1; }}
 .film figcaption {{ line-height: 1.35; margin-top: .3rem; color: var(--text); }}
 .path {{ color: var(--quiet); overflow-wrap: anywhere; font-size: .8rem; }}
 pre {{ background: var(--raised); border-radius: .5rem; padding: .75rem 1rem; overflow-x: auto; white-space: pre-wrap;
@@ -72,27 +81,34 @@ summary {{ cursor: pointer; color: var(--link); }}
 footer {{ margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .75rem; }}
 @media (max-width: 40rem) {{
   body {{ padding: 1rem .9rem 3rem; }}
-  .tiles {{ grid-template-columns: 1fr 1fr; gap: .5rem; }}
+  .tiles, .tiles:has(> :nth-child(6)) {{ grid-template-columns: 1fr 1fr; gap: .5rem; }}
   .tiles > div {{ padding: .5rem .7rem; }}
+  .tiles > div:last-child:nth-child(odd) {{ grid-column: 1 / -1; }}
   .tiles .value {{ font-size: 1.4rem; }}
   .numbers td, .numbers tbody th {{ white-space: normal; }}
   table {{ font-size: .8125rem; }}
   th, td {{ padding-right: .6rem; }}
+  .numbers tr > th:first-child {{ position: sticky; left: 0; background: var(--ground); }}
 }}
 @media print {{
-  :root {{ color-scheme: light; {LIGHT} }}
-  body {{ max-width: none; padding: 0; font-size: 10.5pt; }}
+  :root {{ color-scheme: light; font-size: 13px; {LIGHT} }}
+  body {{ max-width: none; padding: 0; font-size: 1rem; }}
   nav {{ display: none; }}
-  .table {{ overflow: visible; break-inside: avoid; }}
+  main > section {{ margin-top: 1.5rem; }}
+  .tiles {{ grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); }}
+  .table {{ overflow: visible; background: none; break-inside: avoid; }}
+  .table:has(tbody tr:nth-child(12)) {{ break-inside: auto; }}
   .films {{ grid-template-columns: repeat(3, 1fr); }}
   .pair img {{ height: 26mm; }}
+  .films.large {{ grid-template-columns: repeat(2, 1fr); }}
   .numbers td {{ white-space: normal; }}
   .plots {{ grid-template-columns: 1fr 1fr; }}
-  h2, h3, caption {{ break-after: avoid; }}
-  tr, figure, .tiles > div, .cautions {{ break-inside: avoid; }}
+  h2, h3, caption, summary, p:has(+ .table), p:has(+ .plots), p:has(+ h3) {{ break-after: avoid; }}
+  p, tr, figure, .plots, .tiles > div, .cautions {{ break-inside: avoid; }}
   .tiles > div, .cautions, pre {{ border: 1px solid var(--line); }}
   details::details-content {{ content-visibility: visible; display: block; }}
-  a {{ color: inherit; text-decoration: none; }}
+  summary {{ list-style: none; }}
+  a, summary {{ color: inherit; text-decoration: none; }}
 }}
 @page {{ margin: 16mm 14mm; }}
 """
