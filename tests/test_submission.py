@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from bundles import tiny_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
@@ -222,7 +223,8 @@ def test_several_predictions_are_fused_film_by_film() -> None:
 class TopLeftFinder:
     """Stands for the Predictor of a detection bundle: a box over the half of the film that is brighter."""
 
-    card = SimpleNamespace(task="detection")
+    def __init__(self, threshold: float = 0.5) -> None:
+        self.card = SimpleNamespace(task="detection", boxes=SimpleNamespace(threshold=threshold))
 
     def stream(self, films: Iterator[Path | Radiograph], **_: object) -> Iterator[Prediction]:
         for film in films:
@@ -242,12 +244,17 @@ def test_bundles_and_mirror_images_are_averaged(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "films").mkdir()
     Image.fromarray(film).save(tmp_path / "films" / "left.png")
     (tmp_path / "films" / "notes.txt").write_text("no film")
-    monkeypatch.setattr("hilum.bundle.predictor.load", lambda path: TopLeftFinder())
+    thresholds = {"one.onnx": 0.7, "two.onnx": 0.8}
+    monkeypatch.setattr("hilum.bundle.predictor.load", lambda path: TopLeftFinder(thresholds[path.name]))
     result = run("submit", "one.onnx", "two.onnx", tmp_path / "films", "--mirror", "-o", tmp_path / "s.csv")
     assert result.exit_code == 0, result.output
     # Seen four times at the same place, so it was mirrored back: the mean confidence is that of each.
     assert (tmp_path / "s.csv").read_text() == HEADER + "left,0.8 0 0 32 64\n"
     assert "1 films are not of 1024 x 1024" in result.stderr
+    # Without a threshold given, that of the bundles holds, on average.
+    thresholds["two.onnx"] = 0.95
+    run("submit", "one.onnx", "two.onnx", tmp_path / "films", "-o", tmp_path / "s.csv")
+    assert (tmp_path / "s.csv").read_text() == HEADER + "left,\n"
 
 
 def test_boxes_below_a_score_are_left_out_after_averaging(tmp_path: Path) -> None:
@@ -261,14 +268,11 @@ def test_boxes_below_a_score_are_left_out_after_averaging(tmp_path: Path) -> Non
     assert (tmp_path / "s.csv").read_text() == HEADER + "a,0.8 0 0 512 512\n"
 
 
-def test_a_classification_bundle_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    classifier = SimpleNamespace(card=SimpleNamespace(task="classification"))
-    monkeypatch.setattr("hilum.bundle.predictor.load", lambda path: classifier)
-    result = run("submit", "model.onnx", tmp_path, "-o", tmp_path / "s.csv")
-    assert (result.exit_code, result.stderr) == (
-        1,
-        "model.onnx: a classification bundle draws no boxes; name a detection bundle\n",
-    )
+def test_a_classification_bundle_is_refused(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path)
+    result = run("submit", bundle, tmp_path, "-o", tmp_path / "s.csv")
+    assert result.exit_code == 1
+    assert result.stderr == f"{bundle}: a classification bundle draws no boxes; name a detection bundle\n"
 
 
 def test_films_need_a_bundle_and_predictions_none(tmp_path: Path) -> None:

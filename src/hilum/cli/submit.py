@@ -36,7 +36,12 @@ def submit(
     ] = False,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Leave boxes below this score out, after averaging.", min=0, max=1, metavar="SCORE"),
+        typer.Option(
+            help="Leave boxes below this score out, after averaging; else below that of the bundles, on average.",
+            min=0,
+            max=1,
+            metavar="SCORE",
+        ),
     ] = None,
 ) -> None:
     """Write the RSNA challenge's CSV: patientId, and confidence, x, y, width, height of each box in pixels of the film.
@@ -54,12 +59,14 @@ def submit(
     with one_line(BundleError, SubmissionError):
         if not out.parent.is_dir():
             raise SubmissionError(f"{out.parent}: there is no such folder")
-        sets = [read_predictions(path) for path in written] or _predict(bundles, films, mirror)
+        sets, own_threshold = [read_predictions(path) for path in written], 0.0
+        if bundles:
+            sets, own_threshold = _predict(bundles, films, mirror)
         fused = fuse_films(sets)
         if not fused:
             raise SubmissionError("no films found; give JPEG, PNG or DICOM files or folders that hold some")
-        if threshold is not None:
-            fused = [film._replace(found=above(film.found, threshold)) for film in fused]
+        least = own_threshold if threshold is None else threshold
+        fused = [film._replace(found=above(film.found, least)) for film in fused]
         write_submission(fused, out)
     boxes = sum(len(film.found.scores) for film in fused)
     typer.echo(f"{len(fused):,} films, {boxes:,} boxes written to {out}", err=True)
@@ -79,24 +86,28 @@ def _of_suffix(paths: list[Path], *suffixes: str) -> list[Path]:
     return [path for path in paths if path.suffix.lower() not in (".onnx", *PREDICTIONS)]
 
 
-def _predict(bundles: list[Path], paths: list[Path], mirror: bool) -> list[list[FilmBoxes]]:
-    """What each bundle finds on the films, and with `mirror` what it finds on their mirror images."""
+def _predict(bundles: list[Path], paths: list[Path], mirror: bool) -> tuple[list[list[FilmBoxes]], float]:
+    """What each bundle finds on the films, and with `mirror` on their mirror images; and the mean of their thresholds.
+
+    All boxes are asked for, because what one opinion holds for unlikely another may confirm.
+    """
     from hilum.bundle.card import BundleError
     from hilum.bundle.predictor import load
     from hilum.evaluation.submission import film_boxes
 
     films = [film.path for film in find_films(paths)[0]]
-    sets = []
+    sets, thresholds = [], []
     for bundle in bundles:
         predictor = load(bundle)
-        if predictor.card.task != "detection":
+        if predictor.card.boxes is None:
             raise BundleError(f"{bundle}: a {predictor.card.task} bundle draws no boxes; name a detection bundle")
         # Films of the challenge are chest films, and one that the gate turned away would lose its boxes.
-        stream = predictor.stream(track(films, f"predicting with {bundle.name}"), gate=False, heatmaps=False)
+        thresholds.append(predictor.card.boxes.threshold)
+        stream = predictor.stream(track(films, f"predicting with {bundle.name}"), gate=False, box_threshold=0.0)
         sets.append([film_boxes(prediction.to_dict()) for prediction in stream])
         if mirror:
             sets.append(_predict_mirrored(predictor, films, sets[-1]))
-    return sets
+    return sets, float(np.mean(thresholds))
 
 
 def _predict_mirrored(predictor: Predictor, films: list[Path], plain: list[FilmBoxes]) -> list[FilmBoxes]:
@@ -105,7 +116,7 @@ def _predict_mirrored(predictor: Predictor, films: list[Path], plain: list[FilmB
 
     readable = [film for film, seen in zip(films, plain, strict=True) if seen.error is None]
     images = (_mirror_image(read(film)) for film in track(readable, "predicting mirror images"))
-    records = (prediction.to_dict() for prediction in predictor.stream(images, gate=False, heatmaps=False))
+    records = (prediction.to_dict() for prediction in predictor.stream(images, gate=False, box_threshold=0.0))
     return [
         seen if seen.error is not None else seen._replace(found=box_fusion.mirror(film_boxes(next(records)).found))
         for seen in plain
