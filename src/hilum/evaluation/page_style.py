@@ -31,7 +31,7 @@ a {{ color: var(--link); }}
 .answer {{ font-size: 1.15rem; margin: 1rem 0; white-space: pre-line; }}
 .stamp {{ border: 3px solid var(--stamp); color: var(--stamp); font-weight: 700; padding: .75rem 1rem; max-width: none;
   margin: 0 0 1.25rem; }}
-.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .75rem; margin: 0; }}
+.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem; margin: 0; }}
 .tiles:has(> :nth-child(6)) {{ grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); }}
 .tiles > div {{ background: var(--raised); border-radius: .5rem; padding: .75rem 1rem; }}
 .tiles dt {{ font-weight: 600; }}
