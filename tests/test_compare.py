@@ -15,6 +15,8 @@ from judged import random_films
 from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
+from hilum.evaluation import plots
+from hilum.evaluation.calibration import bins_of_equal_count
 from hilum.evaluation.compare import compare, match
 from hilum.evaluation.comparison_report import describe_comparison, make_comparison_report
 from hilum.evaluation.delong import delong, delong_covariance
@@ -206,3 +208,10 @@ def test_another_table_is_refused_by_the_column_it_lacks(tmp_path: Path) -> None
     path.write_text("path,score\na.png,0.5\n", encoding="utf-8")
     with pytest.raises(EvaluationError, match="has no column 'file_digest'"):
         load_predictions(path)
+
+
+def test_eight_models_are_drawn_beside_each_other() -> None:
+    films = random_films()
+    bins = bins_of_equal_count(films.probability, films.truth)
+    drawn = plots.reliability([(f"model {number}", bins) for number in range(8)], "eight")
+    assert len(drawn.canvas.axes[0].lines) == 1 + 8

@@ -13,6 +13,7 @@ from hilum.evaluation.page_style import STYLE
 from hilum.evaluation.plots import Plot
 
 WIDE = 8  # columns, from which on cells may wrap
+UNBROKEN = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"  # between the ends of an interval
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -99,7 +100,7 @@ def _table(table: Table) -> str:
     header = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
     rows = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "".join(f"<td>{escape(cell.replace(' to ', UNBROKEN) if table.numbers else cell)}</td>" for cell in row[1:])
         + "</tr>\n"
         for row in table.rows
     )

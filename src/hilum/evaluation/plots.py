@@ -142,7 +142,9 @@ def reliability(series: Sequence[tuple[str, list[Bin]]], says: str, name: str = 
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
         for number, (label, bins) in enumerate(series):
             predicted, observed = [b.predicted for b in bins], [b.observed for b in bins]
-            axes.vlines(predicted, [b.low for b in bins], [b.high for b in bins], color=SERIES[number], alpha=0.45)
+            axes.vlines(
+                predicted, [b.low for b in bins], [b.high for b in bins], color=SERIES[number % len(SERIES)], alpha=0.45
+            )
             axes.plot(predicted, observed, marker="os^Dv*"[number % 6], markersize=5, label=label, **_line(number))
         _unit_square(axes, "predicted probability", "share that has pneumonia")
         _legend(canvas)
@@ -195,7 +197,7 @@ def histogram(probability: Floats, truth: Bools, threshold: float, says: str) ->
             axes.hist(part, edges.tolist(), histtype="step", label=f"{name} ({len(part):,})", **_line(number))
         if threshold < 1:
             axes.axvline(threshold, color=QUIET, linewidth=1, linestyle=":", label="operating point")
-        axes.set(xlim=(0, 1), xlabel="predicted probability of pneumonia", ylabel="films")
+        axes.set(xlim=(0, 1.01), xlabel="predicted probability of pneumonia", ylabel="films")
         _legend(canvas)
     return Plot("probabilities", "The probabilities that the model gave.", says, canvas)
 

@@ -133,7 +133,12 @@ def calibrated(evaluation: Evaluation) -> Section:
         if before is not None:
             row.append(value(name, before.figures()[name]))
         rows.append(row)
-    done = {"none": "none", "temperature": f"temperature {card.temperature:.3f}"}.get(card.method, card.method)
+    done = {
+        "none": "none",
+        "temperature": f"temperature {card.temperature:.3f}",
+        "platt": "Platt's sigmoid",
+        "isotonic": "isotonic regression",
+    }[card.method]
     series = [("as shipped", after.bins)] + ([] if before is None else [("before calibration", before.bins)])
     says = f"Reliability diagram. {_bins_in_words(after)}"
     shown = [

@@ -174,7 +174,11 @@ def _terms(license: str, terms: str) -> str:
 
 
 def _inline(figures: dict[str, float]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items()) or "not stated"
+    told = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
+    return (
+        ", ".join(f"{told.get(name, name.replace('_', ' '))} {value:.4g}" for name, value in figures.items())
+        or "not stated"
+    )
 
 
 def reproduction(judged: Judgement, command: str) -> Section:
