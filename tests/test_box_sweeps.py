@@ -89,3 +89,23 @@ def test_the_picture_shows_a_line_a_run_in_each_panel() -> None:
         mean = axes.lines[2]
         here = list(np.asarray(mean.get_xdata())).index(getattr(chosen.setting, name))
         assert np.asarray(mean.get_ydata())[here] == pytest.approx(chosen.score)
+
+
+def test_a_prevalence_counts_films_as_if_so_many_had_boxes() -> None:
+    """Films doubled and trebled until the share is right have the same scores as weighted ones."""
+    random = np.random.default_rng(6)
+    truths, raw = [], []
+    for film in range(30):
+        boxes = random.uniform(0.1, 0.5, (film % 2, 4))
+        noise = random.uniform(0.1, 0.5, (3, 4))
+        truths.append(boxes)
+        raw.append(Detections(np.concatenate([boxes + 0.01, noise]), random.uniform(0, 1, 3 + len(boxes))))
+    opaque = [place for place in range(30) if place % 2]
+    clear = [place for place in range(30) if not place % 2]
+    places = opaque + 4 * clear  # a fifth has boxes
+    repeated = sweep([truths[place] for place in places], [raw[place] for place in places])
+    weighted = sweep(truths, raw, prevalence=0.2)
+    assert [row.score for row in weighted] == pytest.approx([row.score for row in repeated])
+    assert (
+        choose({"one": weighted}).setting.score_threshold >= choose({"one": sweep(truths, raw)}).setting.score_threshold
+    )

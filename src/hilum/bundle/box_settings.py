@@ -114,9 +114,9 @@ def likely(calibration: Sequence[float], logits: Floats, film: float) -> Floats:
     return np.asarray(1 / (1 + np.exp(-(slope * logits + share * film + offset))))
 
 
-def choose_settings(calibrated: Calibrated) -> tuple[BoxCard, list[Swept], Swept]:
+def choose_settings(calibrated: Calibrated, prevalence: float | None) -> tuple[BoxCard, list[Swept], Swept]:
     """The settings with the challenge's best score on these films, and all that were tried."""
-    rows = sweep(calibrated.truths, calibrated.raw)
+    rows = sweep(calibrated.truths, calibrated.raw, prevalence=prevalence)
     best = choose({"validation": rows})
     setting = best.setting
     card = BoxCard(
@@ -126,6 +126,7 @@ def choose_settings(calibrated: Calibrated) -> tuple[BoxCard, list[Swept], Swept
         most=min(MOST, min(len(found.scores) for found in calibrated.raw)),
         calibration=calibrated.calibration,
         figures={},
+        prevalence=prevalence,
     )
     return card, rows, best
 

@@ -87,6 +87,8 @@ def _boxes(boxes: BoxCard) -> Iterator[tuple[str, str]]:
     yield "drawn from", f"a score of {boxes.threshold:.2f}, at most {boxes.most} a film"
     yield "one box if", f"two overlap by more than {boxes.nms_overlap:.2f}"
     yield "size", f"sides multiplied by {boxes.shrinkage:.2f}"
+    if boxes.prevalence is not None:
+        yield "meant for", f"films of which {boxes.prevalence:.1%} have boxes"
     for name, value in boxes.figures.items():
         yield BOX_FIGURES.get(name, name.replace("_", " ")), _number(value)
 

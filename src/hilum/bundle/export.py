@@ -72,12 +72,14 @@ def export_run(
     out: Path,
     compression: Compression = "none",
     *,
+    prevalence: float | None = None,
     on_progress: OnProgress = lambda doing, done, total: None,
 ) -> Card:
     """Write the run's best network to `out` as a Bundle, complete or not at all, and return its card.
 
     Calibration, operating points and the gate's limit come from validation films alone, and the figures on the card
-    are those of the very file that is written. Raises BundleError where these films are too few.
+    are those of the very file that is written. A detector's boxes are set for films of which the share `prevalence`
+    have boxes, that of validation if left out. Raises BundleError where these films are too few.
     """
     recipe, facts, manifest, store, train, val, positive = open_material(run, on_progress)
     classes, films = list(recipe.classes), store.pixels
@@ -91,7 +93,7 @@ def export_run(
         raw = look_at(network, films, val.rows, on_progress)
         logits = np.stack([film.image for film in raw])
         truths = truths_of(val, network.input_size)
-        boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns))
+        boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns), prevalence)
         write_sweep({"validation": tried}, run.folder / "box-sweep.csv")
         draw_sweeps({"validation": tried}, best).savefig(run.folder / "box-sweep.png", dpi=110)
     else:

@@ -24,6 +24,13 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Compute convolutions in 8-bit integers: a quarter of the size.")
     ] = False,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            help="Of a detector: the share of films with boxes where it will be used; that of validation if left out.",
+            metavar="SHARE",
+        ),
+    ] = None,
     fp16_weights: Annotated[
         bool, typer.Option("--fp16-weights", help="Keep weights in 16 bits: half the size, computed as before.")
     ] = False,
@@ -45,16 +52,18 @@ def export(
 
     if int8 and fp16_weights:
         raise typer.BadParameter("--int8 and --fp16-weights are two ways to make the file smaller; choose one")
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise typer.BadParameter("--prevalence is a share of films, above 0 and below 1")
     compression: Compression = "int8" if int8 else "fp16-weights" if fp16_weights else "none"
     with one_line(BundleError, RunError, RecipeError, ManifestError, StoreError, CheckpointError):
         opened = open_run(run)
         target = out or run / "model.onnx"
         if not target.parent.is_dir():
             raise BundleError(f"{target.parent}: there is no such folder")
-        write_bundle(opened, target, compression)
+        write_bundle(opened, target, compression, prevalence)
 
 
-def write_bundle(run: Run, target: Path, compression: Compression = "none") -> None:
+def write_bundle(run: Run, target: Path, compression: Compression = "none", prevalence: float | None = None) -> None:
     """Export with progress, and say what came of it."""
     from hilum.bundle.export import export_run
 
@@ -64,7 +73,7 @@ def write_bundle(run: Run, target: Path, compression: Compression = "none") -> N
         def show(doing: str, done: int, total: int) -> None:
             progress.update(task, description=doing, completed=done, total=total)
 
-        card = export_run(run, target, compression, on_progress=show)
+        card = export_run(run, target, compression, prevalence=prevalence, on_progress=show)
     point = card.point()
     typer.echo(f"{target}: {card.title}, {target.stat().st_size / 1e6:.1f} MB; hilum show {target}", err=True)
     typer.echo(f"heatmaps: {card.heatmap}; calibration: {card.calibration.method}", err=True)

@@ -23,6 +23,13 @@ def sweep(
         list[Path],
         typer.Argument(help="Directories that `hilum train` wrote, of detectors; folds or seeds.", metavar="RUN..."),
     ],
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            help="The share of films with boxes where they will be used; that of validation if left out.",
+            metavar="SHARE",
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Where box-sweep.csv and box-sweep.png go.", metavar="DIR")
     ] = Path(),
@@ -32,6 +39,8 @@ def sweep(
     Each run is judged on its own validation films alone. The setting that is best on the mean of all runs is the one
     for their average; each run's own is chosen when it is exported.
     """
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise typer.BadParameter("--prevalence is a share of films, above 0 and below 1")
     if find_spec("torch") is None:
         typer.echo("hilum sweep needs what training needs: pip install 'hilum[train]'", err=True)
         raise typer.Exit(1)
@@ -60,7 +69,7 @@ def sweep(
             raw = look_at(network, material.store.pixels, material.val.rows, show)
             calibrated = calibrate_boxes(raw, truths_of(material.val, network.input_size), columns)
             name = folder.name if folder.name not in sweeps else str(folder)
-            sweeps[name] = sweep_boxes(calibrated.truths, calibrated.raw)
+            sweeps[name] = sweep_boxes(calibrated.truths, calibrated.raw, prevalence=prevalence)
         chosen = choose(sweeps)
         out.mkdir(parents=True, exist_ok=True)
         write_sweep(sweeps, out / "box-sweep.csv")

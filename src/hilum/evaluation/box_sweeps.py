@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from hilum.evaluation.boxes import Detections, above, match, shrink, suppress
 from hilum.evaluation.figure import Floats
-from hilum.evaluation.rsna_score import OVERLAPS, film_scores, mean_of_counted
+from hilum.evaluation.rsna_score import OVERLAPS, film_scores
 
 NMS_OVERLAPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 SHRINKAGES = (0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1)
@@ -49,11 +49,17 @@ def sweep(
     truths: Sequence[Floats],
     raw: Sequence[Detections],
     *,
+    prevalence: float | None = None,
     nms_overlaps: Sequence[float] = NMS_OVERLAPS,
     shrinkages: Sequence[float] = SHRINKAGES,
     score_thresholds: Sequence[float] = SCORE_THRESHOLDS,
 ) -> list[Swept]:
-    """Every combination, on validation films and their predictions before suppression."""
+    """Every combination, on validation films and their predictions before suppression.
+
+    The challenge's score hangs on how many films have boxes at all, because each film without one costs where anything
+    is drawn on it. With a `prevalence` films count as if this share of them had boxes.
+    """
+    weights = film_weights(truths, prevalence)
     # What is cut away by score suppresses nothing that stays, so it can go first.
     raw = [above(found, min(score_thresholds)) for found in raw]
     rows = []
@@ -62,9 +68,23 @@ def sweep(
         for shrinkage in shrinkages:
             matches = match(truths, [shrink(found, shrinkage) for found in kept], OVERLAPS)
             for threshold in score_thresholds:
-                score = mean_of_counted(film_scores(matches, threshold))
+                score = weighted_mean(film_scores(matches, threshold), weights)
                 rows.append(Swept(Setting(nms_overlap, shrinkage, threshold), score))
     return rows
+
+
+def film_weights(truths: Sequence[Floats], prevalence: float | None) -> Floats:
+    opaque = np.array([len(boxes) > 0 for boxes in truths])
+    if prevalence is None or opaque.all() or not opaque.any():
+        return np.ones(len(truths))
+    weights: Floats = np.where(opaque, prevalence / opaque.mean(), (1 - prevalence) / (1 - opaque.mean()))
+    return weights
+
+
+def weighted_mean(scores: Floats, weights: Floats) -> float:
+    """Of the films that count."""
+    counted = ~np.isnan(scores)
+    return float(np.average(scores[counted], weights=weights[counted])) if counted.any() else float("nan")
 
 
 def choose(sweeps: Mapping[str, Sequence[Swept]]) -> Swept:
