@@ -41,6 +41,7 @@ EVERYTHING = Augmentation(
     brightness=0.2,
     contrast=0.3,
     gamma=(0.7, 1.4),
+    blur=0.9,
     noise=0.02,
     erase=0.5,
 )

@@ -30,7 +30,9 @@ WHOLE: Range = (1.0, 1.0)
 ATTEMPTS = 10  # of torchvision, at finding a crop or patch that fits
 ERASED_AREA, ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)  # defaults of RandomErasing
 # Every parameter has its own random numbers for each film, so a new one leaves the others as they were.
-FLIP_HORIZONTAL, FLIP_VERTICAL, ANGLE, ZOOM, SHIFT_X, SHIFT_Y, CONTRAST, BRIGHTNESS, GAMMA, GRAIN, ERASE = range(11)
+FLIP_HORIZONTAL, FLIP_VERTICAL, ANGLE, ZOOM, SHIFT_X, SHIFT_Y, CONTRAST, BRIGHTNESS, GAMMA, GRAIN, ERASE, BLUR = range(
+    12
+)
 CROP, PATCH = 100, 200  # and the 21 after each
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 GRAIN_OFFSETS = 2**20
@@ -46,6 +48,7 @@ LIMITS: dict[str, Range] = {
     "brightness": (0, 1),
     "contrast": (0, 1),
     "gamma": (0.1, 10),
+    "blur": (0, 10),
     "noise": (0, 0.5),
     "erase": (0, 1),
 }
@@ -65,6 +68,7 @@ class Augmentation:
     brightness: float = 0.0  # as ColorJitter
     contrast: float = 0.0  # as ColorJitter, and always before brightness, where ColorJitter shuffles
     gamma: Range = WHOLE
+    blur: float = 0.0  # by a Gaussian of a standard deviation from 0 to this, in pixels of the result
     noise: float = 0.0  # standard deviation, where black is 0 and white is 1; added in whole grey levels
     erase: float = 0.0  # probability of a black rectangle, as RandomErasing's
     fill: int | Literal["edge", "reflect"] = 0  # what lies outside the film: a grey level, or more of the film
@@ -103,6 +107,7 @@ class Draws:
     contrast: Floats
     brightness: Floats
     gamma: Floats
+    blur: Floats  # standard deviation in pixels of the result
     grain: NDArray[np.int64]  # where in the run's noise this film's begins
     patch: Floats  # left, top, width, height of what is blackened, as shares of the frame
 
@@ -129,7 +134,7 @@ def draw(
     Images may each have an epoch of their own.
     """
     keys = _number(_number(_number(np.zeros(1, np.uint64), seed % 2**64), epoch), images)
-    unit = _unit(keys, np.arange(ERASE + 1))
+    unit = _unit(keys, np.arange(BLUR + 1))
     height, width = source_size
 
     def uniform(stream: int, low: float, high: float) -> Floats:
@@ -165,6 +170,7 @@ def draw(
         contrast=factor(CONTRAST, augmentation.contrast),
         brightness=factor(BRIGHTNESS, augmentation.brightness),
         gamma=log_uniform(GAMMA, augmentation.gamma),
+        blur=uniform(BLUR, 0.0, augmentation.blur),
         grain=(unit[:, GRAIN] * GRAIN_OFFSETS).astype(np.int64),
         patch=patch,
     )
@@ -239,6 +245,14 @@ def transform_boxes(
             result[number] = *inside.min((0, 1)), *inside.max((0, 1))
             kept[number] = True
     return result[kept], kept
+
+
+def kernels(draws: Draws) -> NDArray[np.float32]:
+    """(films, taps): the Gaussian that blurs each film along either side; all have the taps of the widest."""
+    reach = math.ceil(3 * draws.augmentation.blur)
+    distance = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * (distance / np.maximum(draws.blur, 1e-3)[:, None]) ** 2)
+    return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
 
 
 def grade(levels: Levels, mean: Levels, contrast: Levels, brightness: Levels, gamma: Levels) -> Levels:

@@ -81,6 +81,8 @@ def transforms(augmentation: Augmentation, size: tuple[int, int]) -> v2.Compose:
     """The recipe's list in torchvision's words, for grey PIL pictures of this height and width."""
     if augmentation.gamma != WHOLE:
         raise RecipeError("training.feed = torchvision: torchvision draws no gamma; leave augmentation.gamma at [1, 1]")
+    if augmentation.blur:
+        raise RecipeError("training.feed = torchvision: its blur is drawn for a batch; leave augmentation.blur at 0")
     if not isinstance(augmentation.fill, int):
         raise RecipeError("training.feed = torchvision: its turns fill with one grey level; set augmentation.fill = 0")
     rotation, far, fill = augmentation.rotation, augmentation.translation, augmentation.fill

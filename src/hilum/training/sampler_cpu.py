@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.training.augment import Draws, Floats, grade, grain
+from hilum.training.augment import Draws, Floats, grade, grain, kernels
 
 Grey = NDArray[np.uint8]
 Films = Grey | NDArray[np.float32]  # grey levels, or floats in [0, 1]
@@ -73,6 +73,9 @@ def _warp(films: Grey, rows: NDArray[np.int64], matrices: Floats, draws: Draws, 
 def vary(levels: Films, draws: Draws, result: Films) -> None:
     """All that is done to films apart from moving them. `levels` are used up, and may be where the result goes."""
     described, (height, width) = draws.augmentation, levels.shape[1:]
+    if described.blur:
+        for film, kernel in zip(levels, kernels(draws), strict=True):
+            cv2.sepFilter2D(film, cv2.CV_8U, kernel, kernel, film, borderType=cv2.BORDER_REPLICATE)
     values = LEVELS if result.dtype == np.uint8 else UNIT
     tables = _tables(draws, levels) if described.grades else np.broadcast_to(LEVELS, (len(levels), 256))
     if described.noise:

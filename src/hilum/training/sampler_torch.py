@@ -1,4 +1,4 @@
-"""Augmented films on the device where they are: one grid_sample, then `grade`, noise and erasing.
+"""Augmented films on the device where they are: one grid_sample, then blur, `grade`, noise and erasing.
 
 `sampler_cpu` does the same with OpenCV, at least ten times as fast on a CPU. The two differ by a grey level here and
 there, from rounding.
@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import conv2d, grid_sample, pad
 
-from hilum.training.augment import Draws, Floats, grade, grain
+from hilum.training.augment import Draws, Floats, grade, grain, kernels
 
 PADDINGS = {"edge": "border", "reflect": "reflection"}
 
@@ -37,6 +37,8 @@ def sample(
 def vary(levels: Tensor, draws: Draws) -> Tensor:
     """All that is done to films (films, height, width) apart from moving them, as uint8."""
     device, described, (height, width) = levels.device, draws.augmentation, levels.shape[1:]
+    if described.blur:
+        levels = _blurred(levels.float(), _on(device, kernels(draws).astype(np.float64)))
     if described.grades:
         drawn = (draws.contrast, draws.brightness, draws.gamma)
         contrast, brightness, gamma = (_on(device, column[:, None, None]) for column in drawn)
@@ -52,6 +54,13 @@ def vary(levels: Tensor, draws: Draws) -> Tensor:
         x, y = torch.arange(width, device=device), torch.arange(height, device=device)[:, None]
         levels = levels.masked_fill((x >= left) & (x < left + across) & (y >= top) & (y < top + down), 0)
     return levels.to(torch.uint8)
+
+
+def _blurred(levels: Tensor, kernel: Tensor) -> Tensor:
+    """Each film by its own kernel, down and then across, in whole grey levels."""
+    films, reach = len(levels), kernel.shape[1] // 2
+    down = conv2d(pad(levels[None], (0, 0, reach, reach), "replicate"), kernel[:, None, :, None], groups=films)
+    return conv2d(pad(down, (reach, reach, 0, 0), "replicate"), kernel[:, None, None, :], groups=films)[0].round()
 
 
 def _grid(matrices: Floats, size: tuple[int, int], result_size: tuple[int, int], device: torch.device) -> Tensor:
