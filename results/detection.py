@@ -4,7 +4,8 @@
 
 MODEL_DATA is what results/model_data.py writes. Each RUN holds model.onnx and was trained on SIIM's films alone, so all
 893 NIH films of RSNA's readers are external. Bundles are judged as `hilum evaluate` does, the box threshold and every
-other setting being those that validation (fold 1) chose; intervals are of 95%, over patients. How much of what is lost
+other setting being those that validation (fold 1) chose, as it is or weighted to the share of films with boxes that the
+challenge had (`hilum export --prevalence 0.225`); intervals are of 95%, over patients. How much of what is lost
 outside is the manner of drawing shows where boxes of half the overlap count, and where the boxes' size is set anew.
 """
 
@@ -41,7 +42,7 @@ BOX_FIGURES = (
     "sensitivity_at_2",
 )
 COLUMNS = (
-    *("recipe", "settings", "films_from", "films", "true_boxes", "box_threshold"),
+    *("recipe", "settings", "films_from", "films", "true_boxes", "prevalence", "box_threshold"),
     *(f"{name}{end}" for name in BOX_FIGURES for end in ("", "_low", "_high")),
     *("auroc", "auroc_low", "auroc_high", "auroc_of_scores", "rsna_score_other_size", "found_at_overlap_0.25"),
     *("found_at_overlap_0.5", "epochs", "kept_epoch", "train_minutes", "hardware", "source", "protocol"),
@@ -109,6 +110,7 @@ def figures(judged: Judgement) -> dict[str, Any]:
     said = {
         "films": len(judged.predictions),
         "true_boxes": boxes.counts["true_boxes"],
+        "prevalence": judged.card.boxes.prevalence if judged.card.boxes else None,
         "box_threshold": boxes.threshold,
         "auroc_of_scores": boxes.figures["auroc_of_scores"].value,
         "rsna_score_other_size": best_of_other_size(boxes),
