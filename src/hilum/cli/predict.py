@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
@@ -123,6 +124,7 @@ def predict(bundle: OpenBundle, asked: Namespace) -> int:
         if asked.heatmap is not None:
             writers.append(_overlay_writer(found, asked.heatmap, bundle.card))
         step = stack.enter_context(_bar(len(found)))
+        stopped = stack.enter_context(_first_interrupt())
         done = failed = 0
         try:
             for prediction in predictions:
@@ -131,9 +133,13 @@ def predict(bundle: OpenBundle, asked: Namespace) -> int:
                 done += 1
                 failed += prediction.error is not None
                 step()
-        except KeyboardInterrupt:
-            _say(f"stopped after {done:,} of {len(found):,} films; what is done is kept")
-            return INTERRUPTED
+                if stopped():
+                    break
+        except KeyboardInterrupt:  # the second one
+            pass
+    if stopped():
+        _say(f"stopped after {done:,} of {len(found):,} films; what is done is kept")
+        return INTERRUPTED
     if others:
         _say(f"passed over, neither JPEG, PNG nor DICOM: {others}")
     if not found:
@@ -276,6 +282,26 @@ def _overlay_writer(found: list[Found], folder: Path, card: Card) -> Write:
             _say(f"{film.path}: no picture drawn: {error.detail}")
 
     return write
+
+
+@contextmanager
+def _first_interrupt() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed. The first one is noted and waits for the film at hand; the second one interrupts.
+
+    As an exception it could come up anywhere, also where Python reports it and goes on.
+    """
+    pressed = False
+
+    def note(*_: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
