@@ -93,6 +93,7 @@ def export_run(
         raw = look_at(network, films, val.rows, on_progress)
         logits = np.stack([film.image for film in raw])
         truths = truths_of(val, network.input_size)
+        on_progress("choosing suppression, size and threshold of boxes", 0, 1)
         boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns), prevalence)
         write_sweep({"validation": tried}, run.folder / "box-sweep.csv")
         draw_sweeps({"validation": tried}, best).savefig(run.folder / "box-sweep.png", dpi=110)
