@@ -26,6 +26,7 @@ from hilum.bundle.detector_graph import DetectorGraph
 from hilum.bundle.export import export_run
 from hilum.bundle.suppression import CANDIDATE_SCORES, CANDIDATES, LEAST_SCORE, suppress_in_graph
 from hilum.cli.app import app
+from hilum.cli.predict import main as predict_films
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
 from hilum.dataset.store import build_store
@@ -249,6 +250,12 @@ def test_a_classifier_has_no_threshold_of_boxes(tmp_path: Path) -> None:
     predictor = hilum.load(tiny_bundle(tmp_path))
     with pytest.raises(BundleError, match="draws no boxes"):
         predictor.predict([], box_threshold=0.5)
+
+
+def test_options_may_stand_between_bundle_and_films(trained: tuple[Run, Path], bundle: Path, capsys: Any) -> None:
+    film = next((trained[1].parent / "lung_opacity").glob("*.png"))
+    assert predict_films([str(bundle), "--no-gate", "--box-threshold", "0", str(film), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["box_threshold"] == 0
 
 
 @pytest.mark.parametrize("compression", ["fp16-weights", "int8"])

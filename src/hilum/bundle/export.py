@@ -85,6 +85,8 @@ def export_run(
     classes, films = list(recipe.classes), store.pixels
     columns = [classes.index(name) for name in positive]
     network, state = best_network(run, recipe)
+    if prevalence is not None and not isinstance(network, Detector):
+        raise BundleError(f"{run.folder}: draws no boxes, so a prevalence changes nothing; leave it out")
 
     raw: list[RawFilm] = []
     truths: list[Floats | None] = []

@@ -80,7 +80,7 @@ def _parse(arguments: list[str]) -> Namespace:
         type=Path,
         help="draw each film with what speaks for pneumonia over it into DIR: a heatmap, or a detector's boxes",
     )
-    asked = parser.parse_args(arguments)
+    asked = parser.parse_intermixed_args(arguments)  # options may stand between bundle and films
     if asked.model is None and asked.paths[0].endswith(".onnx"):
         asked.model, *asked.paths = asked.paths
         if not asked.paths:
