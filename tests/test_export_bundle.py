@@ -154,6 +154,12 @@ def test_other_data_than_the_run_was_trained_on_is_refused(manifest: Path, tmp_p
         export_run(open_run(run.folder), tmp_path / "model.onnx")
 
 
+def test_a_prevalence_is_for_detectors(manifest: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", manifest, "small_cnn1", 32, steps=0)
+    with pytest.raises(BundleError, match="draws no boxes"):
+        export_run(run, tmp_path / "model.onnx", prevalence=0.2)
+
+
 def test_classes_without_pneumonia_are_refused(manifest: Path, tmp_path: Path) -> None:
     kinds = {"bacterial": ["bacterial"], "viral": ["viral"]}
     run = make_run(tmp_path / "run", manifest, "small_cnn1", 32, steps=0, classes=kinds)
