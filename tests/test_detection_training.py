@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 SIDE, FILMS = 64, 24
 
 
-def recipe(epochs: int) -> Recipe:
+def recipe(epochs: int, mosaic: float) -> Recipe:
     return recipe_from(
         {
             "classes": {"clear": ["normal"], "opacity": ["lung_opacity"]},
@@ -37,6 +37,7 @@ def recipe(epochs: int) -> Recipe:
                 "first_stride": 8,
                 "anchor": 2.0,
                 "ratios": [1.0, 1.2, 1.5],
+                "mosaic": mosaic,
             },
             "augmentation": {"flip_horizontal": 0.5},
             "optimizer": {"name": "adam", "learning_rate": 3e-3},
@@ -62,9 +63,9 @@ def films() -> tuple[Any, Examples]:
     return pixels, Examples(np.arange(FILMS), np.arange(FILMS) % 2, [""] * FILMS, FILMS, None, boxes)
 
 
-def train(folder: Path, epochs: int, stop_at: int = 0) -> tuple[str, list[dict[str, float]]]:
+def train(folder: Path, epochs: int, stop_at: int = 0, mosaic: float = 0.0) -> tuple[str, list[dict[str, float]]]:
     torch.set_num_threads(1)
-    wanted = recipe(epochs)
+    wanted = recipe(epochs, mosaic)
     assert wanted.detector is not None
     pixels, examples = films()
     detector = create_detector(wanted.network.name, 2, "none", wanted.detector, (SIDE, SIDE), 1)
@@ -94,11 +95,12 @@ def test_it_learns_where_squares_are(tmp_path: Path) -> None:
         assert kept == pytest.approx(row, rel=1e-4)
 
 
-def test_stopped_in_an_epoch_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    whole, _ = train(tmp_path / "whole", 2)
+@pytest.mark.parametrize("mosaic", [0.0, 0.5])
+def test_stopped_in_an_epoch_it_goes_on_bit_for_bit(tmp_path: Path, mosaic: float) -> None:
+    whole, _ = train(tmp_path / "whole", 2, mosaic=mosaic)
     with pytest.raises(Interrupted):
-        train(tmp_path / "stopped", 2, stop_at=2)
-    assert train(tmp_path / "stopped", 2)[0] == whole
+        train(tmp_path / "stopped", 2, stop_at=2, mosaic=mosaic)
+    assert train(tmp_path / "stopped", 2, mosaic=mosaic)[0] == whole
 
 
 def test_shipped_detectors_are_recipes_and_wrong_ones_are_told() -> None:
@@ -112,3 +114,5 @@ def test_shipped_detectors_are_recipes_and_wrong_ones_are_told() -> None:
         recipe_from({"selection": {"metric": "ap50"}})
     with pytest.raises(RecipeError, match="from the store"):
         recipe_from({"detector": {}, "training": {"feed": "torchvision"}})
+    with pytest.raises(RecipeError, match="a share from 0 to"):
+        recipe_from({"detector": {"mosaic": 0.8}})

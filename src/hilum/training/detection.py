@@ -18,6 +18,7 @@ from hilum.training.augment import Floats
 from hilum.training.box_loss import box_losses
 from hilum.training.feed import Batch, Examples
 from hilum.training.feed_boxes import batch_boxes
+from hilum.training.mosaic import mosaic
 from hilum.training.objective import class_weights, figures, loss_of
 from hilum.training.recipe import Recipe
 
@@ -36,10 +37,15 @@ class Detection:
 
     def loss(self, trained: Callable[[Tensor], Any], films: Tensor, batch: Batch, place: Sequence[int]) -> Tensor:
         """The mean loss of a batch: scores, boxes and image-level classes together."""
-        assert batch.boxes is not None
+        drawn = batch.boxes
+        assert drawn is not None
+        mixed = int(self.settings.mosaic * len(films))
+        if mixed:
+            films, drawn = mosaic(films, drawn, mixed, place)
         found: Found = trained(films)
-        boxes = box_losses(found, self.network.anchors, batch.boxes, self.settings.box_loss)
-        image = loss_of(found.image.float(), batch.targets, self.recipe.loss, self.weights)
+        boxes = box_losses(found, self.network.anchors, drawn, self.settings.box_loss)
+        # A mosaic has no class as a whole: it may hold the quarter of an abnormal film that shows nothing.
+        image = loss_of(found.image[mixed:].float(), batch.targets[mixed:], self.recipe.loss, self.weights)
         return boxes.scores + self.settings.box_weight * boxes.boxes + self.settings.image_weight * image
 
     def figures(self, said: Sequence[Found], films: Examples) -> dict[str, float]:

@@ -60,6 +60,7 @@ class Detector(Pyramid):
     box_loss: Literal["giou", "l1"] = "giou"
     box_weight: float = 1.0  # in the sum of losses, that of the scores being 1
     image_weight: float = 0.5
+    mosaic: float = 0.0  # share of each batch that is put together from quarters of four films; at most a half
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,8 @@ class Recipe:
                 raise RecipeError("training.feed: boxes go with films from the store, varied anew in every epoch")
             if self.loss.mixup:
                 raise RecipeError("loss.mixup: films with boxes are not mixed")
+            if not 0 <= self.detector.mosaic <= 0.5:
+                raise RecipeError(f"detector.mosaic = {self.detector.mosaic}: a share from 0 to 0.5")
         elif self.selection.metric in ("ap50", "rsna_score"):
             raise RecipeError(f"selection.metric = {self.selection.metric}: is of boxes, and there is no [detector]")
         for name, value, lowest in (
