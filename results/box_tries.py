@@ -2,9 +2,9 @@
 
     python results/box_tries.py SIIM.parquet FOLDER > results/box-tries.csv
 
-SIIM.parquet has SIIM's films: folds 2 to 4 to train, 1 for validation. A third of the patients that train and half of
-those of validation take part, for two epochs, so that a try costs a tenth of a whole run; each is a sweep of one
-value. What is done is not done again. The recipe itself is tried with two seeds: what differs less than
+SIIM.parquet is what results/model_data.py writes: folds 2 to 4 to train, 1 for validation. A third of the patients that
+train and half of those of validation take part, for two epochs, so that a try costs a tenth of a whole run; each is a
+sweep of one value. What is done is not done again. The recipe itself is tried with two seeds: what differs less than
 these two do is not told apart.
 """
 
@@ -16,8 +16,13 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import torch
 
 from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
+from hilum.training.checkpoint import load_latest
+from hilum.training.fit import judge
+from hilum.training.prepare import prepare
+from hilum.training.processes import Processes
 from hilum.training.run import Run
 
 EPOCHS = 2
@@ -51,14 +56,29 @@ def main() -> None:
     writer.writerow(("try", *(f"{figure}_{epoch + 1}" for epoch in range(EPOCHS) for figure in FIGURES)))
     for name, (setting, *more) in TRIES.items():
         sweep = folder / name.replace(" ", "-").replace(",", "")
-        settings = [f"phases.0.epochs={EPOCHS}", "training.compile=true", *more]
+        # The recipe had this loss when it was tried.
+        settings = [f"phases.0.epochs={EPOCHS}", "training.compile=true", "detector.box_loss=giou", *more]
         begin = [str(films), "--recipe", "boxes", *(f"--set={one}" for one in settings), "--sweep", setting]
         how = ["--resume", str(sweep)] if sweep.exists() else [*begin, "--out", str(sweep)]
-        subprocess.run(["hilum", "train", *how], check=True)
+        subprocess.run(["hilum", "train", *how], check=True, stdout=sys.stderr)
         (folder_of_run,) = (path.parent for path in sweep.glob("*/history.csv"))
         history = Run(folder_of_run).read_history()
         writer.writerow((name, *(round(row[figure], 4) for row in history for figure in FIGURES)))
+        if setting.startswith("training.seed"):
+            plain = without_averaging(folder_of_run, films)
+            unknown = [""] * (len(FIGURES) * (EPOCHS - 1))
+            writer.writerow((f"{name}, no averaged weights", *unknown, *(round(plain[f], 4) for f in FIGURES[:-1])))
         sys.stdout.flush()
+
+
+def without_averaging(folder: Path, films: Path) -> dict[str, float]:
+    """Averaging leaves the training itself as it is, so one run has the weights of both."""
+    run, device = Run(folder), torch.device("cpu")
+    prepared = prepare(load_manifest(films), run.recipe(), device, Processes())
+    saved = load_latest(run.checkpoints, device)
+    assert saved is not None
+    prepared.task.network.load_state_dict(saved["network"])
+    return judge(prepared.task, prepared.task.network, prepared.val, torch.channels_last, None)
 
 
 def part_of(manifest: Manifest) -> Manifest:

@@ -1,8 +1,8 @@
 """Detection bundles on films of SIIM's fold 0 and, as another hospital's, on NIH films with the RSNA challenge's boxes.
 
-    python results/detection.py MODEL_DATA.parquet RUN [RUN ...] > results/detection.csv
+    python results/detection.py FILMS.parquet RUN [RUN ...] > results/detection.csv
 
-MODEL_DATA is what results/model_data.py writes. Each RUN holds model.onnx and was trained on SIIM's films alone, so all
+FILMS.parquet is what results/model_data.py writes. Each RUN has model.onnx and learned from SIIM's films only, so all
 893 NIH films of RSNA's readers are external. Bundles are judged as `hilum evaluate` does, the box threshold and every
 other setting being those that validation (fold 1) chose, as it is or weighted to the share of films with boxes that the
 challenge had (`hilum export --prevalence 0.225`); intervals are of 95%, over patients. How much of what is lost

@@ -1,6 +1,9 @@
-"""The data that the shipped models are trained, chosen and judged on: one manifest from three public sets.
+"""The data that the shipped models are trained, chosen and judged on, from three public sets.
 
-    python results/model_data.py FOLDER OUT.parquet
+    python results/model_data.py FOLDER OUT
+
+OUT gets films.parquet with everything, for the classifier; siim.parquet with SIIM's films, for the detector; and
+free.parquet with Kermany's films and those of NIH with NIH's own labels, which come without a non-commercial term.
 
 FOLDER holds kermany-224 (Kermany, Zhang, Goldbaum 2018; CC BY 4.0), siim-covid-256 (SIIM-FISABIO-RSNA COVID-19, 2021;
 non-commercial research) and nih-adult-256 (NIH ChestX-ray14 films, free with attribution to the NIH Clinical Center,
@@ -38,7 +41,11 @@ def main() -> None:
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])
     sets = [kermany(folder / "kermany-224"), siim(folder / "siim-covid-256"), nih(folder / "nih-adult-256")]
     made, notices = merge(sets)
-    save_manifest(made, out)
+    out.mkdir(parents=True, exist_ok=True)
+    source, label = pl.col("source"), pl.col("label")
+    free = (source == "kermany") | ((source == "nih") & label.str.starts_with("text_"))
+    for name, chosen in {"films": pl.lit(True), "siim": source == "siim-covid", "free": free}.items():
+        save_manifest(Manifest(made.table.filter(chosen), made.folder), out / f"{name}.parquet")
     for notice in notices:
         print(notice)
     counts = made.table.group_by("source", "label", "split").len().sort("source", "label", "split")

@@ -1,9 +1,12 @@
 """A classifier on films it never saw: children (Kermany's test films) and adults (NIH films that RSNA's readers judged,
-SIIM's fold 0), at its default operating point. One row a bundle and set of films.
+SIIM's fold 0), at its default operating point. One row a bundle and set of films, then mean and standard deviation over
+those bundles that differ in their seed alone.
 
-    python results/model_test.py MODEL_DATA.parquet BUNDLE [BUNDLE ...] > results/model-test.csv
+    python results/model_test.py FILMS.parquet RUN [RUN ...] > results/model-test.csv
 
-MODEL_DATA is what results/model_data.py writes; the adults are those of results/adult-test.csv. Everything was fixed on
+Each RUN is the folder of a run with its bundle, model.onnx, in it.
+
+FILMS.parquet is what results/model_data.py writes; the adults are those of results/adult-test.csv. All was fixed on
 validation films. Portable AP films are of sicker patients, so AP and PA films are judged apart, too: a network that
 knows one from the other looks good on both together. Intervals are of 95%, over patients.
 """
@@ -12,11 +15,14 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from training import HARDWARE
 
 import hilum
 from hilum.dataset.manifest import Manifest, load_manifest
@@ -25,12 +31,14 @@ from hilum.evaluation.calibration import calibration
 from hilum.evaluation.figure import Bools
 from hilum.evaluation.judge import Judgement, judge
 from hilum.evaluation.multiclass import by_class
+from hilum.training.recipe import recipe_from, to_toml
 
 SHARES = ("accuracy", "sensitivity", "specificity")
+SUMMED = ("auroc", *SHARES, "three_class_accuracy", "ece")
 COLUMNS = (
-    *("model", "films_of", "films", "positive", "auroc", "auroc_low", "auroc_high"),
+    *("model", "seed", "kept_epoch", "films_of", "films", "positive", "auroc", "auroc_low", "auroc_high"),
     *(f"{name}{end}" for name in SHARES for end in ("", "_low", "_high")),
-    *("three_class_accuracy", "ece", "turned_away", "operating_point", "threshold"),
+    *("three_class_accuracy", "ece", "turned_away", "operating_point", "threshold", "hardware"),
 )
 
 
@@ -38,14 +46,38 @@ def main() -> None:
     films = load_manifest(sys.argv[1])
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for bundle in map(Path, sys.argv[2:]):
-        predictor = hilum.load(bundle)
+    by_recipe: dict[str, list[dict[str, Any]]] = {}
+    for run in map(Path, sys.argv[2:]):
+        predictor = hilum.load(run / "model.onnx")
+        recipe = recipe_from(predictor.card.recipe)
+        told = {"model": run.name, "seed": recipe.training.seed, "hardware": HARDWARE}
+        told["kept_epoch"] = predictor.card.figures["training"]["epoch"]
+        seedless = to_toml(replace(recipe, training=replace(recipe.training, seed=0)))
         for source in ("kermany", "nih", "siim-covid"):
             own = Manifest(films.table.filter(pl.col("source") == source), films.folder)
             judged = judge(predictor, own, source, split="test")
             for name, rows in parts(judged).items():
-                writer.writerow({"model": bundle.stem, "films_of": name} | figures(judged, rows))
+                row = told | {"films_of": name} | figures(judged, rows)
+                by_recipe.setdefault(seedless, []).append(row)
+                writer.writerow(row)
                 sys.stdout.flush()
+    for rows_of_recipe in by_recipe.values():
+        writer.writerows(over_seeds(rows_of_recipe))
+
+
+def over_seeds(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for films in dict.fromkeys(row["films_of"] for row in rows):
+        own = [row for row in rows if row["films_of"] == films]
+        if len(own) < 2:
+            return
+        seeds = ", ".join(str(row["seed"]) for row in own)
+        known = {name: [row[name] for row in own] for name in SUMMED if own[0][name] is not None}
+        yield {"model": f"mean of seeds {seeds}", "films_of": films} | {
+            name: round(float(np.mean(values)), 4) for name, values in known.items()
+        }
+        yield {"model": f"standard deviation of seeds {seeds}", "films_of": films} | {
+            name: round(float(np.std(values, ddof=1)), 4) for name, values in known.items()
+        }
 
 
 def parts(judged: Judgement) -> dict[str, Bools]:

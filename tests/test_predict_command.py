@@ -133,7 +133,6 @@ def test_a_real_film(tmp_path: Path) -> None:
         (["tiny.onnx", "film.png", "--threshold", "2"], 2, "between 0 and 1"),
         (["tiny.onnx", "film.png", "--operating-point", "best"], 1, "this bundle has balanced, sensitive"),
         (["tiny.onnx", "film.png", "--operating-point", "balanced", "--threshold", "0.5"], 1, "give one of them"),
-        (["film.png"], 1, "no model default ships with this hilum; name a bundle"),
         (["absent.onnx", "film.png"], 1, "absent.onnx: No such file or directory"),
         (["--model", "film.png", "film.png"], 1, "film.png: not an ONNX file"),
         (["tiny.onnx", "empty"], 1, "no films found"),

@@ -165,6 +165,8 @@ def test_files_of_every_kind_are_read(tmp_path: Path) -> None:
     paths.append(saved(tmp_path / "wrapped.pth", compiled))
     checkpoint = {"epoch": 3, "state_dict": theirs, "optimizer": {"lr": 0.1}}
     paths.append(saved(tmp_path / "checkpoint.pth", checkpoint))
+    # What a run of hilum keeps.
+    paths.append(saved(tmp_path / "best.ckpt", {"network": own, "epoch": 3, "figures": {"loss": 0.5}}))
     # Files from before PyTorch counted batches.
     old = {name: tensor for name, tensor in theirs.items() if "num_batches" not in name}
     paths.append(saved(tmp_path / "old.pth", old))

@@ -25,8 +25,8 @@ TERMS = {
     "kermany": Terms(
         "CC BY 4.0",
         ORIGINS[Kind.KERMANY].terms,
-        "The published films are of children of one to five years from one hospital in Guangzhou; on adults, other "
-        "devices and other hospitals expect other figures.",
+        "The published films are of children of one to five years from one hospital in Guangzhou; on other patients, "
+        "devices and hospitals expect other figures.",
     ),
     "coronahack": Terms(
         "several",
@@ -79,7 +79,8 @@ def sources(manifest: Manifest) -> list[str]:
 
 def limits_of(manifest: Manifest) -> list[str]:
     """What follows from the films for the use of a network."""
-    stated = [TERMS[kind].limit for kind in sources(manifest) if kind in TERMS]
+    known = [kind for kind in sources(manifest) if kind in TERMS]
+    stated = [TERMS[kind].limit if len(known) == 1 else f"{kind}: {TERMS[kind].limit}" for kind in known]
     ages = manifest.table["age"].drop_nulls()
     if len(ages) > len(manifest.table) / 2:
         low, high = ages.quantile(0.01), ages.quantile(0.99)

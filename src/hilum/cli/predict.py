@@ -86,9 +86,11 @@ def _parse(arguments: list[str]) -> Namespace:
         if not asked.paths:
             parser.error("name the films after the bundle")
     if asked.boxes:
+        from hilum.bundle.shipped import BOXES, shipped_bundle
+
         if asked.model is not None:
             parser.error("--boxes is for the detector that ships; a bundle was named, too")
-        asked.model = "boxes"
+        asked.model = shipped_bundle(BOXES)
     return asked
 
 

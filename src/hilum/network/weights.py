@@ -22,7 +22,7 @@ from hilum.network.backbone import BACKBONES, Backbone, Hub
 from hilum.network.body import Body
 
 # Under which key a training script keeps the weights beside its optimizer, and what wrappers put before every name.
-ENVELOPES = ("state_dict", "model_state_dict", "model", "net")
+ENVELOPES = ("state_dict", "model_state_dict", "model", "net", "network")
 PREFIXES = ("module.", "_orig_mod.", "model.")
 SECONDS_TO_ANSWER = 30
 # What PyTorch's reader, which is written in Python, raises on damaged bytes: found by damaging files.

@@ -1,0 +1,88 @@
+"""The models in the box: small, honest about themselves, and right on films that nobody trained on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PYDICOM_DATA_FILES
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+import hilum
+from hilum.bundle.shipped import find_bundle
+
+MOST_BYTES = 20_000_000
+FILM = PYDICOM_DATA_FILES / "RG1_UNCR.dcm"
+ADULT_TEST = Path(__file__).parents[1] / "results" / "adult-test.csv"
+
+
+@pytest.mark.parametrize("name", ["default", "boxes"])
+def test_it_is_small_and_says_what_it_is_for(name: str) -> None:
+    assert find_bundle(name).stat().st_size <= MOST_BYTES
+    card = hilum.load(name).card
+    assert card.task == ("detection" if name == "boxes" else "classification")
+    assert "not a medical device" in card.intended_use
+    assert "non-commercial" in card.data.license
+    assert card.gate is not None
+    assert card.data.split_by == "patient"
+
+
+def test_a_real_film_is_answered_with_a_heatmap_or_with_boxes(tmp_path: Path) -> None:
+    for more, drawn in (
+        (["--heatmap", "heat"], "heat/RG1_UNCR.dcm.png"),
+        (["--boxes", "--heatmap", "b"], "b/RG1_UNCR.dcm.png"),
+    ):
+        command = [sys.executable, "-m", "hilum", "predict", str(FILM), "--json", *more]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        row = json.loads(answer.stdout)
+        assert row["decision"] in ("pneumonia", "no_pneumonia")
+        assert row["gate"]["passed"]
+        assert bool(row["boxes"]) == ("--boxes" in more)
+        with Image.open(tmp_path / drawn) as picture:
+            assert min(picture.size) > 500
+
+
+def test_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("boxes").write_bytes(b"no model")
+    assert find_bundle("boxes") == Path("boxes")
+    Path("default").mkdir()
+    assert find_bundle("default").is_file()
+
+
+@pytest.mark.parametrize("name", ["default", "boxes"])
+def test_what_is_no_upright_film_is_turned_away(tmp_path: Path, name: str) -> None:
+    film = np.rint(hilum.read(FILM).pixels * 255).astype(np.uint8)
+    noise = np.random.default_rng(1).integers(0, 256, (300, 300), np.uint8)
+    paths = []
+    for what, pixels in {"noise": noise, "inverted": 255 - film, "turned": np.rot90(film)}.items():
+        paths.append(tmp_path / f"{what}.png")
+        Image.fromarray(np.ascontiguousarray(pixels)).save(paths[-1])
+    assert [answer.decision for answer in hilum.load(name).stream(paths)] == ["abstain"] * 3
+
+
+def test_children_are_told_apart_by_disease(real_data: Path) -> None:
+    """Of Kermany's official test films, which neither training nor validation saw, every eighth."""
+    films = [
+        film for kind in ("NORMAL", "PNEUMONIA") for film in sorted((real_data / "kermany-224/test" / kind).glob("*"))
+    ]
+    assert auroc(films[::8], [film.parent.name == "PNEUMONIA" for film in films[::8]]) > 0.95
+
+
+def test_adults_are_told_apart_by_opacity(real_data: Path) -> None:
+    """Of the adult films kept for testing, every third that is normal or shows an opacity."""
+    with ADULT_TEST.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["rsna_class"] != "not_normal"][::3]
+    films = [real_data / "nih-adult-256" / "images" / row["image"] for row in rows]
+    assert auroc(films, [row["rsna_class"] == "lung_opacity" for row in rows]) > 0.9
+
+
+def auroc(films: list[Path], sick: list[bool]) -> float:
+    answers = hilum.load().stream(films, gate=False, heatmaps=False)
+    return float(roc_auc_score(sick, [answer.probability for answer in answers]))
