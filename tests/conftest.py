@@ -7,10 +7,15 @@ from pathlib import Path
 import data_store
 import pydicom
 import pytest
+from hypothesis import settings
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 PYDICOM_DATA_FILES = Path(data_store.__file__).parent / "data"
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+# No test is timed: on a busy machine any of them may be slow.
+settings.register_profile("hilum", deadline=None)
+settings.load_profile("hilum")
 
 
 @pytest.fixture
