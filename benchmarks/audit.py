@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from hilum.dataset.audit import audit
 from hilum.dataset.importing import import_folder
-from hilum.dataset.phantom_film import LABELS, draw_phantom
-from hilum.dataset.store import build_store
+from hilum.dataset.phantom.film import LABELS, draw_phantom
+from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
 
 COUNT, DRAWN, SIDE = 26_684, 200, 224

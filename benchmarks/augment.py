@@ -21,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms import v2
 
-from hilum.dataset.phantom_film import draw_phantom
+from hilum.dataset.phantom.film import draw_phantom
 from hilum.dataset.processes import available_cores
 from hilum.radiograph.geometry import Geometry
-from hilum.training import sampler_cpu, sampler_torch
-from hilum.training.augment import Augmentation, draw, matrices
+from hilum.training.variation import sampler_cpu, sampler_torch
+from hilum.training.variation.augment import Augmentation, draw, matrices
 
 ROUNDS, FILMS, BATCH, TORCHVISION_FILMS = 5, 2048, 64, 256
 MEAN, STD = 0.485, 0.229

@@ -31,11 +31,11 @@ import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[2]).parent / "tests"))
 from bundles import tiny_card
-from hilum.bundle.as_onnx import as_onnx
+from hilum.export.graph.as_onnx import as_onnx
 from hilum.bundle.card import BoxCard
-from hilum.bundle.detector_graph import DetectorGraph
+from hilum.export.graph.detector_graph import DetectorGraph
 from hilum.bundle.onnx_file import write_metadata
-from hilum.bundle.suppression import suppress_in_graph
+from hilum.export.graph.suppression import suppress_in_graph
 from hilum.network.detector import create_detector
 from hilum.radiograph.geometry import Geometry
 boxes = BoxCard(0.2, nms_overlap=0.3, shrinkage=0.9, most=50, calibration=[1.0, 0.0, 0.0], figures={})

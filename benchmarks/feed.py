@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest
+from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.processes import available_cores
-from hilum.dataset.store import build_store
+from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
 
 if (
@@ -41,7 +41,7 @@ if (
 ):  # torch is imported late, because the store's workers import this file, as they do the `hilum` command
     import torch
 
-    from hilum.training.feed import Feed
+    from hilum.training.feed.feed import Feed
 
 ROUNDS, COUNT, BATCH, SIDE = 5, 1000, 32, 224
 REAL = Path(__file__).parents[2] / "shared" / "data" / "kermany-original" / "train"
@@ -64,8 +64,8 @@ def repeat_films(source: Path, folder: Path, count: int) -> None:
 def hilum_feed(manifest: Manifest, stores: Path, device: torch.device) -> Feed:
     import numpy as np
 
-    from hilum.training.augment import Augmentation
-    from hilum.training.feed import Examples, Feed
+    from hilum.training.feed.feed import Examples, Feed
+    from hilum.training.variation.augment import Augmentation
 
     store = build_store(manifest, Geometry("crop", SIDE, SIDE), stores)
     described = Augmentation(flip_horizontal=0.5, flip_vertical=0.5, rotation=ANGLE, area=AREA, ratio=RATIO)

@@ -40,8 +40,8 @@ from pathlib import Path
 import torch
 sys.path.insert(0, str(Path(sys.argv[2]).parent / "tests"))
 from bundles import tiny_card
-from hilum.bundle.as_onnx import as_onnx
-from hilum.bundle.graph import Graph
+from hilum.export.graph.as_onnx import as_onnx
+from hilum.export.graph.graph import Graph
 from hilum.bundle.onnx_file import write_metadata
 from hilum.network.classifier import create_classifier
 from hilum.radiograph.geometry import Geometry

@@ -20,9 +20,9 @@ from pathlib import Path
 from PIL import Image
 
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest
+from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.processes import available_cores
-from hilum.dataset.store import build_store
+from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
 
 ROUNDS, FILMS, OPENED = 5, 1000, 5856

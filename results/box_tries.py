@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
+from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.training.checkpoint import load_latest
 from hilum.training.fit import judge
 from hilum.training.prepare import prepare

@@ -21,16 +21,16 @@ import polars as pl
 from training import HARDWARE, changes
 
 import hilum
-from hilum.dataset.manifest import Manifest, load_manifest
-from hilum.evaluation.box_sweeps import SHRINKAGES
-from hilum.evaluation.boxes import above, match, shrink
-from hilum.evaluation.figure import Figure
+from hilum.dataset.manifest.manifest import Manifest, load_manifest
 from hilum.evaluation.judge import Judgement, judge
 from hilum.evaluation.leaderboard import leaderboard
 from hilum.evaluation.measure import measure
 from hilum.evaluation.measure_boxes import BoxEvaluation
-from hilum.evaluation.rsna_score import rsna_score
 from hilum.evaluation.shortcut import metadata_alone
+from hilum.measures.boxes.overlap import above, match, shrink
+from hilum.measures.boxes.rsna_score import rsna_score
+from hilum.measures.boxes.sweep import SHRINKAGES
+from hilum.measures.figure import Figure
 from hilum.training.recipe import load_recipe, recipe_from, shipped_recipes
 
 BOX_FIGURES = (

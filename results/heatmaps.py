@@ -25,8 +25,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from hilum.bundle.card import Calibration
-from hilum.bundle.graph import Graph
-from hilum.dataset.phantom_film import draw_phantom
+from hilum.dataset.phantom.film import draw_phantom
+from hilum.export.graph.graph import Graph
 from hilum.network import Classifier, create_classifier
 from hilum.radiograph.geometry import Geometry
 

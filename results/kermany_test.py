@@ -19,7 +19,7 @@ from training import HARDWARE, changes
 
 import hilum
 from hilum.bundle.card import Card
-from hilum.dataset.manifest import load_manifest
+from hilum.dataset.manifest.manifest import load_manifest
 from hilum.evaluation.judge import judge
 from hilum.evaluation.leaderboard import leaderboard
 from hilum.evaluation.measure import Evaluation, measure

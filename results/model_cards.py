@@ -20,13 +20,13 @@ import hilum
 from hilum.bundle.card_page import as_markdown, sections
 from hilum.bundle.onnx_file import DIGEST, read_model
 from hilum.bundle.shipped import BOXES, DEFAULT, find_bundle
-from hilum.dataset.manifest import Manifest, load_manifest
-from hilum.evaluation.document import Folded, Section, Table, Text
-from hilum.evaluation.gallery import Chosen
+from hilum.dataset.manifest.manifest import Manifest, load_manifest
 from hilum.evaluation.judge import judge
-from hilum.evaluation.markdown import write_markdown
 from hilum.evaluation.measure import measure
-from hilum.evaluation.report import make_report
+from hilum.evaluation.report.document import Folded, Section, Table, Text
+from hilum.evaluation.report.gallery import Chosen
+from hilum.evaluation.report.markdown import write_markdown
+from hilum.evaluation.report.report import make_report
 from hilum.evaluation.shortcut import metadata_alone
 
 SECTIONS = ("decisions", "boxes", "classes", "calibration", "subgroups", "abstentions")

@@ -25,12 +25,12 @@ from pathlib import Path
 import polars as pl
 
 from hilum.dataset.audit import audit
-from hilum.dataset.audit_report import LINKED
+from hilum.dataset.audit.report import LINKED
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest, save_manifest
+from hilum.dataset.manifest.manifest import Manifest, save_manifest
 from hilum.dataset.merge import merge
 from hilum.dataset.split import split_by_patient, split_from_folds
-from hilum.dataset.store import build_store
+from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
 
 SEED = 1

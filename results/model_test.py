@@ -25,12 +25,12 @@ import polars as pl
 from training import HARDWARE
 
 import hilum
-from hilum.dataset.manifest import Manifest, load_manifest
-from hilum.evaluation.binary import binary_figures
-from hilum.evaluation.calibration import calibration
-from hilum.evaluation.figure import Bools
+from hilum.dataset.manifest.manifest import Manifest, load_manifest
 from hilum.evaluation.judge import Judgement, judge
-from hilum.evaluation.multiclass import by_class
+from hilum.measures.figure import Bools
+from hilum.measures.films.binary import binary_figures
+from hilum.measures.films.calibration import calibration
+from hilum.measures.films.multiclass import by_class
 from hilum.training.recipe import recipe_from, to_toml
 
 SHARES = ("accuracy", "sensitivity", "specificity")

@@ -23,11 +23,11 @@ from robustness_plot import draw
 import hilum
 from hilum import Radiograph, read
 from hilum.bundle.predictor import Predictor
-from hilum.dataset.manifest import load_manifest
-from hilum.evaluation.binary import auroc
-from hilum.evaluation.figure import Bools, Floats
+from hilum.dataset.manifest.manifest import load_manifest
 from hilum.evaluation.guard import choose, refuse_seen, seen_films
 from hilum.evaluation.judge import with_digests, with_truth
+from hilum.measures.figure import Bools, Floats
+from hilum.measures.films.binary import auroc
 
 SEED = 1
 

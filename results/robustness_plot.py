@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from robustness_changes import CHANGES, Change
 
-from hilum.evaluation.plots import DASHES, QUIET, SERIES, STYLE
+from hilum.evaluation.report.plots import DASHES, QUIET, SERIES, STYLE
 
 if TYPE_CHECKING:
     from robustness import Row

@@ -34,7 +34,7 @@ from test_split_looks import BANDS, NAMES, SIDE, Floats, Levels, changes, measur
 import hilum
 from hilum import read
 from hilum.bundle.predictor import Predictor
-from hilum.dataset.manifest import load_manifest
+from hilum.dataset.manifest.manifest import load_manifest
 from hilum.network import create_classifier
 
 Bools = NDArray[np.bool_]

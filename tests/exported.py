@@ -10,12 +10,12 @@ from torch import nn
 from torch.nn import functional
 
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
-from hilum.dataset.phantom import write_phantoms
-from hilum.dataset.store import build_store
+from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
+from hilum.dataset.phantom.phantom import write_phantoms
+from hilum.dataset.store.store import build_store
 from hilum.network import create_classifier
 from hilum.training.checkpoint import write_state
-from hilum.training.feed import choose_examples
+from hilum.training.feed.feed import choose_examples
 from hilum.training.recipe import Recipe, recipe_from
 from hilum.training.run import Run, create_run
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest, save_manifest
+from hilum.dataset.manifest.manifest import Manifest, save_manifest
 
 
 class Made(NamedTuple):

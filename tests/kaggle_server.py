@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 
 import pytest
 
-from hilum.dataset import fetch as fetch_module
+from hilum.dataset.fetch import fetch as fetch_module
 
 TOKEN = "0123456789abcdef-token"
 STORAGE = "http://storage.localhost/archive.zip"

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.dataset import archive as archive_module
-from hilum.dataset.archive import FetchError, extract_zip
+from hilum.dataset.fetch import archive as archive_module
+from hilum.dataset.fetch.archive import FetchError, extract_zip
 
 MEMBERS = {"films/NORMAL/a.jpeg": b"a" * 1000, "films/PNEUMONIA/b.jpeg": bytes(range(256)) * 40, "table.csv": b""}
 

@@ -17,11 +17,11 @@ from sklearn.metrics import roc_auc_score
 
 from hilum.dataset.audit import Finding, Report, audit, leakage
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import SCHEMA, Manifest, ManifestError
-from hilum.dataset.phantom import write_phantoms
-from hilum.dataset.phantom_film import draw_phantom
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest, ManifestError
+from hilum.dataset.phantom.film import draw_phantom
+from hilum.dataset.phantom.phantom import write_phantoms
 from hilum.dataset.scan import scan_film
-from hilum.dataset.store import build_store
+from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
 
 FILMS = 60

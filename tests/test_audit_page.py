@@ -13,10 +13,10 @@ from PIL import Image
 
 from hilum.dataset.audit import audit
 from hilum.dataset.audit.page import MOST_GROUPS, write_page
-from hilum.dataset.manifest import SCHEMA, Manifest
-from hilum.dataset.phantom_film import draw_phantom
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest
+from hilum.dataset.phantom.film import draw_phantom
 from hilum.dataset.scan import scan_film
-from hilum.dataset.store import build_store
+from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
 
 VOID = {"meta", "img", "br"}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torchvision.transforms import ColorJitter, RandomAffine, RandomErasing, RandomResizedCrop, RandomRotation
 
-from hilum.training.augment import Augmentation, Draws, draw, matrices, transform_boxes
+from hilum.training.variation.augment import Augmentation, Draws, draw, matrices, transform_boxes
 
 Floats = NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from judged import Made, made, random_films
 from sklearn import metrics
 
-from hilum.evaluation.binary import PREVALENCES, auroc, average_precision, binary_figures, curve
-from hilum.evaluation.figure import EvaluationError, checked
-from hilum.evaluation.thresholds import (
+from hilum.measures.figure import EvaluationError, checked
+from hilum.measures.films.binary import PREVALENCES, auroc, average_precision, binary_figures, curve
+from hilum.measures.films.thresholds import (
     best_on_this_split,
     sensitivity_at_specificity,
     specificity_at_sensitivity,

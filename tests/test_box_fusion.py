@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilum.evaluation.box_fusion import OVERLAP, fuse, mirror
-from hilum.evaluation.boxes import Detections, iou
+from hilum.measures.boxes.fusion import OVERLAP, fuse, mirror
+from hilum.measures.boxes.overlap import Detections, iou
 
 Rows = list[tuple[list[float], float]]
 

@@ -12,7 +12,7 @@ from torchvision.ops import box_iou
 
 from hilum.network.detector import Found, draw_anchors, encode
 from hilum.network.pyramid import Pyramid
-from hilum.training.box_loss import BACKGROUND, NEITHER, Boxes, assign, box_losses
+from hilum.training.task.box_loss import BACKGROUND, NEITHER, Boxes, assign, box_losses
 
 ANCHORS = draw_anchors(Pyramid(), (128, 128))
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torchvision.ops import nms
 
-from hilum.evaluation.box_sweeps import Setting, Swept, choose, draw_sweeps, sweep
-from hilum.evaluation.boxes import Detections, above, shrink, suppress
-from hilum.evaluation.rsna_score import rsna_score
+from hilum.measures.boxes.overlap import Detections, above, shrink, suppress
+from hilum.measures.boxes.rsna_score import rsna_score
+from hilum.measures.boxes.sweep import Setting, Swept, choose, draw_sweeps, sweep
 
 
 def drawn(seed: int, films: int = 8) -> tuple[list[NDArray[np.float64]], list[Detections]]:

@@ -17,11 +17,11 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from hilum.bundle.calibrate import apply
 from hilum.bundle.card import Calibration
-from hilum.bundle.gate_module import Taps
-from hilum.bundle.graph import Graph, Levels
-from hilum.bundle.probability import Probabilities
+from hilum.export.calibrate import apply
+from hilum.export.gate.module import Taps
+from hilum.export.graph.graph import Graph, Levels
+from hilum.export.graph.probability import Probabilities
 from hilum.network import Classifier, Head, create_classifier
 
 UNCALIBRATED = Calibration("none", 1.0, [], [], {})

@@ -12,9 +12,9 @@ from sklearn.calibration import _sigmoid_calibration, _TemperatureScaling, calib
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_curve
 
-from hilum.bundle import calibrate as room
-from hilum.bundle.calibrate import apply, calibrate, operating_points
 from hilum.bundle.card import BundleError, Calibration
+from hilum.export import calibrate as room
+from hilum.export.calibrate import apply, calibrate, operating_points
 
 Floats = NDArray[np.float64]
 

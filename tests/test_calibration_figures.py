@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from judged import Made, made, random_films
 from sklearn import metrics
 
-from hilum.bundle.calibrate import apply
 from hilum.bundle.card import Calibration
 from hilum.evaluation.before import before_calibration
-from hilum.evaluation.calibration import (
+from hilum.export.calibrate import apply
+from hilum.measures.figure import EvaluationError
+from hilum.measures.films.calibration import (
     bins_of_equal_count,
     bins_of_equal_width,
     calibration,
@@ -25,7 +26,6 @@ from hilum.evaluation.calibration import (
     logit,
     slope_and_intercept,
 )
-from hilum.evaluation.figure import EvaluationError
 
 
 @given(made(both=True))

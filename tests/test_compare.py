@@ -15,15 +15,15 @@ from judged import random_films
 from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
-from hilum.evaluation import plots
-from hilum.evaluation.calibration import bins_of_equal_count
 from hilum.evaluation.compare import compare, match
-from hilum.evaluation.comparison_report import describe_comparison, make_comparison_report
-from hilum.evaluation.delong import delong, delong_covariance
-from hilum.evaluation.figure import EvaluationError
-from hilum.evaluation.mcnemar import mcnemar
-from hilum.evaluation.page import write_page
 from hilum.evaluation.predictions import Failure, Predictions, load_predictions, save_predictions
+from hilum.evaluation.report import plots
+from hilum.evaluation.report.comparison import describe_comparison, make_comparison_report
+from hilum.evaluation.report.page import write_page
+from hilum.measures.delong import delong, delong_covariance
+from hilum.measures.figure import EvaluationError
+from hilum.measures.films.calibration import bins_of_equal_count
+from hilum.measures.mcnemar import mcnemar
 
 
 def predictions(name: str, seed: int = 1, skill: float = 1.5, count: int = 120) -> Predictions:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from torch import nn
 
-from hilum.bundle.as_onnx import as_onnx
 from hilum.bundle.card import Calibration
-from hilum.bundle.compress import half_weights, int8
-from hilum.bundle.graph import Graph
+from hilum.export.compress import half_weights, int8
+from hilum.export.graph.as_onnx import as_onnx
+from hilum.export.graph.graph import Graph
 from hilum.network import create_classifier
 
 SIDE = 64

@@ -11,11 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from hilum.cli.data_audit import audit
-from hilum.dataset.audit_report import load_groups
+from hilum.cli.data.audit import audit
+from hilum.dataset.audit.report import load_groups
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
-from hilum.dataset.phantom import write_phantoms
+from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
+from hilum.dataset.phantom.phantom import write_phantoms
 
 app = typer.Typer()
 app.command()(audit)

@@ -15,7 +15,7 @@ from kaggle_server import KaggleServer, loopback
 from test_archive import MEMBERS, packed
 from typer.testing import CliRunner
 
-from hilum.cli.data_fetch import fetch
+from hilum.cli.data.fetch import fetch
 
 # Incompressible, so that it breaks where a test says, and more than the buffers of a socket take at once.
 FILMS = {**MEMBERS, "films/large.jpeg": os.urandom(3 << 20)}
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 # Run as a program of its own: a limit on the size of files, as a small disk would have, holds for a whole process.
 LIMITED = """
 import resource, signal, sys, typer
-from hilum.cli.data_fetch import fetch
+from hilum.cli.data.fetch import fetch
 if sys.argv[1] != "-":
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -78,7 +78,7 @@ def test_the_command_can_be_stopped(kaggle: KaggleServer, folder: Path, monkeypa
     def stop(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hilum.cli.data_fetch.fetch_into", stop)
+    monkeypatch.setattr("hilum.cli.data.fetch.fetch_into", stop)
     app = typer.Typer()
     app.command()(fetch)
     result = CliRunner().invoke(app, ["kermany", str(folder)])

@@ -13,9 +13,9 @@ from films import picture
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from hilum.cli.data import data
+from hilum.cli.data.data import data
 from hilum.dataset import importing
-from hilum.dataset.manifest import load_manifest
+from hilum.dataset.manifest.manifest import load_manifest
 
 
 def run(*arguments: str | Path) -> Result:
@@ -157,7 +157,7 @@ def test_without_the_data_extra_it_is_said_how_to_get_it(tmp_path: Path, monkeyp
 
 
 def test_the_command_is_known_without_loading_polars() -> None:
-    code = "import sys; import hilum.cli.data; print({'polars', 'pydicom', 'cv2', 'torch'} & set(sys.modules))"
+    code = "import sys; import hilum.cli.data.data; print({'polars', 'pydicom', 'cv2', 'torch'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout == "set()\n"
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from judged import Made, made
 
-from hilum.evaluation.abstention import risk_coverage
-from hilum.evaluation.calibration import logit
-from hilum.evaluation.decision_curve import decision_curve
+from hilum.measures.films.abstention import risk_coverage
+from hilum.measures.films.calibration import logit
+from hilum.measures.films.decision_curve import decision_curve
 
 
 @given(made(most=60))

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from hilum.network.detector import create_detector
-from hilum.training.detection import Detection
-from hilum.training.feed import Examples, Feed
+from hilum.training.feed.feed import Examples, Feed
 from hilum.training.fit import Interrupted, Progress, fit
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, RecipeError, load_recipe, recipe_from
 from hilum.training.run import Run, create_run
+from hilum.training.task.detection import Detection
 
 CPU = torch.device("cpu")
 SIDE, FILMS = 64, 24

@@ -19,26 +19,26 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import hilum
-from hilum.bundle.as_onnx import as_onnx
-from hilum.bundle.box_settings import RawFilm, calibrate_boxes, likely
 from hilum.bundle.card import BoxCard, BundleError, Calibration
-from hilum.bundle.detector_graph import DetectorGraph
-from hilum.bundle.export import export_run
-from hilum.bundle.suppression import CANDIDATE_SCORES, CANDIDATES, LEAST_SCORE, suppress_in_graph
 from hilum.cli.app import app
 from hilum.cli.predict import main as predict_films
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
-from hilum.dataset.store import build_store
-from hilum.evaluation.boxes import Detections, shrink, suppress
+from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
+from hilum.dataset.store.store import build_store
+from hilum.export.box_settings import RawFilm, calibrate_boxes, likely
+from hilum.export.export import export_run
+from hilum.export.graph.as_onnx import as_onnx
+from hilum.export.graph.detector_graph import DetectorGraph
+from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES, LEAST_SCORE, suppress_in_graph
+from hilum.measures.boxes.overlap import Detections, shrink, suppress
 from hilum.network.detector import create_detector
 from hilum.network.pyramid import Pyramid
-from hilum.training.detection import Detection
-from hilum.training.feed import Feed, choose_examples
+from hilum.training.feed.feed import Feed, choose_examples
 from hilum.training.fit import fit
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, recipe_from
 from hilum.training.run import Run, create_run
+from hilum.training.task.detection import Detection
 
 SIDE = 64
 PLAIN = Calibration("temperature", 1.5, [], [], {})

@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from hilum.dataset.audit_report import ReportError
+from hilum.dataset.audit.report import ReportError
 from hilum.dataset.drop import DropError, drop_findings, write_record
-from hilum.dataset.manifest import SCHEMA, Manifest
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest
 
 
 @pytest.fixture

@@ -10,17 +10,17 @@ import torch
 from test_fit import CPU, SIDE, digest, films, recipe
 
 import hilum.training.estimate as module
-from hilum.dataset.store import Store
+from hilum.dataset.store.store import Store
 from hilum.network.classifier import create_classifier
 from hilum.radiograph.geometry import Geometry
-from hilum.training.classification import Classification
 from hilum.training.estimate import Estimate, estimate, in_words
-from hilum.training.feed import Feed
+from hilum.training.feed.feed import Feed
 from hilum.training.fit import fit
 from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe
 from hilum.training.run import create_run
+from hilum.training.task.classification import Classification
 
 TWO_PHASES = [{"epochs": 2, "train": "head"}, {"epochs": 2}]
 

@@ -20,10 +20,10 @@ from typer.testing import CliRunner, Result
 from hilum.bundle.card import BoxCard
 from hilum.cli.app import app
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
-from hilum.evaluation.box_figures import box_figures
-from hilum.evaluation.boxes import Detections
-from hilum.evaluation.film_pictures import PREDICTED, TRUE, draw_boxes
+from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
+from hilum.evaluation.report.film_pictures import PREDICTED, TRUE, draw_boxes
+from hilum.measures.boxes.figures import box_figures
+from hilum.measures.boxes.overlap import Detections
 
 THRESHOLD = 0.5
 

@@ -19,7 +19,7 @@ from sklearn import metrics
 
 from hilum.bundle.card import pack_digests
 from hilum.bundle.predictor import load
-from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
+from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 
 
 def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from hilum import read
 from hilum.dataset.contact_sheet import choose_films
 from hilum.dataset.export import ExportError, export_folders
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest, save_manifest
+from hilum.dataset.manifest.manifest import Manifest, save_manifest
 from hilum.radiograph.geometry import Geometry
 
 

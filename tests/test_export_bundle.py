@@ -18,13 +18,13 @@ from exported import FILMS, make_run, phantom_manifest
 from typer.testing import CliRunner
 
 import hilum
-from hilum.bundle.calibrate import apply
 from hilum.bundle.card import BundleError, Card
-from hilum.bundle.export import export_run, write_whole
-from hilum.bundle.material import best_network, open_material
 from hilum.bundle.onnx_file import read_card
 from hilum.cli.app import app
-from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
+from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
+from hilum.export.calibrate import apply
+from hilum.export.export import export_run, write_whole
+from hilum.export.material import best_network, open_material
 from hilum.training.run import Run, open_run
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -17,16 +17,16 @@ from films import dicom
 from PIL import Image
 
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest
-from hilum.dataset.phantom_film import draw_phantom
-from hilum.dataset.store import StoreError, build_store
+from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.phantom.film import draw_phantom
+from hilum.dataset.store.store import StoreError, build_store
 from hilum.radiograph.geometry import Geometry
-from hilum.training import sampler_cpu
-from hilum.training.augment import Augmentation, draw, matrices
-from hilum.training.feed import Batch, Examples, Feed, File, choose_examples, originals
-from hilum.training.feed_dali import DaliFeed
-from hilum.training.feed_torchvision import TorchvisionFeed, transforms
+from hilum.training.feed.dali import DaliFeed
+from hilum.training.feed.feed import Batch, Examples, Feed, File, choose_examples, originals
+from hilum.training.feed.torchvision import TorchvisionFeed, transforms
 from hilum.training.recipe import BINARY, RecipeError
+from hilum.training.variation import sampler_cpu
+from hilum.training.variation.augment import Augmentation, draw, matrices
 
 CPU = torch.device("cpu")
 VARIED = Augmentation(flip_horizontal=0.5, rotation=20, area=(0.4, 1.0), ratio=(0.5, 1.5), brightness=0.2, noise=0.02)

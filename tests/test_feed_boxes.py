@@ -10,12 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.dataset.manifest import SCHEMA, Manifest
-from hilum.dataset.store import Store
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest
+from hilum.dataset.store.store import Store
 from hilum.radiograph.geometry import Geometry
-from hilum.training.augment import Augmentation
-from hilum.training.feed import Batch, Examples, Feed, choose_examples
-from hilum.training.feed_boxes import boxes_in_picture
+from hilum.training.feed.boxes import boxes_in_picture
+from hilum.training.feed.feed import Batch, Examples, Feed, choose_examples
+from hilum.training.variation.augment import Augmentation
 
 CPU = torch.device("cpu")
 VARIED = Augmentation(

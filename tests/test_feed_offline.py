@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from test_fit import CPU, SIDE, digest, films, recipe
 
 from hilum.network.classifier import create_classifier
-from hilum.training.augment import draw, matrices
-from hilum.training.classification import Classification
-from hilum.training.feed import Feed
-from hilum.training.feed_offline import OfflineFeed
+from hilum.training.feed.feed import Feed
+from hilum.training.feed.offline import OfflineFeed
 from hilum.training.fit import Interrupted, Progress, fit
 from hilum.training.processes import Processes
 from hilum.training.run import Run, create_run
-from hilum.training.sampler_torch import sample
+from hilum.training.task.classification import Classification
+from hilum.training.variation.augment import draw, matrices
+from hilum.training.variation.sampler_torch import sample
 
 PASSES = 3
 

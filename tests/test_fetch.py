@@ -11,9 +11,9 @@ import pytest
 from kaggle_server import TOKEN, KaggleServer, loopback
 from test_archive import MEMBERS, files_below, packed
 
-from hilum.dataset import fetch as fetch_module
-from hilum.dataset.archive import FetchError
-from hilum.dataset.fetch import Kind, fetch
+from hilum.dataset.fetch import fetch as fetch_module
+from hilum.dataset.fetch.archive import FetchError
+from hilum.dataset.fetch.fetch import Kind, fetch
 
 # Incompressible, so that it breaks where a test says, and more than the buffers of a socket take at once.
 FILMS = {**MEMBERS, "films/large.jpeg": os.urandom(3 << 20)}

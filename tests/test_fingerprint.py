@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hilum.dataset.audit.films import linked_groups
-from hilum.dataset.fingerprint import (
+from hilum.dataset.audit.fingerprint import (
     NEAR_ENOUGH,
     NEIGHBORS,
     SMALL,
@@ -23,7 +23,7 @@ from hilum.dataset.fingerprint import (
     shrink,
     structures,
 )
-from hilum.dataset.phantom_film import draw_phantom
+from hilum.dataset.phantom.film import draw_phantom
 from hilum.radiograph import read
 
 Grey = NDArray[np.uint8]

@@ -19,13 +19,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from hilum.network.classifier import Classifier, create_classifier
 from hilum.training.checkpoint import load_latest, read_state
-from hilum.training.classification import Classification
 from hilum.training.events import event_log
-from hilum.training.feed import Examples, Feed
+from hilum.training.feed.feed import Examples, Feed
 from hilum.training.fit import Interrupted, NotFiniteError, Progress, fit
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, recipe_from
 from hilum.training.run import Run, create_run, ended
+from hilum.training.task.classification import Classification
 
 CPU = torch.device("cpu")
 FILMS, TRAINED, SIDE = 48, 32, 16
@@ -204,7 +204,7 @@ def test_figures_of_an_epoch_are_those_of_scikit_learn(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     logits, targets = random.normal(size=(50, 3)), random.integers(0, 3, 50)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    from hilum.training.objective import figures
+    from hilum.training.task.objective import figures
 
     assert figures(logits, targets) == pytest.approx(
         {
@@ -223,7 +223,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
 import test_fit
-from hilum.training.feed import Feed
+from hilum.training.feed.feed import Feed
 from hilum.training.fit import fit
 from hilum.training.processes import join_processes
 from hilum.training.run import Run, create_run

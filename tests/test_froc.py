@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from hilum.evaluation import coco, froc
-from hilum.evaluation.box_figures import box_figures
-from hilum.evaluation.boxes import Detections, above, match
+from hilum.measures.boxes import coco, froc
+from hilum.measures.boxes.figures import box_figures
+from hilum.measures.boxes.overlap import Detections, above, match
 
 Boxes = NDArray[np.float64]
 Set = tuple[list[Boxes], list[Detections]]

@@ -15,10 +15,10 @@ from torch import nn
 
 from hilum.bundle.card import GateCard
 from hilum.bundle.gate import plain_checks, verdict
-from hilum.bundle.gate_learning import GateModule, Taps, learn_gate, scatter_of
-from hilum.bundle.gate_module import Scatter, Thumbnail, averaging, choose_taps
-from hilum.bundle.gate_variation import in_state, vary
-from hilum.dataset.phantom_film import LABELS, draw_phantom
+from hilum.dataset.phantom.film import LABELS, draw_phantom
+from hilum.export.gate.learning import GateModule, Taps, learn_gate, scatter_of
+from hilum.export.gate.module import Scatter, Thumbnail, averaging, choose_taps
+from hilum.export.gate.variation import in_state, vary
 from hilum.network.classifier import Classifier, create_classifier
 from hilum.radiograph.geometry import Geometry
 from hilum.radiograph.radiograph import Radiograph

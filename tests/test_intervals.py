@@ -12,9 +12,9 @@ from judged import Made, made, random_films
 from sklearn import metrics
 from statsmodels.stats.proportion import proportion_confint
 
-from hilum.evaluation.binary import binary_figures
-from hilum.evaluation.bootstrap import auroc_measure, average_precision_measure, bootstrap, draw, total_measure
-from hilum.evaluation.intervals import known, percentiles, ratio, wilson
+from hilum.measures.bootstrap import auroc_measure, average_precision_measure, bootstrap, draw, total_measure
+from hilum.measures.films.binary import binary_figures
+from hilum.measures.intervals import known, percentiles, ratio, wilson
 
 
 @given(st.integers(1, 5000), st.data())

@@ -9,8 +9,8 @@ import pytest
 from kaggle_server import TOKEN, KaggleServer, loopback
 from test_archive import MEMBERS, packed
 
-from hilum.dataset.archive import FetchError
-from hilum.dataset.fetch import Kind, fetch
+from hilum.dataset.fetch.archive import FetchError
+from hilum.dataset.fetch.fetch import Kind, fetch
 
 
 @pytest.fixture

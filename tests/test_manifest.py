@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from hilum.dataset.manifest import SCHEMA, Manifest, ManifestError, load_manifest, save_manifest
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest, ManifestError, load_manifest, save_manifest
 
 
 def manifest(folder: Path, *rows: dict[str, Any], **everywhere: Any) -> Manifest:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hilum.cli.app import app
-from hilum.dataset.manifest import SCHEMA, Manifest, ManifestError, load_manifest, save_manifest
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest, ManifestError, load_manifest, save_manifest
 from hilum.dataset.merge import merge
 
 

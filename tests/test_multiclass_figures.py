@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from hilum.evaluation.figure import EvaluationError
-from hilum.evaluation.multiclass import by_class
+from hilum.measures.figure import EvaluationError
+from hilum.measures.films.multiclass import by_class
 
 CLASSES = ("normal", "bacterial", "viral")
 

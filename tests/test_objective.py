@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 import torch
 
-from hilum.dataset.manifest import SCHEMA, Manifest
-from hilum.dataset.store import Store
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest
+from hilum.dataset.store.store import Store
 from hilum.radiograph.geometry import Geometry
-from hilum.training.augment import Augmentation
-from hilum.training.feed import Feed, choose_examples
-from hilum.training.objective import figures, loss_of
+from hilum.training.feed.feed import Feed, choose_examples
 from hilum.training.recipe import Loss
+from hilum.training.task.objective import figures, loss_of
+from hilum.training.variation.augment import Augmentation
 
 
 def test_a_label_of_several_classes_counts_their_probability_together() -> None:

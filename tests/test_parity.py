@@ -8,9 +8,9 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from hilum.bundle.as_onnx import as_onnx
 from hilum.bundle.card import Calibration
-from hilum.bundle.graph import Graph
+from hilum.export.graph.as_onnx import as_onnx
+from hilum.export.graph.graph import Graph
 from hilum.network.classifier import create_classifier
 from hilum.radiograph import read
 from hilum.radiograph.geometry import Geometry

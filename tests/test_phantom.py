@@ -14,8 +14,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from pydicom.pixels.processing import apply_voi_lut
 from sklearn.metrics import roc_auc_score
 
-from hilum.dataset.phantom import Layout, planned_films, write_phantoms
-from hilum.dataset.phantom_film import LABELS
+from hilum.dataset.phantom.film import LABELS
+from hilum.dataset.phantom.phantom import Layout, planned_films, write_phantoms
 
 NORMAL_NAME = re.compile(r"(NORMAL2-)?IM-(\d{4})-0001(-\d{4})?\.jpeg")
 PNEUMONIA_NAME = re.compile(r"person(\d+)_(bacteria|virus)_(\d+)\.jpeg")

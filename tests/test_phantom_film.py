@@ -10,7 +10,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hilum.dataset.phantom_film import LABELS, Phantom, draw_not_normal, draw_phantom
+from hilum.dataset.phantom.film import LABELS, Phantom, draw_not_normal, draw_phantom
 
 
 @pytest.fixture(scope="module")

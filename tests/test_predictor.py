@@ -140,8 +140,8 @@ def test_a_bundle_without_gate_or_heatmaps_still_checks_plainly(tmp_path: Path) 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_files_are_placed_as_the_store_places_them(tmp_path: Path, geometry: Geometry) -> None:
-    from hilum.dataset.decoding import Work, fill_rows
-    from hilum.dataset.phantom_film import draw_phantom
+    from hilum.dataset.phantom.film import draw_phantom
+    from hilum.dataset.store.decoding import Work, fill_rows
 
     levels = draw_phantom(3, "bacterial", 300).pixels
     grey = np.asarray(levels, np.float32)

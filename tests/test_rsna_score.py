@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hilum.evaluation.boxes import Detections, iou, match
-from hilum.evaluation.rsna_score import OVERLAPS, film_scores, mean_of_counted, rsna_measure, rsna_score
+from hilum.measures.boxes.overlap import Detections, iou, match
+from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, mean_of_counted, rsna_measure, rsna_score
 
 Boxes = NDArray[np.float64]
 LEFT, RIGHT = [100.0, 100.0, 200.0, 300.0], [600.0, 100.0, 200.0, 300.0]

@@ -16,9 +16,9 @@ from scipy.ndimage import gaussian_filter
 from test_augment import EVERYTHING, PUBLISHED, fixed
 from torchvision.transforms.v2 import functional as F
 
-from hilum.dataset.phantom_film import draw_phantom
-from hilum.training import sampler_cpu, sampler_torch
-from hilum.training.augment import Augmentation, Draws, draw, matrices
+from hilum.dataset.phantom.film import draw_phantom
+from hilum.training.variation import sampler_cpu, sampler_torch
+from hilum.training.variation.augment import Augmentation, Draws, draw, matrices
 
 Grey = NDArray[np.uint8]
 BILINEAR = F.InterpolationMode.BILINEAR

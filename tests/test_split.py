@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilum.dataset.manifest import SCHEMA, Manifest
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest
 from hilum.dataset.split import (
     SplitError,
     split_as_published,

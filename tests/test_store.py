@@ -18,16 +18,16 @@ from PIL import Image
 
 from hilum import read
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import Manifest, load_manifest, save_manifest
-from hilum.dataset.store import StoreError, build_store
+from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
+from hilum.dataset.store.store import StoreError, build_store
 from hilum.radiograph.geometry import Geometry
 
 SQUARE = Geometry("squash", 32, 32)
 BUILD = """
 import sys
 from pathlib import Path
-from hilum.dataset.manifest import load_manifest
-from hilum.dataset.store import build_store
+from hilum.dataset.manifest.manifest import load_manifest
+from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
 if __name__ == "__main__":
     manifest = load_manifest(sys.argv[1])

@@ -24,9 +24,8 @@ from typer.testing import CliRunner, Result
 from hilum.bundle.prediction import Box, Prediction
 from hilum.cli.app import app
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest import SCHEMA, Manifest, load_manifest, save_manifest
-from hilum.evaluation.boxes import Detections
-from hilum.evaluation.submission import (
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest, load_manifest, save_manifest
+from hilum.evaluation.challenge.submission import (
     FilmBoxes,
     SubmissionError,
     fuse_films,
@@ -34,7 +33,8 @@ from hilum.evaluation.submission import (
     read_submission,
     write_submission,
 )
-from hilum.evaluation.submission_truth import join_manifest
+from hilum.evaluation.challenge.truth import join_manifest
+from hilum.measures.boxes.overlap import Detections
 from hilum.radiograph import Radiograph, read
 
 NOTHING = Detections(np.empty((0, 4)), np.empty(0))

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from hilum.network.classifier import create_classifier
-from hilum.training.objective import loss_of
 from hilum.training.optimizer import make_optimizer
 from hilum.training.recipe import load_recipe
+from hilum.training.task.objective import loss_of
 
 # The smallest films that each takes in training; Inception's auxiliary head needs its own size.
 SIDES = {

@@ -11,8 +11,8 @@ from typer.core import TyperGroup
 # One line a command: where its function, or the group of its commands, lies.
 COMMANDS = {
     "inspect": "hilum.cli.inspect:inspect",
-    "data": "hilum.cli.data:data",
-    "train": "hilum.cli.train:train",
+    "data": "hilum.cli.data.data:data",
+    "train": "hilum.cli.train.train:train",
     "export": "hilum.cli.export:export",
     "show": "hilum.cli.show:show",
     "predict": "hilum.cli.app:predict",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.errors import one_line
-from hilum.cli.progress import report
-from hilum.cli.table import print_table
+from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.progress import report
+from hilum.cli.terminal.table import print_table
 
 if TYPE_CHECKING:
-    from hilum.dataset.manifest import Manifest
+    from hilum.dataset.manifest.manifest import Manifest
     from hilum.evaluation.predictions import Predictions
 
 
@@ -43,17 +43,17 @@ def compare(
     Paired bootstrap over patients and DeLong's test for AUROC, McNemar's test for the decisions.
     """
     from hilum.bundle.card import BundleError
-    from hilum.dataset.manifest import ManifestError, load_manifest
+    from hilum.dataset.manifest.manifest import ManifestError, load_manifest
     from hilum.evaluation.compare import compare as compare_models
-    from hilum.evaluation.comparison_report import (
+    from hilum.evaluation.report.comparison import (
         HEADER,
         describe_comparison,
         difference_in_words,
         make_comparison_report,
         rows_of,
     )
-    from hilum.evaluation.figure import EvaluationError
-    from hilum.evaluation.page import write_page
+    from hilum.evaluation.report.page import write_page
+    from hilum.measures.figure import EvaluationError
 
     with one_line(BundleError, ManifestError, EvaluationError):
         films = load_manifest(manifest) if manifest else None
@@ -78,9 +78,9 @@ def _predictions(
     path: Path, films: Manifest | None, manifest: Path | None, split: str, allow_training_films: bool
 ) -> Predictions:
     from hilum.bundle.predictor import load
-    from hilum.evaluation.figure import EvaluationError
     from hilum.evaluation.judge import judge
     from hilum.evaluation.predictions import load_predictions
+    from hilum.measures.figure import EvaluationError
 
     if path.suffix != ".onnx":
         return load_predictions(path)

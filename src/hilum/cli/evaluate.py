@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.errors import one_line
-from hilum.cli.progress import report as report_progress
-from hilum.cli.table import print_table
+from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.progress import report as report_progress
+from hilum.cli.terminal.table import print_table
 
 if TYPE_CHECKING:
     from hilum.evaluation.measure import Evaluation
@@ -51,20 +51,20 @@ def evaluate(
     """
     from hilum.bundle.card import BundleError
     from hilum.bundle.predictor import load
-    from hilum.dataset.manifest import ManifestError, load_manifest
-    from hilum.dataset.store import StoreError
-    from hilum.evaluation.box_gallery import choose_box_films
+    from hilum.dataset.manifest.manifest import ManifestError, load_manifest
+    from hilum.dataset.store.store import StoreError
     from hilum.evaluation.boxes_csv import save_boxes
-    from hilum.evaluation.figure import EvaluationError
-    from hilum.evaluation.gallery import choose_films
     from hilum.evaluation.judge import judge
-    from hilum.evaluation.markdown import write_markdown
     from hilum.evaluation.measure import measure
     from hilum.evaluation.metrics_json import describe
-    from hilum.evaluation.page import write_page
     from hilum.evaluation.predictions import save_predictions
-    from hilum.evaluation.report import make_report
+    from hilum.evaluation.report.box_gallery import choose_box_films
+    from hilum.evaluation.report.gallery import choose_films
+    from hilum.evaluation.report.markdown import write_markdown
+    from hilum.evaluation.report.page import write_page
+    from hilum.evaluation.report.report import make_report
     from hilum.evaluation.shortcut import metadata_alone
+    from hilum.measures.figure import EvaluationError
 
     with one_line(BundleError, ManifestError, StoreError, EvaluationError):
         predictor, films = load(model), load_manifest(manifest)
@@ -100,7 +100,7 @@ def evaluate(
 
 
 def _print(evaluation: Evaluation, cautions: list[str]) -> None:
-    from hilum.evaluation.words import BOX_NAMES, NAMES, NOTHING, interval, of_what, value
+    from hilum.evaluation.report.words import BOX_NAMES, NAMES, NOTHING, interval, of_what, value
 
     rows = []
     for name in SHOWN:

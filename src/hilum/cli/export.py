@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.errors import one_line
-from hilum.cli.progress import bar
+from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.progress import bar
 
 if TYPE_CHECKING:
-    from hilum.bundle.export import Compression
+    from hilum.export.export import Compression
     from hilum.training.run import Run
 
 
@@ -44,8 +44,8 @@ def export(
         typer.echo("hilum export needs what training needs: pip install 'hilum[train]'", err=True)
         raise typer.Exit(1)
     from hilum.bundle.card import BundleError
-    from hilum.dataset.manifest import ManifestError
-    from hilum.dataset.store import StoreError
+    from hilum.dataset.manifest.manifest import ManifestError
+    from hilum.dataset.store.store import StoreError
     from hilum.training.checkpoint import CheckpointError
     from hilum.training.recipe import RecipeError
     from hilum.training.run import RunError, open_run
@@ -65,7 +65,7 @@ def export(
 
 def write_bundle(run: Run, target: Path, compression: Compression = "none", prevalence: float | None = None) -> None:
     """Export with progress, and say what came of it."""
-    from hilum.bundle.export import export_run
+    from hilum.export.export import export_run
 
     with bar() as progress:
         task = progress.add_task("opening the run", total=None)

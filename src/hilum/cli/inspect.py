@@ -11,9 +11,9 @@ import typer
 from PIL import Image
 from rich.console import Console
 
-from hilum.cli.files import Found, find_films
-from hilum.cli.progress import track
-from hilum.cli.table import print_table
+from hilum.cli.terminal.files import Found, find_films
+from hilum.cli.terminal.progress import track
+from hilum.cli.terminal.table import print_table
 from hilum.radiograph import Radiograph, ReadError, read
 
 COLUMNS = ("file", "size", "encoding", "bits", "mode", "view", "notes")

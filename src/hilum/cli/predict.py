@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hilum.bundle.card import Card
     from hilum.bundle.opening import OpenBundle
     from hilum.bundle.prediction import Prediction
-    from hilum.cli.files import Found
+    from hilum.cli.terminal.files import Found
 
 Write = Callable[["Prediction"], None]
 STYLES = {"pneumonia": "33", "abstain": "35", "error": "31"}  # of a terminal: yellow, magenta, red
@@ -106,7 +106,7 @@ def _probability(text: str) -> float:
 
 def predict(bundle: OpenBundle, asked: Namespace) -> int:
     from hilum.bundle.predictor import Predictor
-    from hilum.cli.files import find_films
+    from hilum.cli.terminal.files import find_films
 
     predictor = Predictor(bundle)
     found, others = find_films(_matches(asked.paths))

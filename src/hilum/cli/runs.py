@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hilum.cli.errors import one_line
-from hilum.cli.table import print_table
+from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.table import print_table
 
 if TYPE_CHECKING:
     from hilum.evaluation.leaderboard import Standing
@@ -27,8 +27,8 @@ def runs(
     Figures are those of the epoch that is kept, on each run's own validation films: compare runs of the same data, and
     judge the winner on other films with `hilum evaluate`.
     """
-    from hilum.evaluation.figure import EvaluationError
     from hilum.evaluation.leaderboard import leaderboard
+    from hilum.measures.figure import EvaluationError
 
     with one_line(EvaluationError):
         standings, unread = leaderboard(folder)

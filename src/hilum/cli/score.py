@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from hilum.cli.errors import one_line
-from hilum.cli.table import print_table
+from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.table import print_table
 
 
 def score(
@@ -26,11 +26,11 @@ def score(
     if find_spec("polars") is None or find_spec("faster_coco_eval") is None:
         typer.echo("hilum score needs more than the base package: pip install 'hilum[evaluate]'", err=True)
         raise typer.Exit(1)
-    from hilum.dataset.manifest import ManifestError, load_manifest
-    from hilum.evaluation.box_figures import box_figures
-    from hilum.evaluation.submission import SubmissionError, read_submission
-    from hilum.evaluation.submission_truth import join_manifest
-    from hilum.evaluation.words import BOX_NAMES
+    from hilum.dataset.manifest.manifest import ManifestError, load_manifest
+    from hilum.evaluation.challenge.submission import SubmissionError, read_submission
+    from hilum.evaluation.challenge.truth import join_manifest
+    from hilum.evaluation.report.words import BOX_NAMES
+    from hilum.measures.boxes.figures import box_figures
 
     with one_line(ManifestError, SubmissionError):
         judged = join_manifest(read_submission(submission), submission, load_manifest(manifest), split)

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hilum.cli.errors import one_line
+from hilum.cli.terminal.errors import one_line
 
 if TYPE_CHECKING:
     from hilum.bundle.card_page import Section

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from hilum.cli.errors import one_line
-from hilum.cli.files import find_films
-from hilum.cli.progress import track
+from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.files import find_films
+from hilum.cli.terminal.progress import track
 from hilum.radiograph import Radiograph, read
 
 if TYPE_CHECKING:
     from hilum.bundle.predictor import Predictor
-    from hilum.evaluation.submission import FilmBoxes
+    from hilum.evaluation.challenge.submission import FilmBoxes
 
 PREDICTIONS = (".jsonl", ".json")
 
@@ -50,8 +50,14 @@ def submit(
     Boxes of several bundles, or of several files of predictions, are averaged by weighted box fusion.
     """
     from hilum.bundle.card import BundleError
-    from hilum.evaluation.boxes import above
-    from hilum.evaluation.submission import SIDE, SubmissionError, fuse_films, read_predictions, write_submission
+    from hilum.evaluation.challenge.submission import (
+        SIDE,
+        SubmissionError,
+        fuse_films,
+        read_predictions,
+        write_submission,
+    )
+    from hilum.measures.boxes.overlap import above
 
     bundles, written, films = (_of_suffix(paths, *suffixes) for suffixes in ((".onnx",), PREDICTIONS, ()))
     if bool(written) == bool(bundles and films) or (written and (bundles or films or mirror)):
@@ -93,7 +99,7 @@ def _predict(bundles: list[Path], paths: list[Path], mirror: bool) -> tuple[list
     """
     from hilum.bundle.card import BundleError
     from hilum.bundle.predictor import load
-    from hilum.evaluation.submission import film_boxes
+    from hilum.evaluation.challenge.submission import film_boxes
 
     films = [film.path for film in find_films(paths)[0]]
     sets, thresholds = [], []
@@ -111,8 +117,8 @@ def _predict(bundles: list[Path], paths: list[Path], mirror: bool) -> tuple[list
 
 
 def _predict_mirrored(predictor: Predictor, films: list[Path], plain: list[FilmBoxes]) -> list[FilmBoxes]:
-    from hilum.evaluation import box_fusion
-    from hilum.evaluation.submission import film_boxes
+    from hilum.evaluation.challenge.submission import film_boxes
+    from hilum.measures.boxes import fusion as box_fusion
 
     readable = [film for film, seen in zip(films, plain, strict=True) if seen.error is None]
     images = (_mirror_image(read(film)) for film in track(readable, "predicting mirror images"))

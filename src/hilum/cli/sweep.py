@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, TaskID
 
-from hilum.cli.errors import one_line
-from hilum.cli.progress import bar
-from hilum.cli.table import print_table
+from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.progress import bar
+from hilum.cli.terminal.table import print_table
 
 if TYPE_CHECKING:
-    from hilum.evaluation.box_sweeps import Swept
+    from hilum.measures.boxes.sweep import Swept
 
 
 def sweep(
@@ -44,13 +44,13 @@ def sweep(
     if find_spec("torch") is None:
         typer.echo("hilum sweep needs what training needs: pip install 'hilum[train]'", err=True)
         raise typer.Exit(1)
-    from hilum.bundle.box_settings import calibrate_boxes, look_at, truths_of
     from hilum.bundle.card import BundleError
-    from hilum.bundle.material import best_network, open_material
-    from hilum.dataset.manifest import ManifestError
-    from hilum.dataset.store import StoreError
-    from hilum.evaluation.box_sweeps import choose, draw_sweeps, write_sweep
-    from hilum.evaluation.box_sweeps import sweep as sweep_boxes
+    from hilum.dataset.manifest.manifest import ManifestError
+    from hilum.dataset.store.store import StoreError
+    from hilum.export.box_settings import calibrate_boxes, look_at, truths_of
+    from hilum.export.material import best_network, open_material
+    from hilum.measures.boxes.sweep import choose, draw_sweeps, write_sweep
+    from hilum.measures.boxes.sweep import sweep as sweep_boxes
     from hilum.network.detector import Detector
     from hilum.training.checkpoint import CheckpointError
     from hilum.training.recipe import RecipeError

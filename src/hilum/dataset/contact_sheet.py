@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hilum.dataset.manifest import Manifest
+from hilum.dataset.manifest.manifest import Manifest
 from hilum.radiograph import ReadError, read
 from hilum.radiograph.geometry import Geometry
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from hilum.dataset.audit_report import load_groups
-from hilum.dataset.manifest import Manifest
+from hilum.dataset.audit.report import load_groups
+from hilum.dataset.manifest.manifest import Manifest
 
 # Of a group of copies one film stays; of any other finding none does.
 COPIES = frozenset({"exact_duplicates", "near_duplicates"})

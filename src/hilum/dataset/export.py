@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from hilum.dataset.manifest import Manifest
-from hilum.dataset.store import build_store
+from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
 
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from hilum.dataset.manifest import SCHEMA, Manifest
+from hilum.dataset.manifest.manifest import SCHEMA, Manifest
 from hilum.dataset.scan import Film, scan_films
 from hilum.dataset.sources import SOURCES, Row, SourceError, recognize, table
 

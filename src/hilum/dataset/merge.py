@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from hilum.dataset.manifest import Manifest, ManifestError
+from hilum.dataset.manifest.manifest import Manifest, ManifestError
 
 
 def merge(manifests: Sequence[Manifest]) -> tuple[Manifest, list[str]]:

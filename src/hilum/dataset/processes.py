@@ -13,7 +13,7 @@ def clean_processes(count: int) -> ProcessPoolExecutor:
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["hilum.dataset.decoding"])  # imported once, not by every worker
+        context.set_forkserver_preload(["hilum.dataset.store.decoding"])  # imported once, not by every worker
     return ProcessPoolExecutor(count, mp_context=context, initializer=_leave_interrupts_to_parent)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from hilum.dataset.manifest import Manifest
+from hilum.dataset.manifest.manifest import Manifest
 
 DEFAULT_RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
 RATIOS_BESIDE_OFFICIAL_TEST = {"train": 0.85, "val": 0.15}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hilum.bundle.card import Card
-from hilum.evaluation.figure import Floats
+from hilum.measures.figure import Floats
 
 SMALLEST = 1e-12
 

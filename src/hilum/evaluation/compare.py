@@ -9,7 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hilum.dataset.audit.finding import counted
-from hilum.evaluation.binary import (
+from hilum.evaluation.predictions import Predictions
+from hilum.measures.bootstrap import RESAMPLES, SEED, auroc_measure, bootstrap, total_measure, with_interval
+from hilum.measures.delong import DeLong, delong
+from hilum.measures.figure import EvaluationError, Figure, Floats
+from hilum.measures.films.binary import (
     ONE_CLASS,
     Counts,
     accuracy,
@@ -19,12 +23,8 @@ from hilum.evaluation.binary import (
     sensitivity,
     specificity,
 )
-from hilum.evaluation.bootstrap import RESAMPLES, SEED, auroc_measure, bootstrap, total_measure, with_interval
-from hilum.evaluation.calibration import Calibration, calibration
-from hilum.evaluation.delong import DeLong, delong
-from hilum.evaluation.figure import EvaluationError, Figure, Floats
-from hilum.evaluation.mcnemar import McNemar, mcnemar
-from hilum.evaluation.predictions import Predictions
+from hilum.measures.films.calibration import Calibration, calibration
+from hilum.measures.mcnemar import McNemar, mcnemar
 
 RATES = {"sensitivity": sensitivity, "specificity": specificity, "accuracy": accuracy}
 

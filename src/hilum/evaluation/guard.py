@@ -9,8 +9,8 @@ import polars as pl
 
 from hilum.bundle.card import Card
 from hilum.dataset.audit.finding import counted
-from hilum.dataset.manifest import Manifest
-from hilum.evaluation.figure import EvaluationError
+from hilum.dataset.manifest.manifest import Manifest
+from hilum.measures.figure import EvaluationError
 
 
 def choose(manifest: Manifest, split: str) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hilum.evaluation.figure import Floats
+from hilum.measures.figure import Floats
 
 SIDE = 224  # heatmaps are coarse; they are compared with boxes at this many pixels a side
 

@@ -14,13 +14,13 @@ import polars as pl
 from hilum.bundle.card import Card, OperatingPoint
 from hilum.bundle.prediction import Prediction
 from hilum.dataset.audit.finding import counted
-from hilum.dataset.manifest import Manifest
-from hilum.evaluation.boxes import Detections
-from hilum.evaluation.figure import EvaluationError, Floats
+from hilum.dataset.manifest.manifest import Manifest
 from hilum.evaluation.guard import caveats, choose, refuse_seen, seen_films
 from hilum.evaluation.heatmaps import Pointing, point
 from hilum.evaluation.predictions import NOT_ASKED, PASSED, Failure, Predictions
 from hilum.evaluation.subgroups import age_band
+from hilum.measures.boxes.overlap import Detections
+from hilum.measures.figure import EvaluationError, Floats
 
 if TYPE_CHECKING:
     from hilum.bundle.predictor import Predictor

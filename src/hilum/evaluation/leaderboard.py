@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hilum.evaluation.figure import EvaluationError
+from hilum.measures.figure import EvaluationError
 
 DEEPEST = 3
 

@@ -6,21 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.evaluation.abstention import RiskCoverage, risk_coverage
 from hilum.evaluation.before import before_calibration
-from hilum.evaluation.binary import Curve, binary_figures, curve
-from hilum.evaluation.bootstrap import RESAMPLES, SEED
-from hilum.evaluation.calibration import Calibration, calibration
-from hilum.evaluation.decision_curve import DecisionCurve, decision_curve
-from hilum.evaluation.figure import Figure, Ints
-from hilum.evaluation.intervals import share
 from hilum.evaluation.judge import Judgement
 from hilum.evaluation.measure_boxes import BoxEvaluation, measure_boxes
-from hilum.evaluation.multiclass import ByClass, by_class
 from hilum.evaluation.predictions import Predictions
 from hilum.evaluation.shortcut import Shortcut
 from hilum.evaluation.subgroups import Subgroup, subgroups
-from hilum.evaluation.thresholds import (
+from hilum.measures.bootstrap import RESAMPLES, SEED
+from hilum.measures.figure import Figure, Ints
+from hilum.measures.films.abstention import RiskCoverage, risk_coverage
+from hilum.measures.films.binary import Curve, binary_figures, curve
+from hilum.measures.films.calibration import Calibration, calibration
+from hilum.measures.films.decision_curve import DecisionCurve, decision_curve
+from hilum.measures.films.multiclass import ByClass, by_class
+from hilum.measures.films.thresholds import (
     Fixed,
     Row,
     best_on_this_split,
@@ -28,6 +27,7 @@ from hilum.evaluation.thresholds import (
     specificity_at_sensitivity,
     sweep,
 )
+from hilum.measures.intervals import share
 
 
 @dataclass(frozen=True, slots=True, eq=False)

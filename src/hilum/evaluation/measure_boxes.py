@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.evaluation import coco, froc
-from hilum.evaluation.box_figures import box_figures
-from hilum.evaluation.boxes import Detections, above, match
-from hilum.evaluation.figure import Figure, Floats, Ints
 from hilum.evaluation.judge import Judgement
+from hilum.measures.boxes import coco, froc
+from hilum.measures.boxes.figures import box_figures
+from hilum.measures.boxes.overlap import Detections, above, match
+from hilum.measures.figure import Figure, Floats, Ints
 
 OVERLAPS = (0.4, 0.5, 0.6, 0.75)  # of the precision-recall curves; FROC's is among them
 

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from hilum import __version__
-from hilum.evaluation.figure import Figure
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.measure_boxes import BoxEvaluation
+from hilum.measures.figure import Figure
 
 FORMAT = 1
 

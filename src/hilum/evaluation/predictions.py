@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.dataset.csv_table import read_csv
-from hilum.evaluation.figure import Bools, EvaluationError, Floats, Ints
+from hilum.dataset.manifest.csv_table import read_csv
+from hilum.measures.figure import Bools, EvaluationError, Floats, Ints
 
 FIRST = ("path", "file_digest", "patient", "label", "truth", "target", "probability")
 LAST = ("threshold", "decision", "gate", "error")

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from hilum.dataset.audit.films import Films
+from hilum.dataset.audit.fingerprint import SMALL, shrink
 from hilum.dataset.audit.shortcut import find_shortcuts
-from hilum.dataset.fingerprint import SMALL, shrink
-from hilum.dataset.manifest import Manifest
-from hilum.dataset.store import build_store
+from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.store.store import build_store
 from hilum.evaluation.judge import Judgement
 from hilum.radiograph.geometry import Geometry
 

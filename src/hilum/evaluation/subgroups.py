@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.evaluation.binary import binary_figures
-from hilum.evaluation.figure import Bools, Figure, Floats, Ints
+from hilum.measures.figure import Bools, Figure, Floats, Ints
+from hilum.measures.films.binary import binary_figures
 
 UNKNOWN, OTHERS = "not known", "others"
 MOST_GROUPS = 12

@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from hilum.training.feed import Batch
+from hilum.training.feed.feed import Batch
 from hilum.training.fit import PRECISIONS
 from hilum.training.optimizer import make_optimizer
 from hilum.training.prepare import Prepared

@@ -25,14 +25,14 @@ from torch.utils._pytree import tree_map
 from hilum.network.classifier import Classifier
 from hilum.network.detector import Detector
 from hilum.training.checkpoint import load_latest, save_checkpoint, write_state
-from hilum.training.classification import Classification
-from hilum.training.detection import Detection
 from hilum.training.events import event_log
-from hilum.training.feed import Feed
+from hilum.training.feed.feed import Feed
 from hilum.training.optimizer import BY_STEP, make_optimizer, make_schedule
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
+from hilum.training.task.classification import Classification
+from hilum.training.task.detection import Detection
 
 CHECKPOINT_SECONDS = 120.0
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}

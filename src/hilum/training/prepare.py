@@ -15,19 +15,19 @@ import torchvision
 from torch import nn
 
 from hilum import __version__
-from hilum.dataset.manifest import Manifest
-from hilum.dataset.store import Store, build_store
+from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.store.store import Store, build_store
 from hilum.network.classifier import create_classifier
 from hilum.network.detector import create_detector
-from hilum.training.classification import Classification
-from hilum.training.detection import Detection
-from hilum.training.feed import Examples, Feed, choose_examples, originals
-from hilum.training.feed_dali import DaliFeed
-from hilum.training.feed_offline import OfflineFeed
-from hilum.training.feed_torchvision import TorchvisionFeed
+from hilum.training.feed.dali import DaliFeed
+from hilum.training.feed.feed import Examples, Feed, choose_examples, originals
+from hilum.training.feed.offline import OfflineFeed
+from hilum.training.feed.torchvision import TorchvisionFeed
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, to_toml
 from hilum.training.run import RunError
+from hilum.training.task.classification import Classification
+from hilum.training.task.detection import Detection
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hilum.network.pyramid import Pyramid
 from hilum.radiograph.geometry import Geometry
-from hilum.training.augment import Augmentation
+from hilum.training.variation.augment import Augmentation
 
 Metric = Literal["loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score"]  # the last two are of boxes
 # Labels as sources state them; a recipe that names no classes trains pneumonia against the rest that is known.

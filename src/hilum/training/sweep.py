@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from hilum.dataset.manifest import load_manifest
+from hilum.dataset.manifest.manifest import load_manifest
 from hilum.network.backbone import find_backbone
 from hilum.training.fit import LOWER_IS_BETTER
 from hilum.training.recipe import Recipe, RecipeError, changed, recipe_from, to_toml

@@ -20,8 +20,8 @@ from hilum.dataset.audit.leakage import find_leaks, find_repeated_numbers, find_
 from hilum.dataset.audit.quality import find_bad_exposure, find_turned, find_unusual
 from hilum.dataset.audit.readable import find_unknown_patients, find_unreadable
 from hilum.dataset.audit.shortcut import find_shortcuts
-from hilum.dataset.manifest import Manifest, ManifestError
-from hilum.dataset.store import Store
+from hilum.dataset.manifest.manifest import Manifest, ManifestError
+from hilum.dataset.store.store import Store
 
 __all__ = ["Films", "Finding", "Report", "audit", "gather"]
 

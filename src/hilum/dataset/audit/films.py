@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hilum.dataset.fingerprint import find_pairs, shrink, structures
-from hilum.dataset.manifest import Manifest
-from hilum.dataset.store import Store
+from hilum.dataset.audit.fingerprint import find_pairs, shrink, structures
+from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.store.store import Store
 
 OnProgress = Callable[[str, int, int], None]
 Groups = list[list[int]]  # rows of the table

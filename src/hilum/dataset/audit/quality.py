@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilum.dataset.audit.films import Films
 from hilum.dataset.audit.finding import Finding, counted, named
-from hilum.dataset.fingerprint import PRINT_SIDE
+from hilum.dataset.audit.fingerprint import PRINT_SIDE
 
 Floats = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-from hilum.dataset.csv_table import read_csv
+from hilum.dataset.manifest.csv_table import read_csv
 from hilum.radiograph import recognize
 
 PICTURE_SUFFIXES = frozenset({".dcm", ".dicom", ".jpg", ".jpeg", ".png"})

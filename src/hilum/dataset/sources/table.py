@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from hilum.dataset.csv_table import read_csv
+from hilum.dataset.manifest.csv_table import read_csv
 from hilum.dataset.sources.source import Listing, Record, Row, SourceError, films_below, listing, relative
 from hilum.dataset.sources.values import SEXES, SPLITS, age_of, boxes_of, means_pneumonia, snake
 
@@ -147,7 +147,7 @@ def _records(path: Path) -> tuple[list[Record], list[str]]:
         header, cells, lines = read_csv(path, SourceError)
         where = [f"{path}: line {line}" for line in lines]
     else:
-        from hilum.dataset.parquet_table import read_parquet  # polars: only who needs it pays for it
+        from hilum.dataset.manifest.parquet_table import read_parquet  # polars: only who needs it pays for it
 
         table = read_parquet(path, SourceError)
         header = table.columns

@@ -1,0 +1,1 @@
+"""`hilum data`: one file a command; data.py only gathers them."""

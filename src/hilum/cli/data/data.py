@@ -1,0 +1,38 @@
+"""`hilum data`: from folders of films to a manifest that training can trust. This page only gathers the commands."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import typer
+
+from hilum.cli.data.audit import audit
+from hilum.cli.data.drop import drop
+from hilum.cli.data.export import export
+from hilum.cli.data.fetch import fetch
+from hilum.cli.data.importing import KINDS, import_
+from hilum.cli.data.merge import merge
+from hilum.cli.data.phantom import phantom
+from hilum.cli.data.show import show
+from hilum.cli.data.split import split
+from hilum.cli.data.store import store
+
+data = typer.Typer(help="Make, check and split data sets.", no_args_is_help=True)
+data.command()(phantom)
+data.command()(fetch)
+data.command("import", epilog=KINDS)(import_)
+data.command()(show)
+data.command()(audit)
+data.command()(drop)
+data.command()(split)
+data.command()(merge)
+data.command()(store)
+data.command()(export)
+
+
+@data.callback()
+def _data() -> None:
+    """Make, check and split data sets."""
+    if find_spec("polars") is None:
+        typer.echo("hilum data needs more than the base package: pip install 'hilum[data]'", err=True)
+        raise typer.Exit(1)

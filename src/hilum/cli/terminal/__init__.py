@@ -1,0 +1,1 @@
+"""What the commands share: files named by users, progress, tables, errors."""

@@ -1,0 +1,1 @@
+"""The Manifest: a table, one row a film."""

@@ -1,0 +1,1 @@
+"""Synthetic films, from anatomy in centimeters to grey levels."""

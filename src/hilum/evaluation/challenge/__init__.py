@@ -1,0 +1,1 @@
+"""The RSNA challenge: its file of predictions, and its truth."""

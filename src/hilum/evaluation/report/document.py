@@ -1,0 +1,96 @@
+"""What a report is made of, before it is a page or Markdown: sections of text, tables, plots and films."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hilum.evaluation.report.plots import Plot
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph. A caution is what a reader must not miss; a hint explains and may be passed over."""
+
+    text: str
+    kind: Literal["plain", "caution", "hint"] = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The first cell of a row heads it. `numbers` says that all others are figures, set in columns."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plots:
+    plots: Sequence[Plot]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A film as a small JPEG, the same with what `shows` names where there is such, and what is said of it."""
+
+    name: str
+    words: str
+    film: bytes
+    overlay: bytes | None
+    shows: Literal["heatmap", "boxes"] = "heatmap"
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    title: str
+    films: Sequence[Film]
+    none: str  # what is said where there are no films
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Detail that is closed at first, and open in print."""
+
+    summary: str
+    blocks: Sequence[Text | Table]
+
+
+Block = Text | Table | Plots | Code | Gallery | Folded
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    key: str
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure of the first screen: what it is, its value, how sure, and of what."""
+
+    label: str
+    value: str
+    interval: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`stamp` is what makes all figures invalid, if anything does; it stands across the top."""
+
+    title: str
+    subtitle: str
+    stamp: str
+    answer: str
+    tiles: Sequence[Tile]
+    cautions: Sequence[str]
+    sections: Sequence[Section]

@@ -1,0 +1,202 @@
+"""The sections of a report that are about the films: parts of them, abstentions, heatmaps, provenance."""
+
+from __future__ import annotations
+
+from hilum import __version__
+from hilum.dataset.audit.finding import counted
+from hilum.evaluation.judge import Judgement
+from hilum.evaluation.measure import Evaluation
+from hilum.evaluation.report import plots
+from hilum.evaluation.report.document import Block, Code, Plots, Section, Table, Text
+from hilum.evaluation.report.film_pictures import short
+from hilum.evaluation.report.gallery import Chosen
+from hilum.evaluation.report.words import NOTHING, interval, number, of_what, percent, value, with_interval
+from hilum.evaluation.subgroups import Subgroup
+
+MOST_LISTED = 40
+TITLES = {"label": "Label in the data set", "age": "Age in years", "view": "View", "sex": "Sex", "source": "Source"}
+
+
+def subgroups(evaluation: Evaluation) -> Section:
+    header = ["Group", "Films", "With pneumonia", "AUROC", "Sensitivity", "Specificity", "Abstained"]
+    blocks: list[Block] = []
+    for column, groups in evaluation.subgroups.items():
+        rows = [_group(group) for group in groups]
+        noted = any(group.small for group in groups)
+        if noted:
+            rows = [[*row, group.small] for row, group in zip(rows, groups, strict=True)]
+        blocks.append(Table(TITLES.get(column, column), [*header, "Note"] if noted else header, rows))
+    if evaluation.columns_alike:
+        listed = ", ".join(evaluation.columns_alike)
+        blocks.append(Text(f"Not known, or the same for all of these films: {listed}.", "hint"))
+    if blocks and evaluation.subgroups:
+        blocks.insert(
+            0, Text("Many groups are compared here: some differ by chance. 95% intervals in brackets.", "hint")
+        )
+    return Section("subgroups", "Parts of the films", blocks)
+
+
+def _group(group: Subgroup) -> list[str]:
+    def cell(name: str) -> str:
+        figure = group.figures[name]
+        return NOTHING if figure.value is None else with_interval(name, figure)
+
+    counts = [f"{group.films:,}", f"{group.sick:,}"]
+    return [
+        group.name,
+        *counts,
+        *map(cell, ("auroc", "sensitivity", "specificity")),
+        f"{group.abstained:,}",
+    ]
+
+
+def abstentions(evaluation: Evaluation) -> Section:
+    judged, films, curve = evaluation.judgement, evaluation.judgement.predictions, evaluation.risk_coverage
+    turned = films.turned_away
+    blocks: list[Block] = []
+    passed = None
+    if judged.card.gate is None:
+        blocks.append(Text("The bundle has no gate: it gives a probability for every picture, whatever it shows."))
+    else:
+        count = int(turned.sum())
+        blocks.append(
+            Text(f"The gate turned {count:,} of {counted(len(films), 'film')} away ({percent(count / len(films))}).")
+        )
+    if evaluation.passed is not None:
+        blocks.append(_with_and_without(evaluation))
+        kept = ~turned
+        wrong = (films.called != films.truth)[kept]
+        passed = (float(kept.mean()), float(wrong.mean()))
+    rows = [
+        [
+            short(films.paths[row]),
+            films.gate[row].replace("_", " "),
+            "with" if films.truth[row] else "without",
+            percent(float(films.probability[row])),
+        ]
+        for row in turned.nonzero()[0].tolist()
+    ]
+    if rows:
+        header = ["Film", "Turned away because", "Pneumonia", "Probability without the gate"]
+        blocks.append(Table("Films that were turned away", header, rows[:MOST_LISTED], numbers=False))
+    if len(rows) > MOST_LISTED:
+        blocks.append(Text(f"and {len(rows) - MOST_LISTED:,} more, in predictions.csv."))
+    half = float(curve.risk[(curve.coverage >= 0.5).argmax()])
+    says = (
+        f"Risk-coverage curve: {percent(float(curve.risk[-1]))} errors when every film is decided, {percent(half)} on "
+        f"the surer half; area under it {number(curve.area)}."
+    )
+    blocks.append(Plots([plots.risk(curve, passed, says)]))
+    blocks.append(Text(says + " Sure is a probability far from the threshold."))
+    if films.failures:
+        failed = [[short(failure.path), failure.error] for failure in films.failures[:MOST_LISTED]]
+        blocks.append(Table("Films that could not be judged", ["Film", "Why"], failed, numbers=False))
+    return Section("abstentions", "Abstentions", blocks)
+
+
+def _with_and_without(evaluation: Evaluation) -> Table:
+    names = {"auroc": "AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity", "accuracy": "Accuracy"}
+    passed = evaluation.passed or {}
+    rows = [
+        [told, with_interval(name, evaluation.all[name]), with_interval(name, passed[name]), of_what(passed[name])]
+        for name, told in names.items()
+    ]
+    return Table("With and without the gate", ["Figure", "All films", "Passed films", "of these"], rows)
+
+
+def errors(chosen: Chosen) -> Section:
+    blocks: list[Block] = list(chosen.galleries)
+    blocks.insert(0, Text(chosen.about, "hint"))
+    return Section("errors", "Errors to look at", blocks)
+
+
+def heatmaps(evaluation: Evaluation) -> Section | None:
+    pointed = evaluation.pointed
+    if pointed is None:
+        return None
+    rows = [
+        [
+            "Highest place lies in a box",
+            value("recall", pointed.hits),
+            interval("recall", pointed.hits),
+            percent(pointed.area),
+        ],
+        ["Evidence that lies in boxes", percent(pointed.energy), NOTHING, percent(pointed.area)],
+    ]
+    return Section(
+        "heatmaps",
+        "Do heatmaps point to the boxes?",
+        [
+            Table(
+                f"{counted(pointed.hits.of or 0, 'film')} with boxes",
+                ["Figure", "Value", "95% interval", "Chance (share of the film in boxes)"],
+                rows,
+            )
+        ],
+    )
+
+
+def provenance(judged: Judgement) -> Section:
+    card, data = judged.card, judged.card.data
+    labels = sorted({label for by_label in data.counts.values() for label in by_label})
+    counts = [
+        [split, *(f"{by_label.get(label, 0):,}" for label in labels), f"{data.patients.get(split, 0):,}"]
+        for split, by_label in data.counts.items()
+    ]
+    facts = [
+        ["Bundle", f"{judged.model.name}, {judged.model.stat().st_size / 1e6:.1f} MB, made {card.made}"],
+        ["Network", str(card.recipe.get("network", {}).get("name", "not stated"))],
+        ["Recipe", str(card.recipe.get("title") or card.name)],
+        ["Input", str(card.geometry)],
+        ["Classes", ", ".join(name + (" (means pneumonia)" if name in card.positive else "") for name in card.classes)],
+        ["Operating points", "; ".join(f"{p.name} {p.threshold:.4f}: {p.rule}" for p in card.operating_points)],
+        ["Trained on", f"{data.source or 'source not stated'}; data set {data.digest}; split by {data.split_by}"],
+        ["Terms", _terms(data.license, data.terms)],
+        ["Validation figures", _inline(card.figures.get("validation", {}))],
+        ["Versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())],
+    ]
+    judged_on = [
+        ["Manifest", f"{judged.manifest_name}, data set {judged.manifest.digest}"],
+        ["Split", judged.split],
+        ["Sources", ", ".join(sorted({value or "not stated" for value in judged.columns["source"]}))],
+    ]
+    blocks: list[Block] = [
+        Table("The model", ["What", "Stated in the bundle"], facts, numbers=False),
+        Table("The films judged here", ["What", "Value"], judged_on, numbers=False),
+    ]
+    if counts:
+        blocks.insert(1, Table("Films it learned from", ["Split", *labels, "Patients"], counts))
+    return Section("provenance", "Where model and films come from", blocks)
+
+
+def _terms(license: str, terms: str) -> str:
+    return terms if terms.startswith(license) and terms else f"{license} {terms}".strip() or "not stated"
+
+
+def _inline(figures: dict[str, float]) -> str:
+    told = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
+    return (
+        ", ".join(f"{told.get(name, name.replace('_', ' '))} {value:.4g}" for name, value in figures.items())
+        or "not stated"
+    )
+
+
+def reproduction(judged: Judgement, command: str) -> Section:
+    return Section(
+        "reproduce",
+        "How to reproduce",
+        [
+            Code(f"pip install 'hilum[evaluate]=={__version__}'\n{command}"),
+            Text(
+                "predictions.csv holds what the model said of each film and metrics.json every figure. The same "
+                "bundle, films, seed and version of hilum give the same figures."
+            ),
+        ],
+    )
+
+
+def limits(judged: Judgement) -> Section:
+    card = judged.card
+    said = [Text("Research use only, not a medical device.", "caution")]
+    said += [Text(text) for text in (card.intended_use, *card.limits, *card.notes) if text]
+    return Section("limits", "Intended use and limits", said)

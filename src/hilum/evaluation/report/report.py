@@ -1,0 +1,40 @@
+"""An Evaluation becomes a Document: the sections in the order in which a reader asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hilum.evaluation.measure import Evaluation
+from hilum.evaluation.report import first_screen, of_boxes, of_films, of_model
+from hilum.evaluation.report.document import Document, Gallery, Section
+from hilum.evaluation.report.gallery import Chosen
+
+
+def make_report(evaluation: Evaluation, chosen: Chosen, box_galleries: Sequence[Gallery], command: str) -> Document:
+    """`command` is what the user typed, to be typed again."""
+    judged = evaluation.judgement
+    made: list[Section | None] = [
+        of_model.decisions(evaluation),
+        of_boxes.boxes(evaluation, box_galleries),
+        of_model.ranking(evaluation),
+        of_model.classes(evaluation.by_class) if evaluation.by_class is not None else None,
+        of_model.calibrated(evaluation),
+        of_model.usefulness(evaluation),
+        of_model.thresholds(evaluation),
+        of_films.subgroups(evaluation),
+        of_films.errors(chosen),
+        of_films.heatmaps(evaluation),
+        of_films.abstentions(evaluation),
+        of_films.provenance(judged),
+        of_films.reproduction(judged, command),
+        of_films.limits(judged),
+    ]
+    return Document(
+        title=first_screen.title(judged),
+        subtitle=first_screen.subtitle(judged),
+        stamp=first_screen.stamp(judged),
+        answer=first_screen.answer(evaluation),
+        tiles=first_screen.tiles(evaluation),
+        cautions=first_screen.cautions(evaluation),
+        sections=[section for section in made if section is not None and section.blocks],
+    )

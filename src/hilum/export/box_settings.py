@@ -1,0 +1,167 @@
+"""What is decided after a detector's network, on validation films alone: calibration, suppression, size, threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from hilum.bundle.card import BoxCard, BundleError
+from hilum.export.calibrate import FEWEST, positive_score
+from hilum.export.graph.suppression import LEAST_SCORE
+from hilum.measures.boxes.coco import coco_precision
+from hilum.measures.boxes.froc import OVERLAP, sensitivity_measure
+from hilum.measures.boxes.overlap import Detections, match, suppress
+from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, mean_of_counted
+from hilum.measures.boxes.sweep import Swept, choose, sweep
+from hilum.measures.figure import Floats
+from hilum.network.detector import Detector, decode
+from hilum.training.feed.feed import Examples
+
+BATCH = 16
+MOST = 50  # boxes a film
+# Of the anchors of a film no more than these, the best, can be boxes that anyone looks at.
+MOST_CANDIDATES = 400
+NMS_OVERLAP = 0.3  # while calibrating; which is best is swept afterwards, on calibrated scores
+
+
+class RawFilm(NamedTuple):
+    """What a detector says of a film before anything is decided."""
+
+    boxes: Floats  # (n, 4): x, y, width, height as fractions of the picture
+    logits: Floats  # (n,)
+    image: Floats  # (classes,), logits of the film as a whole
+
+
+def look_at(
+    detector: Detector,
+    films: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    on_progress: Callable[[str, int, int], None],
+) -> list[RawFilm]:
+    """What the detector says of these rows of films (n, height, width)."""
+    seen: list[RawFilm] = []
+    for start in range(0, len(rows), BATCH):
+        seen += look(detector, films[rows[start : start + BATCH]])
+        on_progress("judging validation films", len(seen), len(rows))
+    return seen
+
+
+@torch.inference_mode()
+def look(detector: Detector, films: NDArray[np.uint8]) -> list[RawFilm]:
+    """Of a few films, in float32 whatever the detector was trained in."""
+    found = detector(torch.from_numpy(films[:, None]).float() / 255)
+    height, width = detector.input_size
+    frame = torch.tensor([width, height, width, height])
+    seen = []
+    for scores, offsets, image in zip(found.scores, found.offsets, found.image, strict=True):
+        best = scores.argsort(descending=True, stable=True)[:MOST_CANDIDATES]
+        corners = (decode(offsets[best], detector.anchors[best]) / frame).clamp(0, 1).double().numpy()
+        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        seen.append(RawFilm(boxes, scores[best].double().numpy(), image.double().numpy()))
+    return seen
+
+
+class Calibrated(NamedTuple):
+    """Predictions of films whose boxes are known, before suppression, with calibrated scores."""
+
+    truths: list[Floats]
+    raw: list[Detections]
+    calibration: list[float]
+
+
+def calibrate_boxes(raw: Sequence[RawFilm], truths: Sequence[Floats | None], positive: Sequence[int]) -> Calibrated:
+    """How likely a box is a hit, from its own logit and that of its film, learned from films whose boxes are known.
+
+    A true box here is one overlapped by more than half. The film has a say because a box is likelier where the film as
+    a whole looks like an opacity; within a film the order of boxes stays.
+    """
+    films = [(film, boxes) for film, boxes in zip(raw, truths, strict=True) if boxes is not None]
+    known = [boxes for _, boxes in films]
+    plain = [suppress(Detections(film.boxes, film.logits), NMS_OVERLAP) for film, _ in films]
+    kept = [Detections(found.boxes[:MOST], found.scores[:MOST]) for found in plain]
+    matches = match(known, kept, (OVERLAP,))
+    whole = np.array([positive_score(film.image[None], positive)[0] for film, _ in films])
+    hits = matches.hit[:, 0]
+    if sum(map(len, known)) < FEWEST or hits.sum() < FEWEST:
+        raise BundleError(
+            f"validation has {sum(map(len, known)):,} true boxes and the network found {hits.sum():,} of them; a "
+            f"threshold needs at least {FEWEST} found: train longer, or split with more films for validation"
+        )
+    evidence = np.column_stack([matches.score, whole[matches.film]])
+    line = LogisticRegression(C=100.0, max_iter=1000).fit(evidence, hits)
+    slope, share = line.coef_[0].tolist()
+    if slope <= 0:
+        raise BundleError("the scores of boxes say nothing of whether they are true: train longer")
+    calibration = [slope, share, float(line.intercept_[0])]
+    return Calibrated(
+        known,
+        [
+            Detections(film.boxes, likely(calibration, film.logits, score))
+            for (film, _), score in zip(films, whole.tolist(), strict=True)
+        ],
+        calibration,
+    )
+
+
+def likely(calibration: Sequence[float], logits: Floats, film: float) -> Floats:
+    """The calibrated scores of a film's boxes; what the graph of a bundle computes, in NumPy."""
+    slope, share, offset = calibration
+    return np.asarray(1 / (1 + np.exp(-(slope * logits + share * film + offset))))
+
+
+def choose_settings(calibrated: Calibrated, prevalence: float | None) -> tuple[BoxCard, list[Swept], Swept]:
+    """The settings with the challenge's best score on these films, and all that were tried."""
+    rows = sweep(calibrated.truths, calibrated.raw, prevalence=prevalence)
+    best = choose({"validation": rows})
+    setting = best.setting
+    card = BoxCard(
+        threshold=float(setting.score_threshold),
+        nms_overlap=float(setting.nms_overlap),
+        shrinkage=float(setting.shrinkage),
+        most=min(MOST, min(len(found.scores) for found in calibrated.raw)),
+        calibration=calibrated.calibration,
+        figures={},
+        prevalence=prevalence,
+    )
+    return card, rows, best
+
+
+def truths_of(val: Examples, size: tuple[int, int]) -> list[Floats | None]:
+    """The true boxes of films as x, y, width, height in fractions of the picture; None where nobody drew any."""
+    assert val.boxes is not None
+    height, width = size
+    frame = np.array([width, height, width, height])
+    return [
+        None if corners is None else np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]) / frame
+        for corners in val.boxes
+    ]
+
+
+def highest_scores(raw: Sequence[RawFilm], card: BoxCard, positive: Sequence[int]) -> Floats:
+    """What the network in torch gives each film's best box, which no suppression takes away; 0 where it is none."""
+    films = [positive_score(film.image[None], positive)[0] for film in raw]
+    best = [likely(card.calibration, film.logits[:1], float(score))[0] for film, score in zip(raw, films, strict=True)]
+    return np.where(np.array(best) > LEAST_SCORE, best, 0.0)
+
+
+def figures_of_file(
+    said: Mapping[str, NDArray[np.float32]], truths: Sequence[Floats | None], threshold: float
+) -> dict[str, float]:
+    """Of the boxes that a file gives, on films whose boxes are known. With intervals they come from evaluation."""
+    known = [film for film, boxes in enumerate(truths) if boxes is not None]
+    true = [boxes for boxes in truths if boxes is not None]
+    boxes, scores = said["boxes"].astype(np.float64), said["scores"].astype(np.float64)
+    found = [Detections(boxes[film][scores[film] > 0], scores[film][scores[film] > 0]) for film in known]
+    at_half = match(true, found, (OVERLAP,))
+    return {
+        "films": float(len(true)),
+        "true_boxes": float(sum(map(len, true))),
+        "rsna_score": mean_of_counted(film_scores(match(true, found, OVERLAPS), threshold)),
+        "map_50": coco_precision(true, found).at_50,
+        "sensitivity_at_1": float(sensitivity_measure(at_half, 1.0)(np.ones((1, len(true))))[0]),
+    }

@@ -1,0 +1,106 @@
+"""What a card says of the films behind a network: how many, whose, on what terms, and how to know them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import polars as pl
+
+from hilum.bundle.card import Data, pack_digests
+from hilum.dataset.fetch.fetch import ORIGINS, Kind
+from hilum.dataset.manifest.manifest import Manifest
+
+UNKNOWN = "the terms of the films' owner hold, and hilum does not know them"
+
+
+class Terms(NamedTuple):
+    license: str
+    terms: str
+    limit: str
+
+
+# By the layout a manifest was imported as. Anybody may lay films out so; the terms are those of the published set.
+TERMS = {
+    "kermany": Terms(
+        "CC BY 4.0",
+        ORIGINS[Kind.KERMANY].terms,
+        "The published films are of children of one to five years from one hospital in Guangzhou; on other patients, "
+        "devices and hospitals expect other figures.",
+    ),
+    "coronahack": Terms(
+        "several",
+        ORIGINS[Kind.CORONAHACK].terms,
+        "Most films are of children, the COVID-19 films of adults from publications: the network may tell sources "
+        "apart where it should tell diseases apart.",
+    ),
+    "rsna": Terms(
+        "non-commercial",
+        ORIGINS[Kind.RSNA].terms,
+        "Adults of one hospital group; the label is lung opacity as radiologists saw it, not a proven pneumonia.",
+    ),
+    "nih": Terms(
+        "free use with attribution",
+        "Name the NIH Clinical Center; labels and boxes of the RSNA challenge are for non-commercial use only.",
+        "Adults of one hospital; labels that were mined from reports are often wrong.",
+    ),
+    "siim-covid": Terms(
+        "non-commercial",
+        "The rules of the SIIM-FISABIO-RSNA challenge: non-commercial research and education only.",
+        "Adults in the COVID-19 pandemic; the class is that of a study, not of each of its films.",
+    ),
+}
+
+
+def describe_data(manifest: Manifest, digests: dict[str, Sequence[str]]) -> Data:
+    """The card's part on data; `digests` are the file digests of the films that each split really used."""
+    used = {split: manifest.table.filter(pl.col("file_digest").is_in(list(files))) for split, files in digests.items()}
+    kinds = sources(manifest)
+    licenses = {kind: TERMS[kind].license if kind in TERMS else "unknown" for kind in kinds}
+    terms = {kind: TERMS[kind].terms if kind in TERMS else UNKNOWN for kind in kinds}
+    return Data(
+        digest=manifest.digest,
+        counts={split: _counts(table) for split, table in used.items()},
+        patients={split: table["patient"].n_unique() for split, table in used.items()},
+        source=", ".join(kinds),
+        license=_each(licenses),
+        terms=_each(terms),
+        split_by=_split_by([table["patient"] for table in used.values()]),
+        films={
+            split: pack_digests([*table["file_digest"], *table["pixel_digest"].drop_nulls()])
+            for split, table in used.items()
+        },
+    )
+
+
+def sources(manifest: Manifest) -> list[str]:
+    return sorted(manifest.table["source"].drop_nulls().unique()) or ["unknown"]
+
+
+def limits_of(manifest: Manifest) -> list[str]:
+    """What follows from the films for the use of a network."""
+    known = [kind for kind in sources(manifest) if kind in TERMS]
+    stated = [TERMS[kind].limit if len(known) == 1 else f"{kind}: {TERMS[kind].limit}" for kind in known]
+    ages = manifest.table["age"].drop_nulls()
+    if len(ages) > len(manifest.table) / 2:
+        low, high = ages.quantile(0.01), ages.quantile(0.99)
+        stated.append(f"Trained on patients of {low:.0f} to {high:.0f} years.")
+    return stated
+
+
+def _counts(table: pl.DataFrame) -> dict[str, int]:
+    counted = table.group_by(pl.col("label").fill_null("unknown")).len().sort("label")
+    return {str(label): int(count) for label, count in counted.iter_rows()}
+
+
+def _split_by(patients: Sequence[pl.Series]) -> Literal["patient", "image", "unknown"]:
+    """By image if a patient is in two splits; where every film has a patient of its own, nobody can tell."""
+    whole = pl.concat(patients)
+    if whole.n_unique() < sum(series.n_unique() for series in patients):
+        return "image"
+    return "unknown" if whole.n_unique() == len(whole) else "patient"
+
+
+def _each(said: dict[str, str]) -> str:
+    """One text for one source; for several, each with its name before it."""
+    return next(iter(said.values())) if len(said) == 1 else " ".join(f"{kind}: {text}" for kind, text in said.items())

@@ -1,0 +1,293 @@
+"""A Run becomes a Bundle: its best weights, what validation says of them, and all that belongs to them, in one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+
+from hilum.bundle.card import FORMAT, BoxCard, BundleError, Calibration, Card
+from hilum.bundle.onnx_file import read_card, write_metadata
+from hilum.export.box_settings import (
+    RawFilm,
+    calibrate_boxes,
+    choose_settings,
+    figures_of_file,
+    highest_scores,
+    look_at,
+    truths_of,
+)
+from hilum.export.calibrate import apply, calibrate, operating_points, positive_score
+from hilum.export.compress import half_weights, int8
+from hilum.export.data_card import describe_data, limits_of, sources
+from hilum.export.gate.learning import learn_gate
+from hilum.export.graph.as_onnx import as_onnx
+from hilum.export.graph.detector_graph import DetectorGraph
+from hilum.export.graph.graph import Graph
+from hilum.export.graph.suppression import suppress_in_graph
+from hilum.export.material import best_network, is_positive, open_material, some_rows
+from hilum.measures.boxes.sweep import draw_sweeps, write_sweep
+from hilum.measures.figure import Floats
+from hilum.network.classifier import Classifier
+from hilum.network.detector import Detector
+from hilum.training.feed.feed import Examples
+from hilum.training.recipe import Recipe
+from hilum.training.run import Run
+from hilum.training.task.objective import figures
+
+Compression = Literal["none", "int8", "fp16-weights"]
+OnProgress = Callable[[str, int, int], None]
+
+DEFAULT_POINT = "balanced"
+JUDGED = ("probabilities", "gate", "boxes", "scores")
+BOX_FIGURES = ("rsna_score", "map_50", "sensitivity_at_1")
+BATCH = 16
+# How far a probability of the file may be from that of the network it was made from, on any film of validation.
+PARITY = 1e-4
+# The gate draws from at most this many films of a split, the quantization measures ranges on that many.
+GATE_FILMS, QUANTIZATION_FILMS = 2000, 100
+INTENDED_USE = (
+    "Research and teaching: sorting frontal chest radiographs like those it was trained on by how much they look like "
+    "pneumonia. Research use only: not a medical device, not for the care of patients."
+)
+LIMITS = (
+    "Knows upright frontal films only, and pneumonia only: other diseases are no part of its answer, and many of them "
+    "look like pneumonia.",
+)
+LIMIT_OF_HEATMAPS = "A heatmap shows which places spoke for an answer, not where a disease begins or ends."
+LIMIT_OF_BOXES = "Boxes are drawn as the readers of its training films drew them; other readers draw other boxes."
+
+
+def export_run(
+    run: Run,
+    out: Path,
+    compression: Compression = "none",
+    *,
+    prevalence: float | None = None,
+    on_progress: OnProgress = lambda doing, done, total: None,
+) -> Card:
+    """Write the run's best network to `out` as a Bundle, complete or not at all, and return its card.
+
+    Calibration, operating points and the gate's limit come from validation films alone, and the figures on the card
+    are those of the very file that is written. A detector's boxes are set for films of which the share `prevalence`
+    have boxes, that of validation if left out. Raises BundleError where these films are too few.
+    """
+    recipe, facts, manifest, store, train, val, positive = open_material(run, on_progress)
+    classes, films = list(recipe.classes), store.pixels
+    columns = [classes.index(name) for name in positive]
+    network, state = best_network(run, recipe)
+    if prevalence is not None and not isinstance(network, Detector):
+        raise BundleError(f"{run.folder}: draws no boxes, so a prevalence changes nothing; leave it out")
+
+    raw: list[RawFilm] = []
+    truths: list[Floats | None] = []
+    boxes: BoxCard | None = None
+    if isinstance(network, Detector):
+        raw = look_at(network, films, val.rows, on_progress)
+        logits = np.stack([film.image for film in raw])
+        truths = truths_of(val, network.input_size)
+        on_progress("choosing suppression, size and threshold of boxes", 0, 1)
+        boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns), prevalence)
+        write_sweep({"validation": tried}, run.folder / "box-sweep.csv")
+        draw_sweeps({"validation": tried}, best).savefig(run.folder / "box-sweep.png", dpi=110)
+    else:
+        logits = logits_of(network, films, val.rows, on_progress)
+    calibration = calibrated(logits, val, columns, recipe.training.seed)
+    gate, gate_card = learn_gate(
+        network,
+        films[some_rows(train, GATE_FILMS)],
+        films[some_rows(val, GATE_FILMS)],
+        recipe.training.seed,
+        on_progress=lambda done, total: on_progress("learning the gate", done, total),
+    )
+    on_progress("writing the graph", 0, 1)
+    graph: Graph | DetectorGraph
+    if isinstance(network, Detector):
+        assert boxes is not None
+        graph = DetectorGraph(network, calibration, columns, boxes.calibration, gate)
+        model = suppress_in_graph(as_onnx(graph), boxes)
+    else:
+        graph = Graph(network, calibration, columns, gate)
+        model = as_onnx(graph)
+    expected = apply(calibration, logits, columns)
+    plain = run_model(model, films, val.rows, on_progress)
+    apart = check_parity(plain["probabilities"], expected)
+    if boxes is not None:
+        check_parity(plain["scores"][:, 0], highest_scores(raw, boxes, columns))
+    notes = [
+        f"Weights before training: {facts['weights']}.",
+        f"Against the network in PyTorch: probabilities differ by at most {apart:.1g} on {len(logits):,} films.",
+    ]
+    said = plain
+    if compression != "none":
+        if compression == "int8":
+            model = int8(model, films[some_rows(train, QUANTIZATION_FILMS)])
+        else:
+            model = half_weights(model)
+        said = run_model(model, films, val.rows, on_progress)
+        notes += compared(compression, plain, said, val, columns)
+    if boxes is not None:
+        boxes = replace(boxes, figures=finite(figures_of_file(said, truths, boxes.threshold)))
+        if compression != "none":
+            before = figures_of_file(plain, truths, boxes.threshold)
+            notes.append(
+                f"{compression}: "
+                + ", ".join(f"{name} {before[name]:.4f} -> {boxes.figures[name]:.4f}" for name in BOX_FIGURES)
+                + "."
+            )
+
+    chance = said["probabilities"][:, columns].sum(1, dtype=np.float64)
+    card = Card(
+        format=FORMAT,
+        task="classification" if boxes is None else "detection",
+        name=f"{recipe.network.name}-{'-'.join(sources(manifest))}-{facts['recipe'][:8]}",
+        title=recipe.title or recipe.network.name,
+        classes=classes,
+        positive=positive,
+        geometry=store.geometry,
+        heatmap=graph.heatmap,
+        calibration=calibration,
+        operating_points=operating_points(chance, is_positive(val, columns)),
+        default_point=DEFAULT_POINT,
+        gate=gate_card,
+        recipe=told(recipe),
+        data=describe_data(
+            manifest,
+            {"train": [store.digests[row] for row in train.rows], "val": [store.digests[row] for row in val.rows]},
+        ),
+        figures={
+            "validation": judged(said, val, columns),
+            "training": {
+                "epoch": float(state["epoch"]),
+                "epochs": float(recipe.epochs),
+                **{f"validation_{name}": value for name, value in finite(state["figures"]).items()},
+            },
+        },
+        versions={name: str(facts[name]) for name in ("hilum", "torch", "torchvision", "timm")}
+        | {"onnx": onnx.__version__, "onnxruntime": ort.__version__},
+        made=f"{datetime.now(UTC):%Y-%m-%d}",
+        intended_use=INTENDED_USE,
+        limits=[*LIMITS, LIMIT_OF_HEATMAPS if boxes is None else LIMIT_OF_BOXES, *limits_of(manifest)],
+        notes=notes,
+        boxes=boxes,
+    )
+    content = write_metadata(model.SerializeToString(deterministic=True), card)
+    write_whole(out, content)
+    return read_card(out)
+
+
+@torch.inference_mode()
+def logits_of(
+    classifier: Classifier, films: NDArray[np.uint8], rows: NDArray[np.int64], on_progress: OnProgress
+) -> NDArray[np.float64]:
+    """What the network in torch says of films, in float32 whatever it was trained in."""
+    said = []
+    for part in batches(rows):
+        batch = torch.from_numpy(films[part][:, None]).float() / 255
+        said.append(classifier(batch).double().numpy())
+        on_progress("judging validation films", sum(map(len, said)), len(rows))
+    return np.concatenate(said)
+
+
+def run_model(
+    model: onnx.ModelProto, films: NDArray[np.uint8], rows: NDArray[np.int64], on_progress: OnProgress
+) -> dict[str, NDArray[np.float32]]:
+    """What onnxruntime gives from the file, of the outputs that are judged."""
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    wanted = [output.name for output in session.get_outputs() if output.name in JUDGED]
+    said: list[list[NDArray[np.float32]]] = []
+    for part in batches(rows):
+        said.append(session.run(wanted, {"films": films[part][:, None]}))
+        on_progress("judging the file", min(len(said) * BATCH, len(rows)), len(rows))
+    return {name: np.concatenate(parts) for name, parts in zip(wanted, zip(*said, strict=True), strict=True)}
+
+
+def batches(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    yield from (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+
+
+def check_parity(given: NDArray[np.float32], expected: NDArray[np.float64]) -> float:
+    """The largest difference between the file's probabilities and the network's."""
+    apart = float(np.abs(given - expected).max())
+    if not apart <= PARITY:
+        raise BundleError(
+            f"the written graph says something else than the network: probabilities differ by {apart:.2g}. This is a "
+            "fault of hilum or of this pair of torch and onnxruntime versions; please report it with the recipe"
+        )
+    return apart
+
+
+def calibrated(logits: NDArray[np.float64], val: Examples, columns: list[int], seed: int) -> Calibration:
+    """Where labels stand for one of several classes, only the odds of pneumonia are calibrated, which are sure."""
+    if val.either is None:
+        return calibrate(logits, val.targets, columns, seed)
+    score = positive_score(logits, columns)
+    made = calibrate(np.stack([-score, score], 1) / 2, is_positive(val, columns).astype(np.int64), [1], seed)
+    if made.method != "temperature":
+        return made
+    return replace(made, method="platt", temperature=1.0, x=[1 / made.temperature, 0.0])
+
+
+def judged(said: Mapping[str, NDArray[np.float32]], val: Examples, columns: list[int]) -> dict[str, float]:
+    """The figures of validation as the file gives them."""
+    probabilities = said["probabilities"].astype(np.float64)
+    measured = figures(np.log(np.maximum(probabilities, 1e-12)), val.targets, val.either)
+    measured["brier"] = float(np.mean((probabilities[:, columns].sum(1) - is_positive(val, columns)) ** 2))
+    return {"films": float(len(val)), **finite(measured)}
+
+
+def compared(
+    compression: Compression,
+    plain: Mapping[str, NDArray[np.float32]],
+    said: Mapping[str, NDArray[np.float32]],
+    val: Examples,
+    columns: list[int],
+) -> list[str]:
+    """What compression changed on validation, in a line for people."""
+    before, after = judged(plain, val, columns), judged(said, val, columns)
+    changes = ", ".join(
+        f"{name} {before[name]:.4f} -> {after[name]:.4f}"
+        for name in ("auc", "accuracy", "loss", "brier")
+        if name in before
+    )
+    apart = np.abs(plain["probabilities"] - said["probabilities"])
+    moved = f"probabilities move by {apart.mean():.4f} on average, {apart.max():.4f} at most"
+    line = f"{compression}: on {len(val):,} validation films {changes}; {moved}"
+    if "gate" in said:
+        outside = [float((held["gate"][:, 0] > 1).mean()) for held in (plain, said)]
+        line += f"; the gate's distance rejects {outside[0]:.1%} -> {outside[1]:.1%}"
+    return [f"{line}."]
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if np.isfinite(value)}
+
+
+def told(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain data; a file of weights is known by its name, not by where it lay."""
+    plain = recipe.as_dict()
+    plain["network"]["weights"] = PurePath(plain["network"]["weights"]).name
+    return plain
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Complete or not at all, and read back before it takes its name."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        read_card(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

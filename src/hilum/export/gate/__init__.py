@@ -1,0 +1,1 @@
+"""Learning to tell an upright frontal chest film from everything else."""

@@ -1,0 +1,1 @@
+"""The graph that a Bundle holds: from grey levels to answers."""

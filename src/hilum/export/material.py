@@ -1,0 +1,115 @@
+"""What a bundle is made of: a run's best network, and the films that it was trained on and chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hilum.bundle.card import BundleError
+from hilum.dataset.manifest.manifest import Manifest, load_manifest
+from hilum.dataset.store.store import Store, build_store
+from hilum.network.classifier import Classifier, create_classifier
+from hilum.network.detector import Detector, create_detector
+from hilum.training.checkpoint import read_state
+from hilum.training.feed.feed import Examples, choose_examples
+from hilum.training.recipe import Recipe
+from hilum.training.run import Run
+
+
+class Material(NamedTuple):
+    """A run opened. Of every film in `val` it is known whether it shows pneumonia, that is, one of `positive`."""
+
+    recipe: Recipe
+    facts: Mapping[str, Any]
+    manifest: Manifest
+    store: Store
+    train: Examples
+    val: Examples
+    positive: list[str]
+
+
+def open_material(run: Run, on_progress: Callable[[str, int, int], None]) -> Material:
+    """The films of a run, which must still be those it was trained on."""
+    facts, recipe = run.facts(), run.recipe()
+    manifest = load_manifest(facts["manifest"])
+    if manifest.digest != facts["data"]:
+        raise BundleError(
+            f"{facts['manifest']}: is not the data set any more that {run.folder} was trained on; a bundle made from "
+            "it would be judged on other films: restore the manifest, or train again"
+        )
+    positive = positive_classes(manifest, recipe)
+    store = build_store(
+        manifest,
+        recipe.input.to_geometry(),
+        on_progress=lambda done, total: on_progress("decoding films", done, total),
+    )
+    with_boxes = recipe.detector is not None
+    train, val = (
+        choose_examples(manifest, store, recipe.classes, [split], with_boxes=with_boxes) for split in ("train", "val")
+    )
+    columns = [list(recipe.classes).index(name) for name in positive]
+    return Material(recipe, facts, manifest, store, train, of_one_side(val, columns), positive)
+
+
+def positive_classes(manifest: Manifest, recipe: Recipe) -> list[str]:
+    """The classes whose films the manifest calls pneumonia, most of them at least."""
+    called: dict[str, list[bool]] = {name: [] for name in recipe.classes}
+    for label, pneumonia in manifest.table.select("label", "pneumonia").drop_nulls().iter_rows():
+        for name, labels in recipe.classes.items():
+            if label in labels:
+                called[name].append(pneumonia)
+    positive = [name for name, films in called.items() if sum(films) > len(films) / 2]
+    if not positive or len(positive) == len(called):
+        which = "every class means" if positive else "no class means"
+        raise BundleError(
+            f"{which} pneumonia by the manifest's column `pneumonia` (classes {', '.join(called)}); a bundle needs "
+            "classes of both kinds: correct the column, or train on other labels"
+        )
+    return positive
+
+
+def of_one_side(examples: Examples, columns: list[int]) -> Examples:
+    """Without films whose label may mean pneumonia or not."""
+    if examples.either is None:
+        return examples
+    known = examples.either[:, columns].any(1) != np.delete(examples.either, columns, 1).any(1)
+    kept = np.flatnonzero(known)
+    return Examples(
+        examples.rows[kept],
+        examples.targets[kept],
+        [examples.paths[film] for film in kept],
+        examples.patients,
+        examples.either[kept],
+        examples.boxes and [examples.boxes[film] for film in kept],
+    )
+
+
+def is_positive(examples: Examples, columns: list[int]) -> NDArray[np.bool_]:
+    """Which films show pneumonia. A film of one of several classes has them all on one side, and names the first."""
+    return np.isin(examples.targets, columns)
+
+
+def some_rows(examples: Examples, count: int) -> NDArray[np.int64]:
+    """Up to `count` films, evenly spread; examples stand in the order of their digests, which is as good as chance."""
+    chosen = np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(np.int64)
+    return np.sort(examples.rows[chosen])
+
+
+def best_network(run: Run, recipe: Recipe) -> tuple[Classifier | Detector, dict[str, Any]]:
+    """The network of the epoch that was kept, and what is stored with it."""
+    if not run.best.is_file():
+        raise BundleError(f"{run.folder}: has kept no epoch yet; go on with `hilum train --resume {run.folder}`")
+    state = read_state(run.best, torch.device("cpu"))
+    size = (recipe.input.height, recipe.input.width)
+    name, classes = recipe.network.name, len(recipe.classes)
+    network: Classifier | Detector
+    if recipe.detector is not None:
+        network = create_detector(name, classes, "none", recipe.detector, size)
+    else:
+        network = create_classifier(name, classes, "none", recipe.network.head, input_size=size)
+    network.load_state_dict(state["network"])
+    return network.eval().to(memory_format=torch.channels_last), state

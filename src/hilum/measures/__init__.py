@@ -1,0 +1,1 @@
+"""Figures of films and of boxes, and how sure they are."""

@@ -1,0 +1,32 @@
+"""What abstaining buys: the errors among the films that remain when the least sure are left to a person."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hilum.measures.figure import Floats, checked
+from hilum.measures.films.calibration import logit
+
+
+class RiskCoverage(NamedTuple):
+    """`risk` is the share of errors among the surest `coverage` of films; `area` is its mean over coverage."""
+
+    coverage: Floats
+    risk: Floats
+    area: float
+
+
+def risk_coverage(probability: ArrayLike, truth: ArrayLike, threshold: float) -> RiskCoverage:
+    """The surest films are those whose probability is farthest from the threshold, in log odds."""
+    p, t = checked(probability, truth)
+    sureness = np.abs(logit(p) - logit(np.array([threshold])))
+    order = np.argsort(-sureness, kind="stable")
+    wrong = ((p >= threshold) != t)[order]
+    last = np.flatnonzero(np.append(np.diff(sureness[order]) != 0, True))  # films that are equally sure go together
+    kept = last + 1.0
+    risk = np.cumsum(wrong)[last] / kept
+    area = float((risk * np.diff(kept, prepend=0)).sum() / len(p))
+    return RiskCoverage(kept / len(p), risk, area)

@@ -1,0 +1,266 @@
+"""The Feed: batches of varied, labeled films on the device, straight from the Store.
+
+The order of an epoch follows from (seed, epoch), what is done to a film from (seed, epoch, film). So any batch can be
+made again without the ones before it, which is what lets a run go on at any step.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.store.store import Store
+from hilum.training.feed.boxes import batch_boxes, boxes_in_picture
+from hilum.training.recipe import RecipeError
+from hilum.training.task.box_loss import Boxes
+from hilum.training.variation import sampler_cpu, sampler_torch
+from hilum.training.variation.augment import Augmentation, Floats, draw, matrices
+
+# A store that takes more than this share of a GPU's free memory is streamed to it instead.
+RESIDENT_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """The films of a split that can be learned from: where their pictures are, what they show, which files they are.
+
+    Where labels stand for one of several classes, `either` tells for each film which it may be, and `targets` names the
+    first of them.
+    """
+
+    rows: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    paths: list[str]
+    patients: int
+    either: NDArray[np.bool_] | None = None
+    boxes: list[Floats | None] | None = None  # corners in pixels of the picture; None: nobody drew any
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def sure(self) -> NDArray[np.bool_]:
+        return np.ones(len(self), bool) if self.either is None else self.either.sum(1) == 1
+
+    def counts(self, classes: int) -> list[int]:
+        """Of films whose class is sure."""
+        return [int(count) for count in np.bincount(self.targets[self.sure], minlength=classes)]
+
+
+def choose_examples(
+    manifest: Manifest,
+    store: Store,
+    classes: Mapping[str, Sequence[str]],
+    splits: Sequence[str],
+    *,
+    with_boxes: bool = False,
+) -> Examples:
+    """The films of these splits whose label belongs to a class, in the order of their digests."""
+    named = {label for labels in classes.values() for label in labels}
+    may_be = {label: [label in labels for labels in classes.values()] for label in named}
+    columns = ("file_digest", "path", "label", "patient", "split", "official_split")
+    films = sorted(
+        (digest, path, may_be[label], patient)
+        for digest, path, label, patient, split, official in manifest.table.select(columns).iter_rows()
+        if digest is not None and (split or official) in splits and label in may_be
+    )
+    rows = store.rows([film[0] for film in films])
+    kept = [film for film, row in zip(films, rows, strict=True) if row >= 0]
+    either = np.array([film[2] for film in kept], bool).reshape(len(kept), len(classes))
+    boxes = None
+    if with_boxes:
+        drawn = {path: told for path, *told in manifest.table.select("path", "boxes", "height", "width").iter_rows()}
+        boxes = []
+        for film in kept:
+            known, height, width = drawn[film[1]]
+            boxes.append(boxes_in_picture(known, height, width, store.geometry))
+    return Examples(
+        rows[rows >= 0],
+        either.argmax(1).astype(np.int64),
+        [film[1] for film in kept],
+        len({film[3] for film in kept}),
+        either if (either.sum(1) > 1).any() else None,
+        boxes,
+    )
+
+
+class File(NamedTuple):
+    """An original, and the size of its upright picture."""
+
+    path: Path
+    height: int
+    width: int
+
+
+def originals(manifest: Manifest, examples: Examples, feed: str) -> list[File]:
+    """The files of the examples, for feeds that decode them in every epoch, by libraries that know 8-bit pictures."""
+    columns = ("format", "bits", "height", "width")
+    facts = {path: found for path, *found in manifest.table.select("path", *columns).iter_rows()}
+    for path in examples.paths:
+        kind, bits = facts[path][:2]
+        if kind not in ("jpeg", "png") or bits != 8:
+            raise RecipeError(
+                f"{manifest.path(path)}: {kind or 'of unknown format'}{f' of {bits} bits' if bits else ''}, and "
+                f"training.feed = {feed} decodes JPEG and PNG files of 8 bits; use training.feed = store"
+            )
+    return [File(manifest.path(path), *facts[path][2:]) for path in examples.paths]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Films (N, 1, height, width, float32 in [0, 1]) and targets on the device, and which examples they are.
+
+    Targets are class numbers, or, where some labels stand for several, which classes each film may be (N, classes).
+    A film that only stands in, as `Share` tells, is no example.
+    """
+
+    films: torch.Tensor
+    targets: torch.Tensor
+    examples: NDArray[np.int64]
+    boxes: Boxes | None = None
+
+    def first(self, count: int) -> Batch:
+        boxes = None if self.boxes is None else Boxes(*(part[:count] for part in self.boxes))
+        return Batch(self.films[:count], self.targets[:count], self.examples[:count], boxes)
+
+
+class Share(NamedTuple):
+    """What one of several processes takes of a batch. All take part in every step: if a last batch has no film left for
+    this one, a film stands in that is shown and does not count."""
+
+    shown: NDArray[np.int64]
+    counted: NDArray[np.int64]
+
+
+class Feed:
+    """Batches for one device. `part` of `parts` processes gets its share of every batch.
+
+    The next batch is made by other threads while the one before it is learned from.
+    """
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        examples: Examples,
+        augmentation: Augmentation,
+        batch_size: int,
+        device: torch.device,
+        *,
+        seed: int = 0,
+        part: int = 0,
+        parts: int = 1,
+    ) -> None:
+        self.pixels, self.examples, self.augmentation = pixels, examples, augmentation
+        self.batch_size, self.seed = batch_size, seed
+        self.part, self.parts = part, parts
+        # Each thread has its own current GPU, so it is named here.
+        named = device.type != "cuda" or device.index is not None
+        self.device = device if named else torch.device("cuda", torch.cuda.current_device())
+        self.free: list[NDArray[np.float32]] = []
+
+    def __len__(self) -> int:
+        return -(-len(self.examples) // self.batch_size)
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.Generator(np.random.Philox([self.seed, epoch])).permutation(len(self.examples))
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The shuffled, varied batches of an epoch from batch `start` on."""
+        plan = self.plan(epoch, start)
+        with ThreadPoolExecutor(torch.get_num_threads(), "hilum-sampler") as executor:
+            yield from ahead(lambda share: self._batch(self._sample(epoch, share.shown, executor), share, epoch), plan)
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every film once, as it is: for validation."""
+        everything = np.arange(len(self.examples))
+        parts = (everything[start : start + self.batch_size] for start in range(0, len(everything), self.batch_size))
+        yield from ahead(lambda share: self._batch(self._as_they_are(share.shown), share), [Share(p, p) for p in parts])
+
+    def plan(self, epoch: int, start: int) -> list[Share]:
+        """This process's share of each batch of an epoch from batch `start` on."""
+        order = self.order(epoch)
+        firsts = range(start * self.batch_size, len(order), self.batch_size)
+        batches = [order[first : first + self.batch_size] for first in firsts]
+        shares = [batch[self.part :: self.parts] for batch in batches]
+        return [Share(own if len(own) else batch[:1], own) for batch, own in zip(batches, shares, strict=True)]
+
+    def _batch(self, films: torch.Tensor, share: Share, epoch: int | None = None) -> Batch:
+        known = self.examples.targets if self.examples.either is None else self.examples.either
+        targets = torch.from_numpy(known[share.shown]).to(self.device)
+        if self.examples.boxes is None:
+            return Batch(films, targets, share.counted)
+        size = (self.pixels.shape[1], self.pixels.shape[2])
+        maps = None
+        if epoch is not None:
+            maps = matrices(draw(self.augmentation, size, self.seed, epoch, self.examples.rows[share.shown]), size)
+        boxes = batch_boxes(self.examples.boxes, share.shown, maps, size)
+        return Batch(films, targets, share.counted, Boxes(*(part.to(self.device) for part in boxes)))
+
+    def _sample(
+        self, epoch: int | NDArray[np.int64], chosen: NDArray[np.int64], executor: ThreadPoolExecutor
+    ) -> torch.Tensor:
+        rows, size = self.examples.rows[chosen], (self.pixels.shape[1], self.pixels.shape[2])
+        draws = draw(self.augmentation, size, self.seed, epoch, rows)
+        maps = matrices(draws, size)
+        if self.resident is not None:
+            return unit_floats(sampler_torch.sample(self.resident, rows, maps, draws, size)[:, None])
+        films = self._room(len(rows))
+        sampler_cpu.sample_into(films.numpy()[:, 0], executor, self.pixels, rows, maps, draws)
+        return self._delivered(films)
+
+    def _as_they_are(self, chosen: NDArray[np.int64]) -> torch.Tensor:
+        films = self._room(len(chosen))
+        table = sampler_cpu.UNIT if films.is_floating_point() else sampler_cpu.LEVELS
+        for row, into in zip(self.examples.rows[chosen], films.numpy()[:, 0], strict=True):
+            cv2.LUT(np.asarray(self.pixels[row]), table, into)
+        return self._delivered(films)
+
+    def _room(self, count: int) -> torch.Tensor:
+        """Floats for the CPU. For a GPU grey levels, which are a quarter to move, where it can fetch them by itself."""
+        height, width = self.pixels.shape[1:]
+        if self.device.type == "cuda":
+            return torch.empty((count, 1, height, width), dtype=torch.uint8, pin_memory=True)
+        # Memory that is new each time costs a fifth of the sampling, so a batch's is used again once nothing looks at
+        # it: torch holds on to `lent` for as long as there is a tensor or a view that does.
+        room = self.free.pop() if self.free else np.empty((self.batch_size, 1, height, width), np.float32)
+        lent = room[:count]
+        weakref.finalize(lent, self.free.append, room).atexit = False
+        return torch.from_numpy(lent)
+
+    def _delivered(self, films: torch.Tensor) -> torch.Tensor:
+        moved = films.to(self.device, non_blocking=True)
+        return moved if moved.is_floating_point() else unit_floats(moved)
+
+    @cached_property
+    def resident(self) -> torch.Tensor | None:
+        """All films on the GPU if they fit; a CPU reads them where they are."""
+        if self.device.type != "cuda" or self.pixels.nbytes > RESIDENT_SHARE * torch.cuda.mem_get_info(self.device)[0]:
+            return None
+        return torch.from_numpy(np.array(self.pixels)).to(self.device)
+
+
+def ahead(make: Callable[[Share], Batch], plan: Sequence[Share]) -> Iterator[Batch]:
+    """The batches that `make` makes; a thread is at the next while one is used."""
+    with ThreadPoolExecutor(1, "hilum-feed") as executor:
+        coming = [executor.submit(make, share) for share in plan[:1]]
+        for share in plan[1:]:
+            made = coming.pop().result()
+            coming.append(executor.submit(make, share))
+            yield made
+        if coming:
+            yield coming.pop().result()
+
+
+def unit_floats(levels: torch.Tensor) -> torch.Tensor:
+    return levels.float().mul_(1 / 255)

@@ -1,0 +1,1 @@
+"""How films are varied while a network learns from them."""
