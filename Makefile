@@ -4,7 +4,7 @@ SECONDS ?= 600
 SEED ?= 1
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: test demo model fuzz docs benchmark benchmark-feed clean
+.PHONY: test soak demo model fuzz docs benchmark benchmark-feed clean
 
 test: .venv/installed
 	.venv/bin/ruff check .
@@ -22,6 +22,10 @@ demo: .venv-demo/installed
 	@echo
 	@echo "Open demo/heatmaps/film.dcm.png (what speaks for pneumonia, and how much) and demo/boxes/film.dcm.png (where)."
 	@echo "Next: .venv-demo/bin/hilum predict YOUR-FILMS --heatmap overlays, or: .venv-demo/bin/hilum show"
+
+# What `make test` does for seconds, for hours: kills, floods and damaged files.
+soak: .venv/installed
+	HILUM_SOAK=1 .venv/bin/pytest -m soak -v --durations=0
 
 # Damaged files, new ones every time, for SECONDS from SEED on.
 fuzz: .venv/installed
@@ -54,6 +58,7 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/store.py
 	.venv/bin/python benchmarks/augment.py
 	.venv/bin/python benchmarks/audit.py
+	.venv/bin/python benchmarks/figures.py
 	.venv/bin/python benchmarks/predict.py
 	.venv/bin/python benchmarks/detect.py
 

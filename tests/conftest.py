@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import data_store
@@ -12,6 +13,11 @@ from hypothesis import settings
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 PYDICOM_DATA_FILES = Path(data_store.__file__).parent / "data"
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+# Seconds after which a process that does not end counts as hung. No test comes near: none may depend on speed.
+PATIENCE = 900
+# `make soak` runs the tests marked soak much longer than `make test` has time for.
+SOAK = "HILUM_SOAK" in os.environ
 
 # No test is timed: on a busy machine any of them may be slow.
 settings.register_profile("hilum", deadline=None)

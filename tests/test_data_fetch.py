@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from conftest import PATIENCE
 from kaggle_server import KaggleServer, loopback
 from test_archive import MEMBERS, packed
 from typer.testing import CliRunner
@@ -45,7 +46,7 @@ typer.run(fetch)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", LIMITED, *arguments], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-c", LIMITED, *arguments], capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files there")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import PATIENCE
 from films import dicom
 from PIL import Image
 
@@ -193,7 +194,7 @@ def test_the_next_batch_is_made_while_one_is_used(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(feed, "_sample", noted)
     next(feed.batches(0))
-    assert made.wait(10)
+    assert made.wait(PATIENCE)
 
 
 def test_what_goes_wrong_in_the_thread_is_raised_where_the_batch_is_asked_for() -> None:

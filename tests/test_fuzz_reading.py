@@ -14,7 +14,7 @@ from hilum import ReadError, read
 EXAMPLES = int(os.environ.get("HILUM_FUZZ_EXAMPLES", "1500"))
 SEED = int(os.environ.get("HILUM_FUZZ_SEED", "1"))
 LAST_INPUT = os.environ.get("HILUM_FUZZ_LAST_INPUT")  # where the input is kept, should a codec crash the process
-LONGEST_SECONDS = 5
+LONGEST_SECONDS = 30  # of the processor: a film takes a hundredth of one
 
 
 @seed(SEED)
@@ -26,7 +26,7 @@ def test_any_bytes_end_in_pixels_or_in_a_typed_error(data: bytes) -> None:
     if LAST_INPUT:
         with open(LAST_INPUT, "wb") as file:  # noqa: PTH123
             file.write(data)
-    start = time.monotonic()
+    start = time.process_time()
     try:
         pixels = read(data).pixels
     except ReadError as error:
@@ -38,4 +38,4 @@ def test_any_bytes_end_in_pixels_or_in_a_typed_error(data: bytes) -> None:
         assert np.isfinite(pixels).all()
         assert pixels.min() >= 0
         assert pixels.max() <= 1
-    assert time.monotonic() - start < LONGEST_SECONDS
+    assert time.process_time() - start < LONGEST_SECONDS

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 from test_train_command import SMALL, films  # noqa: F401
 
 from hilum.training.run import Run
@@ -33,14 +34,14 @@ def test_a_lost_process_ends_the_run_which_goes_on_from_its_checkpoint(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "run"
-    arguments = ["hilum", "train", str(films), *SMALL, "--set", "phases.0.epochs=3000", "--out", str(folder)]
+    arguments = ["hilum", "train", str(films), *SMALL, "--set", "phases.0.epochs=100000", "--out", str(folder)]
     told = tmp_path / "told"
     started = start(told, *arguments)
     while len(Run(folder).read_history()) < 2:
         assert started.poll() is None, told.read_text()
         time.sleep(0.1)
     os.kill(ranks(started)[1], signal.SIGKILL)
-    assert started.wait(120) == 1
+    assert started.wait(PATIENCE) == 1
     account = told.read_text().partition("failed (exitcode")[0]  # what follows is torchrun's own
     again = f"torchrun --nproc-per-node 2 -m hilum train --resume {folder}"
     assert f"rank 1 of 2 was lost; the last checkpoint is whole, go on with: {again}\n" in account
@@ -52,7 +53,7 @@ def test_a_lost_process_ends_the_run_which_goes_on_from_its_checkpoint(
         assert started.poll() is None, told.read_text()
         time.sleep(0.1)
     started.send_signal(signal.SIGTERM)  # as an operating system does that shuts down
-    assert started.wait(120) != 0
+    assert started.wait(PATIENCE) != 0
     assert f"stopped; go on with: {again}" in told.read_text()
     epochs = [row["epoch"] for row in Run(folder).read_history()]
     assert epochs == list(range(1, len(epochs) + 1))

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +23,27 @@ from hilum.radiograph.geometry import Geometry
 
 SQUARE = Geometry("squash", 32, 32)
 BUILD = """
-import sys
+import os, signal, sys
 from pathlib import Path
+import hilum.dataset.store.build
 from hilum.dataset.manifest.manifest import load_manifest
 from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
+killed_at, shown, synced, fsync = int(sys.argv[3]), [], 0, os.fsync
+def sync_or_die(file):
+    global synced
+    synced += 1
+    if synced == killed_at:
+        print(shown[1], flush=True)  # the first is zero, the second what is left of an earlier build
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(file)
 if __name__ == "__main__":
+    if killed_at:
+        os.fsync = sync_or_die
+        hilum.dataset.store.build.CHUNK, hilum.dataset.store.build.SYNC_SECONDS = 1, 0  # synced after every film
     manifest = load_manifest(sys.argv[1])
-    store = build_store(manifest, Geometry("squash", 32, 32), Path(sys.argv[2]), processes=1)
+    on_progress = lambda done, films: shown.append(done)
+    store = build_store(manifest, Geometry("squash", 32, 32), Path(sys.argv[2]), on_progress=on_progress, processes=1)
     print(len(store.pixels))
 """
 
@@ -129,8 +141,8 @@ def test_a_film_that_vanished_or_changed_is_named(tmp_path: Path) -> None:
     assert len(build_store(manifest, SQUARE, tmp_path / "stores").pixels) == 4
 
 
-def start_build(manifest: Path, stores: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", BUILD, str(manifest), str(stores)]
+def start_build(manifest: Path, stores: Path, killed_at: int = 0) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", BUILD, str(manifest), str(stores), str(killed_at)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -138,11 +150,12 @@ def test_killed_at_any_moment_it_goes_on_and_never_serves_half(tmp_path: Path) -
     manifest = films(tmp_path / "set", 40, size=(700, 900))
     whole = build_store(manifest, SQUARE, tmp_path / "whole", processes=1)
     stores = tmp_path / "stores"
-    for delay in (0.45, 0.55, 0.65, 0.75):
-        process = start_build(tmp_path / "set" / "manifest.parquet", stores)
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+    # Before its first film is synced, between a film and the journal, after ten films more, before its facts are
+    # synced, and after it got its final name: how many films each build finds done.
+    for killed_at, found in ((1, 0), (2, 0), (21, 1), (61, 11), (4, 40)):
+        process = start_build(tmp_path / "set" / "manifest.parquet", stores, killed_at)
+        assert process.communicate()[0] == f"{found}\n"
+        assert process.returncode == -signal.SIGKILL
         for place in stores.glob("32x32-*"):
             # what stands under its final name is complete, whenever the build was killed
             if place.is_dir() and place.suffix != ".building":
@@ -189,7 +202,8 @@ def test_no_room_is_a_clear_error_and_breaks_nothing(tmp_path: Path) -> None:
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n" + BUILD
     )
-    command = [sys.executable, "-c", limited, str(tmp_path / "set" / "manifest.parquet"), str(tmp_path / "stores")]
+    places = [str(tmp_path / "set" / "manifest.parquet"), str(tmp_path / "stores")]
+    command = [sys.executable, "-c", limited, *places, "0"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "StoreError" in answer.stderr
     assert "no room for the store" in answer.stderr
