@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torchvision.transforms import v2
 
 from hilum.dataset.phantom.film import draw_phantom
-from hilum.dataset.processes import available_cores
 from hilum.radiograph.geometry import Geometry
+from hilum.system.cores import available_cores
 from hilum.training.variation import sampler_cpu, sampler_torch
 from hilum.training.variation.augment import Augmentation, draw, matrices
 

@@ -32,9 +32,9 @@ from typing import TYPE_CHECKING, Any
 
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest
-from hilum.dataset.processes import available_cores
 from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
+from hilum.system.cores import available_cores
 
 if (
     TYPE_CHECKING

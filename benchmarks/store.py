@@ -21,9 +21,9 @@ from PIL import Image
 
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest
-from hilum.dataset.processes import available_cores
 from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
+from hilum.system.cores import available_cores
 
 ROUNDS, FILMS, OPENED = 5, 1000, 5856
 REAL = Path(__file__).parents[2] / "shared" / "data" / "kermany-original" / "train"

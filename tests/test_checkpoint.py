@@ -50,6 +50,7 @@ def state(step: int) -> dict[str, object]:
 
 
 def test_the_latest_is_loaded_and_the_last_two_stay(tmp_path: Path) -> None:
+    (tmp_path / ".0123.part").write_bytes(b"of a run that was killed")
     for step in (1, 5, 12):
         save_checkpoint(tmp_path, step, state(step))
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-000000005.ckpt", "step-000000012.ckpt"]

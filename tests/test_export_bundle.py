@@ -23,8 +23,9 @@ from hilum.bundle.onnx_file import read_card
 from hilum.cli.app import app
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.export.calibrate import apply
-from hilum.export.export import export_run, write_whole
+from hilum.export.export import export_run
 from hilum.export.material import best_network, open_material
+from hilum.system.files import write_whole
 from hilum.training.run import Run, open_run
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -196,11 +197,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device", str(out))
 
-    with monkeypatch.context() as disk, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as disk, pytest.raises(OSError, match="no space left"):
         disk.setattr(os, "fsync", full)
-        write_whole(out, b"the new one")
+        write_whole(out, b"the new one", check=read_card)
     with pytest.raises(BundleError):
-        write_whole(out, b"no bundle")
+        write_whole(out, b"no bundle", check=read_card)
     assert out.read_bytes() == b"the old one"
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "hilum"
 # Lowest first, as in ARCHITECTURE.md.
 FLOORS = (
-    *("radiograph", "network", "measures", "dataset", "bundle", "output"),
+    *("system", "radiograph", "network", "measures", "dataset", "bundle", "output"),
     *("training", "evaluation", "export", "service", "node", "cli"),
 )
 NOT_CODE = {"models", "recipes"}

@@ -22,6 +22,7 @@ from hilum.bundle.opening import BOXES, FEATURES, FILMS, GATE, HEATMAPS, PROBABI
 from hilum.bundle.prediction import NOT_ASKED, Box, Decision, Prediction
 from hilum.radiograph import Radiograph, ReadError, read
 from hilum.radiograph.geometry import Geometry
+from hilum.system.cores import available_cores
 
 Film = str | os.PathLike[str] | Radiograph
 
@@ -66,7 +67,7 @@ class Predictor:
     def __init__(self, bundle: OpenBundle, threads: int | None = None) -> None:
         self.path = bundle.path
         self.card: Card = bundle.card
-        self.threads = threads or _cores()
+        self.threads = threads or available_cores()
         self._bundle = bundle
 
     def run(self, levels: NDArray[np.uint8]) -> Outputs:
@@ -295,8 +296,3 @@ def _row(gate: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
 
 def _name(film: Film) -> str | None:
     return None if isinstance(film, Radiograph) else os.fspath(film)
-
-
-def _cores() -> int:
-    """The cores that this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

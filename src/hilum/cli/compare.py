@@ -11,6 +11,7 @@ import typer
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.progress import report
 from hilum.cli.terminal.table import print_table
+from hilum.system.files import write_whole
 
 if TYPE_CHECKING:
     from hilum.dataset.manifest.manifest import Manifest
@@ -62,9 +63,9 @@ def compare(
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             told = json.dumps(describe_comparison(comparison), indent=1)
-            (out / "comparison.json").write_text(told + "\n", encoding="utf-8")
+            write_whole(out / "comparison.json", told + "\n")
             page = write_page(make_comparison_report(comparison))
-            (out / "comparison.html").write_text(page, encoding="utf-8")
+            write_whole(out / "comparison.html", page)
     print_table(HEADER, rows_of(comparison))
     for difference in comparison.differences:
         typer.echo(difference_in_words(difference))

@@ -12,6 +12,7 @@ import typer
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.progress import report as report_progress
 from hilum.cli.terminal.table import print_table
+from hilum.system.files import write_whole
 
 if TYPE_CHECKING:
     from hilum.evaluation.measure import Evaluation
@@ -91,8 +92,8 @@ def evaluate(
         save_predictions(judged.predictions, folder / "predictions.csv")
         if judged.found is not None:
             save_boxes(judged, folder / "boxes.csv")
-        (folder / "metrics.json").write_text(json.dumps(describe(evaluation), indent=1) + "\n", encoding="utf-8")
-        (folder / "report.html").write_text(write_page(document), encoding="utf-8")
+        write_whole(folder / "metrics.json", json.dumps(describe(evaluation), indent=1) + "\n")
+        write_whole(folder / "report.html", write_page(document))
         if markdown:
             write_markdown(document, folder)
     _print(evaluation, [*([document.stamp] if document.stamp else []), *document.cautions])

@@ -15,6 +15,7 @@ from hilum.cli.terminal.files import Found, find_films
 from hilum.cli.terminal.progress import track
 from hilum.cli.terminal.table import print_table
 from hilum.radiograph import Radiograph, ReadError, read
+from hilum.system.pictures import write_picture
 
 COLUMNS = ("file", "size", "encoding", "bits", "mode", "view", "notes")
 
@@ -85,4 +86,5 @@ def _row(film: Found, radiograph: Radiograph) -> tuple[str, ...]:
 
 def _write_png(radiograph: Radiograph, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.rint(radiograph.pixels * 255).astype(np.uint8)).save(path, compress_level=1)
+    levels = np.rint(radiograph.pixels * 255).astype(np.uint8)
+    write_picture(Image.fromarray(levels), path, durable=False, compress_level=1)

@@ -13,6 +13,7 @@ from rich.progress import Progress, TaskID
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.progress import bar
 from hilum.cli.terminal.table import print_table
+from hilum.system.pictures import write_figure
 
 if TYPE_CHECKING:
     from hilum.measures.boxes.sweep import Swept
@@ -73,7 +74,7 @@ def sweep(
         chosen = choose(sweeps)
         out.mkdir(parents=True, exist_ok=True)
         write_sweep(sweeps, out / "box-sweep.csv")
-        draw_sweeps(sweeps, chosen).savefig(out / "box-sweep.png", dpi=110)
+        write_figure(draw_sweeps(sweeps, chosen), out / "box-sweep.png")
     rows = [("all, the mean", *_told(chosen))] if len(sweeps) > 1 else []
     rows += [(name, *_told(max(tried, key=lambda row: row.score))) for name, tried in sweeps.items()]
     print_table(("run", "NMS overlap", "sides times", "score from", "RSNA score on validation"), rows)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +10,8 @@ import polars as pl
 
 from hilum.dataset.audit.report import load_groups
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.system.files import write_whole
+from hilum.system.rows import csv_text
 
 # Of a group of copies one film stays; of any other finding none does.
 COPIES = frozenset({"exact_duplicates", "near_duplicates"})
@@ -47,16 +47,10 @@ def drop_findings(manifest: Manifest, report: Path, kinds: Sequence[str]) -> tup
 
 def write_record(manifest: Manifest, dropped: Sequence[Dropped], path: Path) -> None:
     """Add the films taken out to a CSV, which keeps those of earlier times."""
-    said = {row["path"]: row for row in manifest.table.select("path", "label", "split").iter_rows(named=True)}
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if file.tell() == 0:
-            writer.writerow(RECORD)
-        for film in dropped:
-            row = said[film.path]
-            writer.writerow((film.path, row["label"], row["split"], film.finding, film.kept))
-        file.flush()
-        os.fsync(file.fileno())
+    said = {path: rest for path, *rest in manifest.table.select("path", "label", "split").iter_rows()}
+    former = path.read_bytes() if path.exists() else csv_text([RECORD]).encode()
+    added = csv_text((film.path, *said[film.path], film.finding, film.kept) for film in dropped)
+    write_whole(path, former + added.encode())
 
 
 def _groups(manifest: Manifest, report: Path, kinds: Sequence[str]) -> list[tuple[str, list[str]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from PIL import Image
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
+from hilum.system.files import write_whole
+from hilum.system.pictures import write_picture
 
 
 class ExportError(ValueError):
@@ -46,9 +47,9 @@ def export_folders(
         target = _free_name(folder / _safe(split or official_split or "all") / _safe(label) / _safe(name), taken)
         target.parent.mkdir(parents=True, exist_ok=True)
         if store is None or rows is None:
-            shutil.copyfile(source, target)
+            write_whole(target, source.read_bytes(), durable=False)
         else:
-            Image.fromarray(store.pixels[rows[number]]).save(target)
+            write_picture(Image.fromarray(store.pixels[rows[number]]), target, durable=False)
         on_progress(number + 1, len(wanted))
     return len(wanted), len(films) - len(wanted)
 

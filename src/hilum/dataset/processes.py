@@ -1,9 +1,8 @@
-"""Worker processes for decoding films: as many as there are cores, started clean, quiet on Ctrl-C."""
+"""Worker processes for decoding films: started clean, quiet on Ctrl-C."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
 
@@ -15,11 +14,6 @@ def clean_processes(count: int) -> ProcessPoolExecutor:
     if method == "forkserver":
         context.set_forkserver_preload(["hilum.dataset.store.decoding"])  # imported once, not by every worker
     return ProcessPoolExecutor(count, mp_context=context, initializer=_leave_interrupts_to_parent)
-
-
-def available_cores() -> int:
-    """The cores that this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _leave_interrupts_to_parent() -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.dataset.processes import available_cores, clean_processes
+from hilum.dataset.processes import clean_processes
 from hilum.dataset.sources.source import SourceError
 from hilum.radiograph import ReadError, read
 from hilum.radiograph.read import MAX_FILE_BYTES
+from hilum.system.cores import available_cores
+from hilum.system.files import content_digest
 
 # Starting a process costs what decoding this many small films does.
 WORTH_PROCESSES = 256
@@ -61,7 +63,7 @@ def scan_film(path: Path) -> Film:
         content = path.read_bytes() if file_bytes <= MAX_FILE_BYTES else None
     except OSError as error:
         return Film(error=f"cannot_open: {error.strerror}")
-    file_digest = None if content is None else hashlib.blake2b(content, digest_size=16).hexdigest()
+    file_digest = None if content is None else content_digest(content)
     try:
         radiograph = read(path if content is None else content)
     except ReadError as error:

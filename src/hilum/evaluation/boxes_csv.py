@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from hilum.evaluation.judge import Judgement
+from hilum.system.rows import write_csv
 
 HEADER = ("path", "x", "y", "width", "height", "score")
 
@@ -15,9 +15,9 @@ def save_boxes(judged: Judgement, path: Path) -> None:
 
     Places are written to a millionth of the film, scores with every digit, so that thresholds cut the same.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(HEADER)
-        for film, found in zip(judged.predictions.paths, judged.found or (), strict=False):
-            for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True):
-                rows.writerow([film, *(f"{side:.6f}" for side in box), repr(score)])
+    boxes = [
+        (film, *(f"{side:.6f}" for side in box), repr(score))
+        for film, found in zip(judged.predictions.paths, judged.found or (), strict=False)
+        for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True)
+    ]
+    write_csv(path, [HEADER, *boxes])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from hilum.evaluation.predictions import NOT_ASKED, PASSED, Failure, Predictions
 from hilum.evaluation.subgroups import age_band
 from hilum.measures.boxes.overlap import Detections
 from hilum.measures.figure import EvaluationError, Floats
+from hilum.system.files import file_digest
 
 if TYPE_CHECKING:
     from hilum.bundle.predictor import Predictor
@@ -116,8 +116,7 @@ def with_digests(manifest: Manifest, rows: pl.DataFrame) -> pl.DataFrame:
 
     def digest(path: str) -> str | None:
         try:
-            with manifest.path(path).open("rb") as file:
-                return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+            return file_digest(manifest.path(path))
         except OSError:
             return None  # the Predictor says why
 

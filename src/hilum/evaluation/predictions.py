@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hilum.dataset.manifest.csv_table import read_csv
 from hilum.measures.figure import Bools, EvaluationError, Floats, Ints
+from hilum.system.rows import write_csv
 
 FIRST = ("path", "file_digest", "patient", "label", "truth", "target", "probability")
 LAST = ("threshold", "decision", "gate", "error")
@@ -87,31 +88,30 @@ class Predictions:
 def save_predictions(predictions: Predictions, path: Path) -> None:
     """One row a film; probabilities are written with every digit, so that reading gives the same decisions."""
     header = (*FIRST, *(OF_CLASS + name for name in predictions.classes), *LAST)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(header)
-        for row in range(len(predictions)):
-            target = int(predictions.targets[row])
-            decision = POSITIVE if predictions.called[row] else NEGATIVE
-            rows.writerow(
-                [
-                    predictions.paths[row],
-                    predictions.digests[row],
-                    int(predictions.patients[row]),
-                    predictions.labels[row],
-                    int(predictions.truth[row]),
-                    predictions.classes[target] if target >= 0 else "",
-                    repr(float(predictions.probability[row])),
-                    *(repr(float(value)) for value in predictions.class_probabilities[row]),
-                    repr(predictions.threshold),
-                    ABSTAIN if predictions.turned_away[row] else decision,
-                    predictions.gate[row],
-                    "",
-                ]
-            )
-        for failure in predictions.failures:
-            blank = [""] * (len(header) - 3)
-            rows.writerow([failure.path, failure.file_digest, *blank, failure.error])
+    rows: list[Iterable[object]] = [header]
+    for row in range(len(predictions)):
+        target = int(predictions.targets[row])
+        decision = POSITIVE if predictions.called[row] else NEGATIVE
+        rows.append(
+            [
+                predictions.paths[row],
+                predictions.digests[row],
+                int(predictions.patients[row]),
+                predictions.labels[row],
+                int(predictions.truth[row]),
+                predictions.classes[target] if target >= 0 else "",
+                repr(float(predictions.probability[row])),
+                *(repr(float(value)) for value in predictions.class_probabilities[row]),
+                repr(predictions.threshold),
+                ABSTAIN if predictions.turned_away[row] else decision,
+                predictions.gate[row],
+                "",
+            ]
+        )
+    for failure in predictions.failures:
+        blank = [""] * (len(header) - 3)
+        rows.append([failure.path, failure.file_digest, *blank, failure.error])
+    write_csv(path, rows)
 
 
 def load_predictions(path: Path) -> Predictions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -39,6 +38,8 @@ from hilum.measures.boxes.sweep import draw_sweeps, write_sweep
 from hilum.measures.figure import Floats
 from hilum.network.classifier import Classifier
 from hilum.network.detector import Detector
+from hilum.system.files import write_whole
+from hilum.system.pictures import write_figure
 from hilum.training.feed.feed import Examples
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
@@ -98,7 +99,7 @@ def export_run(
         on_progress("choosing suppression, size and threshold of boxes", 0, 1)
         boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns), prevalence)
         write_sweep({"validation": tried}, run.folder / "box-sweep.csv")
-        draw_sweeps({"validation": tried}, best).savefig(run.folder / "box-sweep.png", dpi=110)
+        write_figure(draw_sweeps({"validation": tried}, best), run.folder / "box-sweep.png")
     else:
         logits = logits_of(network, films, val.rows, on_progress)
     calibration = calibrated(logits, val, columns, recipe.training.seed)
@@ -181,7 +182,7 @@ def export_run(
         boxes=boxes,
     )
     content = write_metadata(model.SerializeToString(deterministic=True), card)
-    write_whole(out, content)
+    write_whole(out, content, check=read_card)  # read back before it takes its name
     return read_card(out)
 
 
@@ -277,17 +278,3 @@ def told(recipe: Recipe) -> dict[str, Any]:
     plain = recipe.as_dict()
     plain["network"]["weights"] = PurePath(plain["network"]["weights"]).name
     return plain
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Complete or not at all, and read back before it takes its name."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        read_card(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

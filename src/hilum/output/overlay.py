@@ -7,7 +7,6 @@ DICOM header is drawn.
 from __future__ import annotations
 
 import math
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from hilum.bundle.prediction import Box, Prediction
 from hilum.output.table import percent
 from hilum.radiograph import Radiograph, read
 from hilum.radiograph.geometry import Geometry
+from hilum.system.pictures import write_picture
 
 LOWEST, TALLEST, NARROWEST, WIDEST = 640, 1200, 640, 1500  # of the film as drawn, in pixels
 MARGIN, BAR, TICKS = 24, 18, 74
@@ -53,10 +53,8 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 def write_overlay(prediction: Prediction, film: Path, card: Card, target: Path) -> None:
     """Draw the film at this path with its prediction and save it as PNG. Raises ReadError or OSError."""
     picture = draw_overlay(prediction, read(film, at_least=TALLEST), card)
-    encoded = BytesIO()
-    picture.save(encoded, "PNG", compress_level=3)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(encoded.getvalue())
+    write_picture(picture, target, durable=False, compress_level=3)
 
 
 def draw_overlay(prediction: Prediction, radiograph: Radiograph, card: Card) -> Image.Image:

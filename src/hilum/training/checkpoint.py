@@ -6,13 +6,14 @@ A file is what torch.save makes, followed by a digest of it. Nothing is ever unp
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from hilum.system.files import write_whole
 
 MAGIC = b"hilum-checkpoint"
 DIGEST_BYTES = 16
@@ -26,6 +27,8 @@ class CheckpointError(RuntimeError):
 def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     """Write the state of a step; the last two checkpoints stay."""
     path = folder / f"step-{step:09d}.ckpt"
+    for unfinished in folder.glob(".*.part"):  # of a run that was killed while it saved
+        unfinished.unlink()
     write_state(path, state)
     for old in sorted(folder.glob("step-*.ckpt"))[:-KEPT]:
         old.unlink()
@@ -36,23 +39,18 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
     buffer = BytesIO()
     torch.save(dict(state), buffer)
     content = buffer.getvalue()
-    temporary = path.with_name(f".{path.name}.part")
+
+    def check(written: Path) -> None:
+        if _checked(written) is None:
+            raise CheckpointError(f"{path}: what was written does not read back the same; is the disk failing?")
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content + MAGIC + _digest(content))
-            file.flush()
-            os.fsync(file.fileno())
-        if _checked(temporary) is None:
-            raise CheckpointError(f"{path}: what was written does not read back the same; is the disk failing?")
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        write_whole(path, content + MAGIC + _digest(content), check=check)
     except OSError as error:
         raise CheckpointError(
             f"{path}: {error.strerror}; the last checkpoint is whole: make room or mend this, then resume"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_latest(folder: Path, device: torch.device) -> dict[str, Any] | None:
@@ -87,10 +85,3 @@ def _checked(path: Path) -> bytes | None:
 
 def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)

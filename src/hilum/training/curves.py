@@ -8,6 +8,7 @@ from textwrap import shorten
 
 from matplotlib.figure import Figure
 
+from hilum.system.pictures import write_figure
 from hilum.training.recipe import Recipe
 from hilum.training.sweep import Result, best_of
 
@@ -37,7 +38,7 @@ def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> 
         axes.legend(frameon=False, fontsize=8)
     rates.set_yscale("log")
     figure.suptitle(recipe.title, fontsize=10)
-    figure.savefig(path, dpi=110)
+    write_figure(figure, path)
 
 
 def draw_sweep(results: Sequence[Result], recipe: Recipe, path: Path) -> None:
@@ -67,4 +68,4 @@ def draw_sweep(results: Sequence[Result], recipe: Recipe, path: Path) -> None:
     for axes in (found, times):
         axes.grid(alpha=0.25)
     figure.suptitle(recipe.title, fontsize=10)
-    figure.savefig(path, dpi=110)
+    write_figure(figure, path)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hilum.system.files import write_whole
 from hilum.training.recipe import Recipe, recipe_from, to_toml
 
 
@@ -54,7 +54,7 @@ class Run:
         """One row an epoch; detectors have figures of boxes beside the others."""
         lines = [",".join(rows[0])] if rows else []
         lines += [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
-        write_text(self.history, "\n".join(lines) + "\n")
+        write_whole(self.history, "\n".join(lines) + "\n")
 
 
 def ended(recipe: Recipe, history: list[dict[str, float]]) -> bool:
@@ -69,8 +69,8 @@ def create_run(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> Run:
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: is not empty; take the run in it up with --resume {folder}, or name another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "recipe.toml", to_toml(recipe))
-    write_text(folder / "run.json", json.dumps(dict(facts), indent=2) + "\n")
+    write_whole(folder / "recipe.toml", to_toml(recipe))
+    write_whole(folder / "run.json", json.dumps(dict(facts), indent=2) + "\n")
     return Run(folder)
 
 
@@ -89,13 +89,3 @@ def check_unchanged(run: Run, facts: Mapping[str, Any]) -> None:
                 f"{run.folder}: {name} was {before[name]} and is {facts[name]} now; a run goes on only under the same "
                 "conditions: restore them, or start a new run"
             )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Complete or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -19,9 +19,10 @@ from urllib.parse import quote
 
 from hilum.dataset.manifest.manifest import load_manifest
 from hilum.network.backbone import find_backbone
+from hilum.system.files import write_whole
 from hilum.training.fit import LOWER_IS_BETTER
 from hilum.training.recipe import Recipe, RecipeError, changed, recipe_from, to_toml
-from hilum.training.run import Run, RunError, ended, write_text
+from hilum.training.run import Run, RunError, ended
 
 DEFINITION, TABLE, PLOT = "sweep.json", "sweep.csv", "sweep.png"
 FIGURES = ("loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score")  # the last two of detectors only
@@ -117,7 +118,7 @@ def create_sweep(folder: Path, recipe: Recipe, settings: dict[str, list[str]], m
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: is not empty and holds no sweep; name another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / DEFINITION, json.dumps(definition, indent=2) + "\n")
+    write_whole(folder / DEFINITION, json.dumps(definition, indent=2) + "\n")
     return sweep
 
 
@@ -177,7 +178,7 @@ def write_table(sweep: Sweep, results: Sequence[Result]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns(sweep), "run"])
     writer.writerows([*cells(result), result.combination.run.folder.name] for result in results)
-    write_text(sweep.folder / TABLE, text.getvalue())
+    write_whole(sweep.folder / TABLE, text.getvalue())
 
 
 def _definition(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import typer
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.progress import bar
 from hilum.cli.terminal.table import print_table
+from hilum.system.files import write_whole
 
 if TYPE_CHECKING:
     from hilum.dataset.audit import Films, Report
@@ -45,11 +46,11 @@ def audit(
                 raise ManifestError(f"{target.parent}: there is no such folder")
         report, films = _audited(manifest)
         if out is not None:
-            out.write_text(json.dumps(report.describe(), indent=1) + "\n", encoding="utf-8")
+            write_whole(out, json.dumps(report.describe(), indent=1) + "\n")
         if html is not None:
             from hilum.dataset.audit.page import write_page
 
-            html.write_text(write_page(report, films), encoding="utf-8")
+            write_whole(html, write_page(report, films))
     if as_json:
         print(json.dumps(report.describe()))
     else:

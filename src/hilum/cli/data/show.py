@@ -10,6 +10,7 @@ import typer
 
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.table import print_table
+from hilum.system.pictures import write_picture
 
 if TYPE_CHECKING:
     from hilum.dataset.manifest.manifest import Manifest
@@ -50,7 +51,7 @@ def show(
         else:
             print_counts(chosen)
         if png is not None:
-            draw_sheet(loaded, choose_films(table, count, seed), columns).save(png)
+            write_picture(draw_sheet(loaded, choose_films(table, count, seed), columns), png)
             typer.echo(f"contact sheet written to {png}", err=True)
 
 

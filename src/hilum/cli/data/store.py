@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +9,7 @@ import typer
 
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.progress import report
+from hilum.system.rows import write_csv
 
 if TYPE_CHECKING:
     from hilum.radiograph.geometry import Geometry
@@ -47,8 +47,7 @@ def store(
         if made.skipped:
             listed = made.folder / "skipped.csv"
             paths = dict(loaded.table.select("file_digest", "path").iter_rows())
-            with listed.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows((paths[digest], reason) for digest, reason in sorted(made.skipped.items()))
+            write_csv(listed, ((paths[digest], reason) for digest, reason in sorted(made.skipped.items())))
             typer.echo(f"films skipped: {len(made.skipped):,}, listed in {listed}", err=True)
     films, height, width = made.pixels.shape
     typer.echo(f"{films:,} distinct films, {wanted}, {films * height * width / 1e6:,.0f} MB in {made.folder}", err=True)

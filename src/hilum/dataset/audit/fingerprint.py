@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.dataset.processes import available_cores
+from hilum.system.cores import available_cores
 
 Floats = NDArray[np.float32]
 Grey = NDArray[np.uint8]

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
+from hilum.system.files import FULL
+
 CHUNK = 1 << 20
 # Deflate packs zeros 1,000 times smaller; films pack 1 to 3 times and the tables beside them some 20 times.
 MAX_RATIO = 100
@@ -94,7 +96,7 @@ def require_space(folder: Path, needed: int) -> None:
 
 def explain(error: OSError, folder: Path) -> FetchError:
     """A failure of the file system, said so that a user can act on it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in FULL:
         detail = f"no room for this data set at {folder} ({error.strerror}); make room, then run it again"
         return FetchError(FetchReason.DISK_FULL, detail)
     return FetchError(FetchReason.CANNOT_WRITE, f"{error.filename or folder}: {error.strerror or type(error).__name__}")

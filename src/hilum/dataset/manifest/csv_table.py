@@ -6,6 +6,8 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
+from hilum.system.rows import from_csv_cell
+
 
 class CsvTable(NamedTuple):
     """The cells of a CSV file. `lines` are where the rows start in the file: a quoted cell may hold line breaks."""
@@ -34,7 +36,7 @@ def read_csv(path: Path, refusal: type[ValueError]) -> CsvTable:
                         f"{len(header)}; put cells that hold a comma in double quotes"
                     )
                 elif cells:  # a blank line has none
-                    rows.append(cells)
+                    rows.append([from_csv_cell(cell) for cell in cells])
                     lines.append(line)
                 line = reader.line_num + 1
         except csv.Error as error:

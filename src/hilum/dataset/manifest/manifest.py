@@ -6,14 +6,16 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 
 from hilum.dataset.manifest.check import SCHEMA, ManifestError, Rows, check, from_text, with_schema
 from hilum.dataset.manifest.csv_table import read_csv
 from hilum.dataset.manifest.parquet_table import read_parquet
+from hilum.system.files import write_whole
+from hilum.system.rows import FORMULA, NUMBER
 
 __all__ = ["SCHEMA", "Manifest", "ManifestError", "load_manifest", "save_manifest"]
 
@@ -66,18 +68,12 @@ def save_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     suffix = _suffix(path)
     table = _moved(manifest, path.parent)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            if suffix == ".parquet":
-                table.write_parquet(file)
-            else:
-                _text_columns(table).write_csv(file, line_terminator="\r\n", null_value="")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    written = BytesIO()  # on a full disk polars would end in an error of its own, or panic
+    if suffix == ".parquet":
+        table.write_parquet(written)
+    else:
+        _text_columns(table).write_csv(written, line_terminator="\r\n", null_value="")
+    write_whole(path, written.getvalue())
 
 
 def _suffix(path: Path) -> str:
@@ -95,12 +91,14 @@ def _text_frame(header: list[str], rows: list[list[str]]) -> pl.DataFrame:
 
 
 def _text_columns(table: pl.DataFrame) -> pl.DataFrame:
-    """Lists as JSON text: a CSV cell has no other way to hold them."""
+    """Lists as JSON text, since a CSV cell has no other way to hold them, and no text that is taken for a formula."""
+    texts = pl.col(pl.String)
+    is_formula = texts.str.contains(FORMULA) & ~texts.str.contains(NUMBER)
     return table.with_columns(
         pl.Series(name, [None if cell is None else json.dumps(cell) for cell in table[name].to_list()], pl.String)
         for name, dtype in table.schema.items()
         if dtype.is_nested()
-    )
+    ).with_columns(pl.when(is_formula).then("'" + texts).otherwise(texts).name.keep())
 
 
 def _moved(manifest: Manifest, folder: Path) -> pl.DataFrame:

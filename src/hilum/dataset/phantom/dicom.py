@@ -13,6 +13,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
 
 from hilum.dataset.phantom.film import Phantom
+from hilum.system.files import write_whole
 
 DETECTOR_MILLIMETERS = 350  # along the shorter side of a film
 STEP = 12  # stored levels of a 12-bit film for each of the 256 grey levels
@@ -42,7 +43,9 @@ def write_dicom(path: Path, film: Phantom, patient: str, number: int, inverted: 
         _store_inverted(header, meta, film.pixels, rng)
     else:
         _store_jpeg(header, meta, film.pixels)
-    header.save_as(path, enforce_file_format=True)
+    encoded = BytesIO()
+    header.save_as(encoded, enforce_file_format=True)
+    write_whole(path, encoded.getvalue(), durable=False)
 
 
 def _store_inverted(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from PIL import Image
 
 from hilum.dataset.phantom.dicom import write_dicom
 from hilum.dataset.phantom.film import Phantom, draw_not_normal, draw_phantom
+from hilum.system.pictures import write_picture
+from hilum.system.rows import write_csv
 
 Layout = Literal["kermany", "rsna", "folder"]
 Row = tuple[object, ...]
@@ -159,21 +160,20 @@ def _write_folder(folder: Path, count: int, seed: int, size: int) -> Iterator[in
         if form == "jpeg":
             _save_jpeg(film, folder / image, rng)
         elif form == "png":
-            Image.fromarray(film.pixels).save(folder / image)
+            write_picture(Image.fromarray(film.pixels), folder / image, durable=False)
         else:
             fine = rng.integers(0, 256, film.pixels.shape, np.uint16)
-            Image.fromarray(film.pixels.astype(np.uint16) * np.uint16(256) + fine).save(folder / image)
+            deep = Image.fromarray(film.pixels.astype(np.uint16) * np.uint16(256) + fine)
+            write_picture(deep, folder / image, durable=False)
         rows += [(image, *box) for box in film.boxes]
         yield number + 1
     _write_table(folder / "boxes.csv", ("image", "x", "y", "width", "height"), rows)
 
 
 def _save_jpeg(film: Phantom, path: Path, rng: np.random.Generator) -> None:
-    Image.fromarray(film.pixels).save(path, "JPEG", quality=int(rng.integers(82, 96)))
+    quality = int(rng.integers(82, 96))
+    write_picture(Image.fromarray(film.pixels), path, "JPEG", durable=False, quality=quality)
 
 
 def _write_table(path: Path, columns: Row, rows: Iterable[Row]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(columns)
-        table.writerows(rows)
+    write_csv(path, [columns, *rows])

@@ -6,7 +6,6 @@ and goes on. A lock keeps two builds of the same store apart: the second waits a
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -20,9 +19,11 @@ from pathlib import Path
 from filelock import FileLock
 
 from hilum.dataset.manifest.manifest import Manifest
-from hilum.dataset.processes import available_cores, clean_processes
+from hilum.dataset.processes import clean_processes
 from hilum.dataset.store.decoding import Outcome, StoreError, Work, fill_rows
 from hilum.radiograph.geometry import Geometry
+from hilum.system.cores import available_cores
+from hilum.system.files import FULL, sync_folder, write_whole
 
 PIXELS, FACTS = "pixels.u8", "store.json"
 CHUNK = 16
@@ -49,7 +50,7 @@ def build(
                 return
             _build(manifest, geometry, digests, place, skip_bad, on_progress, processes)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             needed = len(digests) * geometry.height * geometry.width
             raise StoreError(
                 f"{place.parent}: no room for the store, which takes {needed / 1e6:,.0f} MB; "
@@ -96,15 +97,12 @@ def _build(
                 raise too_many_bad(manifest, paths_of(manifest, skipped), skip_bad)
         _sync(pixels.fileno(), written.fileno(), pending)
     facts = {"geometry": asdict(geometry), "digests": digests, "skipped": skipped}
-    with (unfinished / FACTS).open("w", encoding="utf-8") as file:
-        json.dump(facts, file)
-        file.flush()
-        os.fsync(file.fileno())
+    write_whole(unfinished / FACTS, json.dumps(facts))
     journal.unlink()
     if place.exists():  # without its facts: not a store
         shutil.rmtree(place)
     unfinished.rename(place)
-    _sync_folder(place.parent)
+    sync_folder(place.parent)
 
 
 def paths_of(manifest: Manifest, skipped: dict[str, str]) -> dict[str, str]:
@@ -149,13 +147,6 @@ def _sync(pixels: int, journal: int, outcomes: dict[int, str | None]) -> None:
     lines = "".join(json.dumps([row, reason]) + "\n" for row, reason in outcomes.items())
     os.write(journal, lines.encode())
     os.fsync(journal)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
 
 
 def _decode(

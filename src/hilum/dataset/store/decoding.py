@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from hilum.radiograph import ReadError, read
 from hilum.radiograph.geometry import Geometry
+from hilum.system.files import content_digest
 
 
 class StoreError(RuntimeError):
@@ -39,7 +39,7 @@ def _fill_row(row: NDArray[np.uint8], work: Work, geometry: Geometry) -> str | N
         content = work.path.read_bytes()
     except OSError as error:
         raise StoreError(f"{work.path}: {error.strerror}; put it back, or import the data set again") from error
-    if hashlib.blake2b(content, digest_size=16).hexdigest() != work.digest:
+    if content_digest(content) != work.digest:
         raise StoreError(f"{work.path}: changed since it was imported; run `hilum data import` again")
     try:
         row[:] = geometry.apply(read(content, at_least=geometry.at_least).pixels)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +21,9 @@ from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.build import FACTS, PIXELS, build, paths_of, too_many_bad
 from hilum.dataset.store.decoding import StoreError
 from hilum.radiograph.geometry import Geometry
+from hilum.system.files import cache_folder
 
-__all__ = ["Store", "StoreError", "build_store", "cache_folder", "open_store"]
+__all__ = ["Store", "StoreError", "build_store", "open_store"]
 
 # To be raised whenever reading or scaling changes what a film looks like.
 STORE_VERSION = 1
@@ -43,13 +43,6 @@ class Store:
         """Where each file's picture is; -1 where the file could not be read and was skipped."""
         position = {digest: row for row, digest in enumerate(self.digests) if digest not in self.skipped}
         return np.array([-1 if digest is None else position.get(digest, -1) for digest in file_digests], np.int64)
-
-
-def cache_folder() -> Path:
-    """Where stores are kept unless a folder is given: HILUM_HOME, or the user's cache."""
-    if home := os.environ.get("HILUM_HOME"):
-        return Path(home)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hilum"
 
 
 def store_folder(digests: Sequence[str], geometry: Geometry, folder: Path | None) -> Path:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import numpy as np
 
 from hilum.dataset.manifest.csv_table import read_csv
 from hilum.measures.boxes.fusion import fuse
 from hilum.measures.boxes.overlap import Detections
+from hilum.system.rows import write_csv
 
 HEADER = ("patientId", "PredictionString")
 SIDE = 1024  # of every film of the challenge
@@ -81,17 +80,10 @@ def fuse_films(sets: list[list[FilmBoxes]]) -> list[FilmBoxes]:
 
 def write_submission(films: Iterable[FilmBoxes], path: Path) -> None:
     """Write the CSV, complete or not at all."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(HEADER)
-            rows.writerows((film.film, _prediction_string(film)) for film in films)
-        temporary.replace(path)
+        write_csv(path, [HEADER, *((film.film, _prediction_string(film)) for film in films)])
     except UnicodeEncodeError:
         raise SubmissionError(f"{path}: not written, since the name of a film is not UTF-8; rename the film") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _prediction_string(film: FilmBoxes) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.evaluation.report.document import Block, Code, Document, Film, Folded, Gallery, Plots, Table, Text
+from hilum.system.files import write_whole
+from hilum.system.text import printable
 
 PICTURES = "pictures"
 
@@ -28,7 +30,7 @@ def write_markdown(document: Document, folder: Path) -> Path:
         for block in section.blocks:
             lines += [*_block(block, pictures, section.key), ""]
     path = folder / "report.md"
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write_whole(path, printable("\n".join(lines).rstrip() + "\n", keep="\n"))
     return path
 
 
@@ -42,7 +44,7 @@ def _block(block: Block, pictures: Path, key: str) -> Iterator[str]:
             yield f"```sh\n{text}\n```"
         case Plots(plots):
             for plot in plots:
-                (pictures / f"{plot.name}.png").write_bytes(plot.png())
+                write_whole(pictures / f"{plot.name}.png", plot.png())
                 yield f"![{_plain(plot.says)}]({PICTURES}/{plot.name}.png)"
                 yield f"\n{_plain(plot.caption)}\n"
         case Folded(summary, blocks):
@@ -61,7 +63,7 @@ def _films(films: Sequence[Film], pictures: Path, key: str) -> list[str]:
         for kind, jpeg in (("film", film.film), (film.shows, film.overlay)):
             if jpeg is not None:
                 name = f"{key}-{number}-{kind}.jpg"
-                (pictures / name).write_bytes(jpeg)
+                write_whole(pictures / name, jpeg)
                 shown.append(f"![{kind} {_cell(film.name)}]({PICTURES}/{name})")
         rows.append(f"| {' '.join(shown)} | {_cell(film.words)}<br>{_cell(film.name)} |")
     return ["| Film | |", "|---|---|", *rows]

@@ -5,7 +5,6 @@ For validation films alone: a setting chosen on the films that a figure is then 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from hilum.measures.boxes.overlap import Detections, above, match, shrink, suppress
 from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores
 from hilum.measures.figure import Floats
+from hilum.system.rows import write_csv
 
 NMS_OVERLAPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 SHRINKAGES = (0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1)
@@ -97,11 +97,9 @@ def choose(sweeps: Mapping[str, Sequence[Swept]]) -> Swept:
 
 def write_sweep(sweeps: Mapping[str, Sequence[Swept]], path: Path) -> None:
     """Every setting that was tried, for each run or fold, and its score."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("films", *Setting._fields, "rsna_score"))
-        for title, rows in sweeps.items():
-            table.writerows((title, *row.setting, f"{row.score:.5f}") for row in rows)
+    header = ("films", *Setting._fields, "rsna_score")
+    tried = [(title, *row.setting, f"{row.score:.5f}") for title, rows in sweeps.items() for row in rows]
+    write_csv(path, [header, *tried])
 
 
 def draw_sweeps(sweeps: Mapping[str, Sequence[Swept]], chosen: Swept) -> Figure:

@@ -19,9 +19,9 @@ from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from hilum.dataset.processes import available_cores
 from hilum.dataset.store.store import StoreError
 from hilum.radiograph.geometry import Geometry
+from hilum.system.cores import available_cores
 from hilum.training.feed.feed import Batch, Examples, Feed, File
 from hilum.training.recipe import RecipeError
 from hilum.training.variation.augment import WHOLE, Augmentation

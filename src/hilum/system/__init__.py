@@ -1,0 +1,1 @@
+"""What hilum asks of the system beneath it: files that are whole, digests, cores, text that is safe to show."""
