@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from hilum.dataset.store.store import Store
 from hilum.network.detector import create_detector
 from hilum.training.feed.feed import Examples, Feed
-from hilum.training.fit import Interrupted, Progress, fit
+from hilum.training.fit import Interrupted, fit
+from hilum.training.observer import Event, Step
+from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, RecipeError, load_recipe, recipe_from
 from hilum.training.run import Run, create_run
@@ -72,14 +73,14 @@ def train(folder: Path, epochs: int, stop_at: int = 0, mosaic: float = 0.0) -> t
     task = Detection(detector, wanted, examples, CPU)
     feed = Feed(pixels, examples, wanted.augmentation, 8, CPU, seed=1)
     run = Run(folder) if folder.exists() else create_run(folder, wanted, {})
-    steps: list[Progress] = []
+    steps: list[Event] = []
 
-    def stop(progress: Progress) -> None:
-        steps.append(progress)
-        if len(steps) == stop_at:
-            os.kill(os.getpid(), signal.SIGTERM)
+    def watch(event: Event) -> None:
+        if isinstance(event, Step):
+            steps.append(event)
 
-    history = fit(run, wanted, task, feed, feed, Processes(), on_step=stop)
+    prepared = Prepared(task, feed, feed, Store(pixels, wanted.input.to_geometry(), folder, (), {}), {})
+    history = fit(run, wanted, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
     digest = hashlib.sha256()
     for tensor in detector.state_dict().values():
         digest.update(tensor.numpy().tobytes())

@@ -35,6 +35,7 @@ from hilum.network.detector import create_detector
 from hilum.network.pyramid import Pyramid
 from hilum.training.feed.feed import Feed, choose_examples
 from hilum.training.fit import fit
+from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, recipe_from
 from hilum.training.run import Run, create_run
@@ -199,7 +200,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     run = create_run(folder / "run", wanted, facts | dict.fromkeys(("hilum", "torch", "torchvision", "timm"), "0.1"))
     cpu = torch.device("cpu")
     feeds = [Feed(store.pixels, examples, wanted.augmentation, 8, cpu, seed=1) for examples in (train, val)]
-    fit(run, wanted, Detection(detector, wanted, train, cpu), feeds[0], feeds[1], Processes())
+    prepared = Prepared(Detection(detector, wanted, train, cpu), feeds[0], feeds[1], store, {})
+    fit(run, wanted, prepared, Processes())
     return run, manifest
 
 

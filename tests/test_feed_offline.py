@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +10,13 @@ import torch
 from numpy.typing import NDArray
 from test_fit import CPU, SIDE, digest, films, recipe
 
+from hilum.dataset.store.store import Store
 from hilum.network.classifier import create_classifier
 from hilum.training.feed.feed import Feed
 from hilum.training.feed.offline import OfflineFeed
-from hilum.training.fit import Interrupted, Progress, fit
+from hilum.training.fit import Interrupted, fit
+from hilum.training.observer import Event, Step
+from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.run import Run, create_run
 from hilum.training.task.classification import Classification
@@ -89,17 +90,17 @@ def test_a_run_on_them_stopped_in_an_epoch_goes_on_bit_for_bit(tmp_path: Path) -
         pixels, _, judged = films()
         classifier = create_classifier("small_cnn1", 2, "none", "linear", None, (SIDE, SIDE), 1)
         run = Run(folder) if folder.exists() else create_run(folder, wanted, {})
-        told: list[Progress] = []
+        steps: list[Step] = []
 
-        def stop(progress: Progress) -> None:
-            told.append(progress)
-            if len(told) == stop_at:
-                os.kill(os.getpid(), signal.SIGTERM)
+        def watch(event: Event) -> None:
+            if isinstance(event, Step):
+                steps.append(event)
 
         val = Feed(pixels, judged, wanted.augmentation, 16, CPU)
         task = Classification(classifier, wanted, feed().examples, CPU)
-        fit(run, wanted, task, feed(), val, Processes(), on_step=stop)
-        assert told[-1].steps == 13
+        prepared = Prepared(task, feed(), val, Store(pixels, wanted.input.to_geometry(), folder, (), {}), {})
+        fit(run, wanted, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
+        assert steps[-1].batches == 13
         return digest(classifier)
 
     with pytest.raises(Interrupted):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
+from hilum.dataset.store.store import Store
 from hilum.network.classifier import Classifier, create_classifier
 from hilum.training.checkpoint import load_latest, read_state
 from hilum.training.events import event_log
 from hilum.training.feed.feed import Examples, Feed
-from hilum.training.fit import Interrupted, NotFiniteError, Progress, fit
+from hilum.training.fit import Interrupted, NotFiniteError, fit
+from hilum.training.observer import Epoch, Event, Step
+from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, recipe_from
 from hilum.training.run import Run, create_run, ended
@@ -67,7 +70,9 @@ def train(folder: Path, wanted: Recipe, run: Run | None = None, **options: Any) 
     feed = Feed(pixels, train_part, wanted.augmentation, wanted.training.batch_size, CPU, seed=wanted.training.seed)
     val = Feed(pixels, val_part, wanted.augmentation, 16, CPU)
     run = run or create_run(folder, wanted, {})
-    history = fit(run, wanted, Classification(classifier, wanted, train_part, CPU), feed, val, Processes(), **options)
+    store = Store(pixels, wanted.input.to_geometry(), Path("store"), (), {})
+    prepared = Prepared(Classification(classifier, wanted, train_part, CPU), feed, val, store, {})
+    history = fit(run, wanted, prepared, Processes(), **options)
     return run, classifier, history
 
 
@@ -103,15 +108,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def test_stopped_at_any_step_it_goes_on_bit_for_bit(name: str, stop_at: int, tmp_path: Path) -> None:
     wanted = recipe(**SETTINGS[name])
     _, uninterrupted, whole = train(tmp_path / "whole", wanted)
-    told: list[Progress] = []
+    steps: list[Event] = []
 
-    def stop(progress: Progress) -> None:
-        told.append(progress)
-        if len(told) == stop_at:
-            os.kill(os.getpid(), signal.SIGTERM)
+    def watch(event: Event) -> None:
+        if isinstance(event, Step):
+            steps.append(event)
 
     with pytest.raises(Interrupted):
-        train(tmp_path / "halves", wanted, on_step=stop)
+        train(tmp_path / "halves", wanted, observer=watch, asked_to_stop=lambda: len(steps) >= stop_at)
     run, resumed, halves = train(tmp_path / "halves", wanted, Run(tmp_path / "halves"))
     assert digest(resumed) == digest(uninterrupted)
     for before, after in zip(whole, halves, strict=True):
@@ -166,15 +170,14 @@ def test_a_run_that_stopped_early_is_over_and_trains_no_further(tmp_path: Path) 
 
 def test_tensorboard_shows_each_epoch_once_after_a_resume(tmp_path: Path) -> None:
     wanted = recipe(phases=[{"epochs": 4}])
-    rows: list[dict[str, float]] = []
+    rows: list[Mapping[str, float]] = []
 
-    def stop(row: dict[str, float]) -> None:
-        rows.append(row)
-        if row["epoch"] == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
+    def watch(event: Event) -> None:
+        if isinstance(event, Epoch):
+            rows.append(event.row)
 
     with pytest.raises(Interrupted):
-        train(tmp_path, wanted, on_epoch=stop)
+        train(tmp_path, wanted, observer=watch, asked_to_stop=lambda: len(rows) == 2)
     # As if killed after the third epoch's events, before its checkpoint.
     with event_log(tmp_path, 2) as write:
         write(dict.fromkeys(rows[-1], 123.0) | {"epoch": 3})
@@ -225,6 +228,7 @@ import torch
 import test_fit
 from hilum.training.feed.feed import Feed
 from hilum.training.fit import fit
+from hilum.training.prepare import Prepared
 from hilum.training.processes import join_processes
 from hilum.training.run import Run, create_run
 torch.set_num_threads(1)
@@ -237,7 +241,9 @@ feed = Feed(pixels, train, wanted.augmentation, 31, test_fit.CPU, **options)
 folder = Path(sys.argv[2])
 run = create_run(folder, wanted, {}) if processes.leads else Run(folder)
 task = test_fit.Classification(classifier, wanted, train, test_fit.CPU)
-fit(run, wanted, task, feed, Feed(pixels, val, wanted.augmentation, 16, test_fit.CPU), processes)
+judged = Feed(pixels, val, wanted.augmentation, 16, test_fit.CPU)
+store = test_fit.Store(pixels, wanted.input.to_geometry(), folder, (), {})
+fit(run, wanted, Prepared(task, feed, judged, store, {}), processes)
 """
 
 

@@ -20,9 +20,9 @@ from urllib.parse import quote
 from hilum.dataset.manifest.manifest import load_manifest
 from hilum.network.backbone import find_backbone
 from hilum.system.files import write_whole
-from hilum.training.fit import LOWER_IS_BETTER
 from hilum.training.recipe import Recipe, RecipeError, changed, recipe_from, to_toml
 from hilum.training.run import Run, RunError, ended
+from hilum.training.state import LOWER_IS_BETTER
 
 DEFINITION, TABLE, PLOT = "sweep.json", "sweep.csv", "sweep.png"
 FIGURES = ("loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score")  # the last two of detectors only

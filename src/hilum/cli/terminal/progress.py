@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from hilum.training.fit import Progress as Step
+    from hilum.training.observer import Step
 
 Item = TypeVar("Item")
 
@@ -44,9 +44,9 @@ def training_bar(epochs: int, *, shown: bool = True) -> Iterator[Callable[[Step]
         def show(step: Step) -> None:
             progress.update(
                 task,
-                description=f"epoch {step.epoch}/{epochs}, loss {step.loss:.4f}, {step.images_per_second:.0f} images/s",
-                completed=(step.epoch - 1) * step.steps + step.step,
-                total=epochs * step.steps,
+                description=str(step),
+                completed=(step.epoch - 1) * step.batches + step.batch,
+                total=epochs * step.batches,
             )
 
         yield show

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -32,6 +36,7 @@ def train_run(task: Task, device: torch.device, processes: Processes, said: Cons
     from hilum.training.curves import draw_curves
     from hilum.training.estimate import estimate, in_words
     from hilum.training.fit import fit
+    from hilum.training.observer import Epoch, Event, Step, figures_in_words
     from hilum.training.prepare import describe, prepare
     from hilum.training.run import Run, check_unchanged, create_run
 
@@ -56,22 +61,20 @@ def train_run(task: Task, device: torch.device, processes: Processes, said: Cons
             )
         processes.told(lambda: create_run(folder, recipe, facts))
     said.print(f"run: {folder}")
-    with training_bar(recipe.epochs, shown=processes.leads) as on_step:
-        history = fit(
-            Run(folder),
-            recipe,
-            prepared.task,
-            prepared.train,
-            prepared.val,
-            processes,
-            on_step=on_step,
-            on_epoch=lambda row: said.print(_epoch_line(row)),
-        )
+    with training_bar(recipe.epochs, shown=processes.leads) as show, stop_signals() as asked_to_stop:
+
+        def watch(event: Event) -> None:
+            if isinstance(event, Step):
+                show(event)
+            elif isinstance(event, Epoch):
+                said.print(event)
+
+        history = fit(Run(folder), recipe, prepared, processes, observer=watch, asked_to_stop=asked_to_stop)
     if processes.leads:
         draw_curves(history, recipe, folder / "curves.png")
     if kept := [row for row in history if row["best"]]:
         epoch, metric = kept[-1]["epoch"], recipe.selection.metric
-        said.print(f"kept: epoch {epoch:.0f}, by {metric} on validation: {_figures(kept[-1])}")
+        said.print(f"kept: epoch {epoch:.0f}, by {metric} on validation: {figures_in_words(kept[-1])}")
     else:
         said.print(f"kept: no epoch, since {recipe.selection.metric} on validation was never a number")
     said.print(f"curves: {folder / 'curves.png'}, or: tensorboard --logdir {folder}")
@@ -79,14 +82,19 @@ def train_run(task: Task, device: torch.device, processes: Processes, said: Cons
     return history
 
 
-def _epoch_line(row: dict[str, float]) -> str:
-    speed = f"{row['images_per_second']:.0f} images/s"
-    return f"epoch {row['epoch']:.0f}: {_figures(row)}, {speed}" + (", best so far" if row["best"] else "")
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """SIGTERM and Ctrl-C are noted, so that the step in progress is finished and saved; a second one ends at once."""
+    noted: list[int] = []
 
+    def note(number: int, frame: FrameType | None) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
 
-def _figures(row: dict[str, float]) -> str:
-    return (
-        f"training loss {row['train_loss']:.4f}, validation loss {row['loss']:.4f}, "
-        f"accuracy {row['accuracy']:.4f}, AUC {row['auc']:.4f}"
-        + (f", boxes: AP50 {row['ap50']:.4f}, RSNA score {row['rsna_score']:.4f}" if "ap50" in row else "")
-    )
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(noted)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
