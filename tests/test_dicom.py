@@ -199,7 +199,7 @@ def test_patient_orientation_turns_the_film_upright(orientation: str, turn: int)
     stored.getexif()[0x0112] = turn
     expected = np.asarray(ImageOps.exif_transpose(stored))
     np.testing.assert_allclose(film.pixels, expected / 255, atol=0.003)
-    assert film.turned == turn
+    assert film.turn == turn
     assert film.pixel_spacing == ((0.2, 0.1) if turn >= 5 else (0.1, 0.2))
     assert (film.height, film.width) == film.pixels.shape
 

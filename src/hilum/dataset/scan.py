@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from hilum.dataset.processes import clean_processes
 from hilum.dataset.sources.source import SourceError
-from hilum.radiograph import ReadError, read
-from hilum.radiograph.read import MAX_FILE_BYTES
+from hilum.radiograph import ReadError, open_film, read
+from hilum.radiograph.bounds import MAX_FILE_BYTES
 from hilum.system.cores import available_cores
 from hilum.system.files import content_digest
 
@@ -58,9 +59,12 @@ def scan_films(
 
 def scan_film(path: Path) -> Film:
     try:
-        file_bytes = path.stat().st_size
-        # A file over the reader's limit is never loaded: the reader refuses it by its size.
-        content = path.read_bytes() if file_bytes <= MAX_FILE_BYTES else None
+        with open_film(path) as file:
+            file_bytes = os.fstat(file.fileno()).st_size
+            # A file over the reader's limit is never loaded: the reader refuses it by its size.
+            content = file.read() if file_bytes <= MAX_FILE_BYTES else None
+    except ReadError as error:
+        return Film(error=f"{error.reason}: {error.detail}")
     except OSError as error:
         return Film(error=f"cannot_open: {error.strerror}")
     file_digest = None if content is None else content_digest(content)

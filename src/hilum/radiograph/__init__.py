@@ -1,7 +1,17 @@
-"""A file becomes a Radiograph: upright, bright = dense, float32 in [0, 1], with what is known of it."""
+"""Whatever holds a film becomes a Radiograph: upright, bright = dense, float32 in [0, 1], with what is known of it."""
 
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.radiograph import Radiograph, ReadWarning
-from hilum.radiograph.read import read, recognize
+from hilum.radiograph.read import FilmSource, kind_of, open_film, read, recognize
 
-__all__ = ["Radiograph", "ReadError", "ReadWarning", "Reason", "read", "recognize"]
+__all__ = [
+    "FilmSource",
+    "Radiograph",
+    "ReadError",
+    "ReadWarning",
+    "Reason",
+    "kind_of",
+    "open_film",
+    "read",
+    "recognize",
+]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from hilum.radiograph.errors import ReadError, Reason
 
+MAX_FILE_BYTES = 512 * 1024 * 1024
 # A progressive JPEG normally has about 10 scans; each one costs a pass over the whole picture.
 MAX_JPEG_SCANS = 200
 MAX_JPEG2000_TILES = 4096

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 
 from hilum.radiograph import dicom_header as tags
 from hilum.radiograph.bounds import check_size
+from hilum.radiograph.dicom_dataset import open_dataset
 from hilum.radiograph.dicom_header import Header, Opened, open_dicom
 from hilum.radiograph.dicom_pixels import Layout, read_color, read_stored
 from hilum.radiograph.errors import ReadError, Reason
@@ -25,11 +28,23 @@ VIEW_CODES = {"399348003": "AP", "272479007": "PA", "399173006": "LL", "39919800
 VIEW_CODES |= {"R-10206": "AP", "R-10214": "PA", "R-10236": "LL", "R-10232": "RL"}
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 HEADER_BYTES = 16_000_000
+UNITS_A_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
+OLDEST = 125  # years; what is above stands for "unknown" or is a slip
 
 
 def read_dicom(file: BinaryIO, at_least: int | None, max_megapixels: float) -> Radiograph:
+    """The film in a DICOM file."""
     # Color films of 3 bytes and grey ones of 2 fit into 3 bytes a pixel, plus a generous header.
-    opened = open_dicom(file, max_inflated=int(max_megapixels * 3e6) + HEADER_BYTES)
+    return show(open_dicom(file, max_inflated=int(max_megapixels * 3e6) + HEADER_BYTES), at_least, max_megapixels)
+
+
+def read_dataset(dataset: Dataset, at_least: int | None, max_megapixels: float) -> Radiograph:
+    """The film in a data set that pydicom has read or a program has put together."""
+    return show(open_dataset(dataset), at_least, max_megapixels)
+
+
+def show(opened: Opened, at_least: int | None, max_megapixels: float) -> Radiograph:
+    """The film as DICOM's grayscale pipeline shows it, upright."""
     header = opened.header
     notices: list[ReadWarning] = []
     layout = _check_layout(opened, max_megapixels, notices)
@@ -60,9 +75,10 @@ def read_dicom(file: BinaryIO, at_least: int | None, max_megapixels: float) -> R
         pixel_spacing=(spacing[1], spacing[0]) if spacing and turned_on_side else spacing,
         view=_view(header),
         laterality=_laterality(header),
-        turned=code,
+        turn=code,
         colorfulness=colorfulness,
         warnings=tuple(notices),
+        age=_age(header),
     )
 
 
@@ -220,6 +236,14 @@ def _view(header: Header) -> str | None:
         return view
     code = header.first_item(tags.VIEW_CODE)
     return VIEW_CODES.get(code.text(0x00080100)) if code else None
+
+
+def _age(header: Header) -> float | None:
+    """Years from what DICOM calls an age string (PS3.5): 045Y, 006M, 012W or 003D, and nothing else."""
+    if not (match := re.fullmatch(r"(\d{3})([YMWD])", header.text(tags.AGE))):
+        return None
+    age = int(match[1]) / UNITS_A_YEAR[match[2]]
+    return age if age <= OLDEST else None
 
 
 def _laterality(header: Header) -> str | None:

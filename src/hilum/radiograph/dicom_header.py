@@ -2,7 +2,7 @@
 
 The file meta group is read here by hand, because pydicom inflates a deflated file without any bound as soon as it sees
 it. The rest is walked by pydicom; values are taken from their raw bytes, so that a malformed or private value is
-`None` and not an exception, and nothing that names a patient is decoded.
+`None` and not an exception. Of the patient only the age is looked at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import BinaryIO
 from pydicom.config import IGNORE
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_dataset
+from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
@@ -30,7 +32,7 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 RLE = "1.2.840.10008.1.2.5"
 
-SOP_CLASS = 0x00080016
+SOP_CLASS, AGE = 0x00080016, 0x00101010
 VIEW_POSITION, VIEW_CODE = 0x00185101, 0x00540220
 LATERALITY, IMAGE_LATERALITY, PATIENT_ORIENTATION = 0x00200060, 0x00200062, 0x00200020
 SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
@@ -43,7 +45,7 @@ PALETTE = [0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x0028120
 PIXEL_DATA = 0x7FE00010
 FLOAT_PIXELS = (0x7FE00008, 0x7FE00009)
 WANTED = [
-    *(SOP_CLASS, VIEW_POSITION, VIEW_CODE, LATERALITY, IMAGE_LATERALITY, PATIENT_ORIENTATION),
+    *(SOP_CLASS, AGE, VIEW_POSITION, VIEW_CODE, LATERALITY, IMAGE_LATERALITY, PATIENT_ORIENTATION),
     *(SAMPLES, PHOTOMETRIC, PLANAR, FRAMES, ROWS, COLUMNS, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION),
     *(PADDING, BURNED_IN, SPACING, IMAGER_SPACING, CENTER, WIDTH, FUNCTION, INTERCEPT, SLOPE),
     *(MODALITY_LUT, VOI_LUT, *PALETTE),
@@ -51,7 +53,7 @@ WANTED = [
 # What pydicom raises when a header is not what it claims to be.
 HEADER_ERRORS = (
     *(AttributeError, EOFError, LookupError, NotImplementedError, OSError, OverflowError),
-    *(RecursionError, TypeError, ValueError, struct.error),
+    *(RecursionError, TypeError, ValueError, struct.error, BytesLengthException),
 )
 
 
@@ -99,7 +101,8 @@ class Header:
         try:
             with quiet():
                 items = self.elements[BaseTag(tag)].value if self.has(tag) else None
-                return Header(items[0], self.little_endian) if items else None
+                # a damaged header may call the element a text or a number
+                return Header(items[0], self.little_endian) if isinstance(items, Sequence) and items else None
         except HEADER_ERRORS:
             return None
 

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     TRUNCATED_PIXEL_DATA = "truncated_pixel_data"
     DAMAGED = "damaged"
+    OUT_OF_RANGE = "out_of_range"
 
 
 class ReadError(ValueError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+LATERAL_VIEWS = frozenset({"LL", "RL", "LATERAL"})
 
 
 class ReadWarning(NamedTuple):
@@ -18,16 +20,17 @@ class ReadWarning(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Radiograph:
-    """One film, free of patient data.
+    """One film, and nothing that names a patient.
 
     `pixels` are float32 in [0, 1], bright = dense, upright. `height` and `width` are those of the upright film before
     any reduction asked for with `at_least`; `pixel_spacing` (mm between rows, between columns) belongs to that full
-    size. `turned` is the EXIF code (1 to 8) of the turn that made the stored picture upright, so that a place on it
-    can be found again in the file.
+    size. `turn` is the EXIF code (1 to 8) of the turn that made the stored picture upright, so that a place on it can
+    be found again in the file. `age` is the patient's in years where a DICOM header states it: it chooses among
+    thresholds and is shown nowhere.
     """
 
     pixels: NDArray[np.float32]
-    format: Literal["jpeg", "png", "dicom"]
+    format: Literal["jpeg", "png", "dicom", "array", "image"]
     encoding: str
     mode: str
     bits: int
@@ -36,12 +39,18 @@ class Radiograph:
     pixel_spacing: tuple[float, float] | None = None
     view: str | None = None
     laterality: str | None = None
-    turned: int = 1
+    turn: int = 1
     colorfulness: float = 0.0
     warnings: tuple[ReadWarning, ...] = ()
+    age: float | None = field(default=None, repr=False)
+
+    @property
+    def lateral(self) -> bool:
+        """Whether the header says that this is a view from the side; a decubitus film (LLD, RLD) is not."""
+        return self.view in LATERAL_VIEWS
 
     def describe(self) -> dict[str, Any]:
-        """Everything but the pixels, as plain data for JSON."""
+        """What is known of the film, as plain data for JSON: everything but its pixels and the patient's age."""
         return {
             "format": self.format,
             "encoding": self.encoding,
@@ -52,7 +61,7 @@ class Radiograph:
             "pixel_spacing": list(self.pixel_spacing) if self.pixel_spacing else None,
             "view": self.view,
             "laterality": self.laterality,
-            "turned": self.turned,
+            "turn": self.turn,
             "colorfulness": round(self.colorfulness, 4),
             "warnings": [warning._asdict() for warning in self.warnings],
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from hilum.radiograph.arrays import check_range, depth_in_use, unit_floats
 from hilum.radiograph.bounds import check_density, check_jpeg_scans, check_size, jpeg_frame, png_frame
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.orientation import upright
@@ -24,23 +26,26 @@ STRONGLY_COLORED = 0.05
 # The picture classes are opened directly, not through Image.open: hilum's own bounds replace Pillow's global one.
 # These are what they are known to raise on damaged content; anything else is a bug to be seen.
 PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, zlib.error)
+# What becomes grey levels without a question: 8 bits of grey or color, 16 bits of grey, floats from 0 to 1.
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "I;16", "I;16B", "I;16L", "F")
 JPEG_PROCESSES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
 
 
 def read_jpeg(data: bytes, at_least: int | None, max_megapixels: float) -> Radiograph:
+    """The film in a JPEG file, smaller where `at_least` allows it."""
     frame = jpeg_frame(data)
     check_size(frame.width, frame.height, max_megapixels)
     grey, mode, colorfulness, code = decode_jpeg(data, at_least)
     full_size = (frame.width, frame.height) if code >= 5 else (frame.height, frame.width)
     return Radiograph(
-        pixels=upright(_unit_floats(grey, 255), code),
+        pixels=upright(unit_floats(grey, 255), code),
         format="jpeg",
         encoding=f"JPEG {JPEG_PROCESSES.get(frame.process, 'unusual process')}",
         mode=mode,
         bits=frame.precision,
         height=full_size[0],
         width=full_size[1],
-        turned=code,
+        turn=code,
         colorfulness=colorfulness,
         warnings=_notices(code, colorfulness),
     )
@@ -75,9 +80,9 @@ def decode_jpeg(data: bytes, at_least: int | None) -> tuple[NDArray[np.uint8], s
 
 
 def read_png(data: bytes, max_megapixels: float) -> Radiograph:
+    """The film in a PNG file of any depth or color type."""
     frame = png_frame(data)
     check_size(frame.width, frame.height, max_megapixels)
-    notices: list[ReadWarning] = []
     try:
         picture = PngImageFile(BytesIO(data))
         frames = picture.n_frames
@@ -88,27 +93,53 @@ def read_png(data: bytes, max_megapixels: float) -> Radiograph:
         raise _refusal(error, data, "PNG") from error
     if frames > 1:
         raise ReadError(Reason.MULTI_FRAME, "an animated PNG; save the one film that is meant as its own file")
-    bits = frame.precision
+    return _from_picture(picture, code, "png", frame.precision)
+
+
+def read_image(picture: Image.Image, max_megapixels: float) -> Radiograph:
+    """The film in an image that a program has opened or made with Pillow, turned as its EXIF says, as a file's is."""
+    check_size(picture.width, picture.height, max_megapixels)
+    if picture.mode not in MODES:
+        raise ReadError(Reason.UNSUPPORTED_ENCODING, f"an image of mode {picture.mode}; convert it to L or I;16")
+    try:
+        with quiet():
+            frames = getattr(picture, "n_frames", 1)
+            code = _exif_orientation(picture)
+        picture.load()
+    except PILLOW_ERRORS as error:
+        raise ReadError(Reason.DAMAGED, "the image cannot be decoded; get its file again from its source") from error
+    if frames > 1:
+        raise ReadError(Reason.MULTI_FRAME, f"an image of {frames} frames; give a copy() of the one that is meant")
+    return _from_picture(picture, code, "image", 16 if picture.mode.startswith("I") else 8)
+
+
+def _from_picture(picture: Image.Image, code: int, source: Literal["png", "image"], bits: int) -> Radiograph:
+    """A decoded picture as a film; `bits` is what its samples were stored in."""
+    notices: list[ReadWarning] = []
     colorfulness = 0.0
-    if picture.mode.startswith("I"):
-        deep = np.asarray(picture).astype(np.uint16, copy=False)
-        bits = _depth_in_use(int(deep.max()))
-        if bits < frame.precision:
-            notices.append(ReadWarning("shallow_levels", f"a 16-bit PNG that uses {bits} bits; scaled by these"))
-        pixels = _unit_floats(deep, 2**bits - 1)
+    if picture.mode == "F":
+        levels, highest, bits = np.asarray(picture), 1, 32
+        check_range(levels, highest)
+    elif picture.mode.startswith("I"):
+        levels = np.asarray(picture)
+        check_range(levels, 2**16 - 1)
+        used = depth_in_use(int(levels.max()))
+        if used < bits:
+            notices.append(ReadWarning("shallow_levels", f"a 16-bit picture that uses {used} bits; scaled by these"))
+        highest, bits = 2**used - 1, used
     else:
         levels, colorfulness = _to_grey(picture)
-        pixels = _unit_floats(levels, 255)
-    full_size = (frame.width, frame.height) if code >= 5 else (frame.height, frame.width)
+        highest = 255
+    height, width = levels.shape[::-1] if code >= 5 else levels.shape
     return Radiograph(
-        pixels=upright(pixels, code),
-        format="png",
-        encoding="PNG",
+        pixels=upright(unit_floats(levels, highest), code),
+        format=source,
+        encoding="PNG" if source == "png" else "PIL image",
         mode=picture.mode,
         bits=bits,
-        height=full_size[0],
-        width=full_size[1],
-        turned=code,
+        height=height,
+        width=width,
+        turn=code,
         colorfulness=colorfulness,
         warnings=(*notices, *_notices(code, colorfulness)),
     )
@@ -156,6 +187,7 @@ def _colorfulness(color: Image.Image) -> float:
 
 
 def color_notice(colorfulness: float) -> tuple[ReadWarning, ...]:
+    """A warning where a picture is too colorful for a film."""
     if colorfulness <= STRONGLY_COLORED:
         return ()
     return (ReadWarning("strongly_colored", "a color picture, turned grey; films are grey: is it a film?"),)
@@ -164,14 +196,3 @@ def color_notice(colorfulness: float) -> tuple[ReadWarning, ...]:
 def _notices(code: int, colorfulness: float) -> tuple[ReadWarning, ...]:
     turned = (ReadWarning("turned", f"turned upright as its EXIF orientation ({code}) says"),) if code != 1 else ()
     return (*turned, *color_notice(colorfulness))
-
-
-def _depth_in_use(highest: int) -> int:
-    """The smallest usual bit depth that holds `highest`: detectors of 10 to 14 bits are stored in 16-bit PNGs."""
-    return next(bits for bits in (8, 10, 12, 14, 16) if highest < 2**bits)
-
-
-def _unit_floats(levels: NDArray[np.uint8] | NDArray[np.uint16], highest: int) -> NDArray[np.float32]:
-    pixels = levels.astype(np.float32)
-    pixels *= np.float32(1 / highest)  # in place: faster than a multiplication that also casts
-    return pixels

@@ -1,18 +1,28 @@
-"""The one way in: any file, told apart by its content, becomes a Radiograph or a ReadError."""
+"""The one way in: whatever holds a film, told apart by its type and content, becomes a Radiograph or a ReadError."""
 
 from __future__ import annotations
 
 import os
-from io import BufferedReader, BytesIO, FileIO
-from pathlib import Path
-from typing import BinaryIO, Literal
+import stat
+import sys
+from io import BufferedReader, BytesIO, FileIO, TextIOBase
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.radiograph.arrays import read_array
+from hilum.radiograph.bounds import MAX_FILE_BYTES
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.radiograph import Radiograph
-from hilum.radiograph.raster import read_jpeg, read_png
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from pydicom.dataset import Dataset
 
 Format = Literal["jpeg", "png", "dicom"]
-MAX_FILE_BYTES = 512 * 1024 * 1024
+FilmSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any] | Image | Dataset"
+Kind = Literal["path", "bytes", "file", "array", "image", "dataset"]
 # What people mistake for films, so that the error can name it.
 FOREIGN = {
     b"GIF8": "a GIF picture; convert it to PNG",
@@ -31,24 +41,75 @@ FOREIGN = {
 
 
 def read(
-    source: str | os.PathLike[str] | bytes | BinaryIO, *, at_least: int | None = None, max_megapixels: float = 64
+    source: FilmSource, *, at_least: int | None = None, max_megapixels: float = 64, bits: int | None = None
 ) -> Radiograph:
-    """Read a chest film (JPEG, PNG or DICOM) given as a path, its bytes or an open binary file.
+    """Read a chest film from a path, bytes, an open binary file, a NumPy array, a PIL image or a pydicom Dataset.
+
+    Paths, bytes and files hold JPEG, PNG or DICOM. Arrays are taken as displayed, bright = dense: unsigned integers
+    over their type's whole range, or over `bits` bits, floats from 0 to 1.
 
     `at_least` allows a smaller picture whose sides are all still at least this many pixels: much faster for JPEG,
-    ignored where nothing is gained. Content that is no film, damaged or over `max_megapixels` raises ReadError; a path
-    that cannot be opened raises OSError as usual.
+    ignored where nothing is gained. Content that is no film, damaged or over `max_megapixels` raises ReadError (a
+    ValueError); a path that cannot be opened raises OSError as usual, what cannot be a film by its type TypeError.
     """
-    if isinstance(source, bytes):
-        return _read(BytesIO(source), at_least, max_megapixels)
+    kind = kind_of(source)
+    if bits is not None and kind != "array":
+        raise TypeError("bits says how many bits of an array's integers count; everything else says so itself")
+    film: Any = source
+    match kind:
+        case "path":
+            with open_film(film) as file:
+                try:
+                    return _read_file(file, at_least, max_megapixels)
+                except ReadError as error:
+                    error.source = os.fspath(film)
+                    raise
+        case "bytes":
+            return _read_file(BytesIO(film), at_least, max_megapixels)
+        case "file":
+            return _read_file(_seekable(film), at_least, max_megapixels)
+        case "array":
+            return read_array(film, bits, max_megapixels)
+        case "image":
+            from hilum.radiograph.raster import read_image
+
+            return read_image(film, max_megapixels)
+        case "dataset":
+            from hilum.radiograph.dicom import read_dataset
+
+            return read_dataset(film, at_least, max_megapixels)
+    raise TypeError(
+        "a film is a path, bytes, an open binary file, a NumPy array, a PIL image or a pydicom Dataset, "
+        f"not {type(source).__name__}"
+    )
+
+
+def kind_of(source: object) -> Kind | None:
+    """What `read` takes this for; None where it is nothing that can hold a film."""
     if isinstance(source, (str, os.PathLike)):
-        with Path(source).open("rb", buffering=0) as file:  # most films are read in one go; a buffer copies them
-            try:
-                return _read(file, at_least, max_megapixels)
-            except ReadError as error:
-                error.source = os.fspath(source)
-                raise
-    return _read(source if source.seekable() else BytesIO(source.read(MAX_FILE_BYTES + 1)), at_least, max_megapixels)
+        return "path"
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return "bytes"
+    if isinstance(source, np.ndarray):
+        return "array"
+    if _is_instance(source, "PIL.Image", "Image"):
+        return "image"
+    if _is_instance(source, "pydicom.dataset", "Dataset"):
+        return "dataset"
+    return "file" if hasattr(source, "read") and not isinstance(source, TextIOBase) else None
+
+
+def open_film(path: str | os.PathLike[str]) -> FileIO:
+    """A regular file open for reading; a pipe or a device, which might never end, raises ReadError.
+
+    What the path leads to is looked at once it is open, so that nothing can be put in its place in between; and it is
+    opened without waiting, since a pipe that nobody writes to would hold us for ever.
+    """
+    file = FileIO(os.fspath(path), opener=_open_without_waiting)  # no buffer: most films are read in one go
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ReadError(Reason.NOT_AN_IMAGE, "a pipe or a device; save the film as a file and give that", str(path))
+    return file
 
 
 def recognize(head: bytes) -> Format | None:
@@ -62,7 +123,26 @@ def recognize(head: bytes) -> Format | None:
     return None
 
 
-def _read(file: BinaryIO, at_least: int | None, max_megapixels: float) -> Radiograph:
+def _is_instance(source: object, module: str, name: str) -> bool:
+    """Whether it is of a class whose module, slow to import, is loaded if there is such an object at all."""
+    return isinstance(source, getattr(sys.modules.get(module), name, ()))
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _seekable(file: BinaryIO) -> BinaryIO:
+    """The file itself, or what can be read from it: a response of a server gives its bytes once, and in pieces."""
+    if file.seekable():
+        return file
+    content = bytearray()
+    while len(content) <= MAX_FILE_BYTES and (piece := file.read(1 << 20)):
+        content += piece
+    return BytesIO(content)
+
+
+def _read_file(file: BinaryIO, at_least: int | None, max_megapixels: float) -> Radiograph:
     start = file.tell()
     size = file.seek(0, os.SEEK_END) - start
     file.seek(start)
@@ -72,18 +152,26 @@ def _read(file: BinaryIO, at_least: int | None, max_megapixels: float) -> Radiog
         raise ReadError(Reason.TOO_LARGE, f"a file of {size / 1e6:,.0f} MB; the limit is {MAX_FILE_BYTES >> 20} MB")
     head = file.read(132)
     file.seek(start)
+    # Pillow and pydicom take their time to be imported: only who needs one pays for it.
     match recognize(head):
         case "jpeg":
+            from hilum.radiograph.raster import read_jpeg
+
             return read_jpeg(file.read(), at_least, max_megapixels)
         case "png":
+            from hilum.radiograph.raster import read_png
+
             return read_png(file.read(), max_megapixels)
         case "dicom":
-            from hilum.radiograph.dicom import read_dicom  # pydicom costs 0.2 s to import: only who needs it pays
+            from hilum.radiograph.dicom import read_dicom
 
-            if isinstance(file, FileIO):  # a header is read in many small pieces
-                with BufferedReader(file) as buffered:
-                    return read_dicom(buffered, at_least, max_megapixels)
-            return read_dicom(file, at_least, max_megapixels)
+            if not isinstance(file, FileIO):
+                return read_dicom(file, at_least, max_megapixels)
+            buffered = BufferedReader(file)  # a header is read in many small pieces
+            try:
+                return read_dicom(buffered, at_least, max_megapixels)
+            finally:
+                buffered.detach()  # so that a file which the caller opened stays open
     raise _unrecognized(head)
 
 
