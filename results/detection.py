@@ -22,8 +22,9 @@ from training import HARDWARE, changes
 
 import hilum
 from hilum.dataset.manifest.manifest import Manifest, load_manifest
-from hilum.evaluation.judge import Judgement, judge
-from hilum.evaluation.leaderboard import leaderboard
+from hilum.evaluation.comparison.leaderboard import leaderboard
+from hilum.evaluation.data_set import DataSet
+from hilum.evaluation.judge import Judgement, Scope, judge
 from hilum.evaluation.measure import measure
 from hilum.evaluation.measure_boxes import BoxEvaluation
 from hilum.evaluation.shortcut import metadata_alone
@@ -76,7 +77,7 @@ def main() -> None:
     for run in map(Path, sys.argv[2:]):
         predictor = hilum.load(run / "model.onnx")
         for name, manifest in sets.items():
-            judged = judge(predictor, manifest, name, split="test" if name.startswith("SIIM") else "all")
+            judged = judge(predictor, DataSet(manifest, name), Scope("test" if name.startswith("SIIM") else "all"))
             writer.writerow(made_from(run, judged) | {"films_from": name} | figures(judged))
             sys.stdout.flush()
     writer.writerows(PUBLISHED)

@@ -20,8 +20,9 @@ from training import HARDWARE, changes
 import hilum
 from hilum.bundle.card import Card
 from hilum.dataset.manifest.manifest import load_manifest
+from hilum.evaluation.comparison.leaderboard import leaderboard
+from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.judge import judge
-from hilum.evaluation.leaderboard import leaderboard
 from hilum.evaluation.measure import Evaluation, measure
 from hilum.evaluation.shortcut import Shortcut, metadata_alone
 from hilum.training.recipe import load_recipe, recipe_from, shipped_recipes
@@ -101,7 +102,7 @@ def main() -> None:
     shortcut = None
     for run in map(Path, sys.argv[2:]):
         bundle = run / "model.onnx" if run.is_dir() else run
-        judged = judge(hilum.load(bundle), manifest, Path(sys.argv[1]).name)
+        judged = judge(hilum.load(bundle), DataSet(manifest, Path(sys.argv[1]).name))
         if shortcut is None:  # the same films, so the same for all
             shortcut = metadata_alone(judged)
             writer.writerow(without_a_look(shortcut, len(judged.predictions)))

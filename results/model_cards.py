@@ -21,7 +21,8 @@ from hilum.bundle.card_page import as_markdown, sections
 from hilum.bundle.onnx_file import DIGEST, read_model
 from hilum.bundle.shipped import BOXES, DEFAULT, find_bundle
 from hilum.dataset.manifest.manifest import Manifest, load_manifest
-from hilum.evaluation.judge import judge
+from hilum.evaluation.data_set import DataSet
+from hilum.evaluation.judge import Scope, judge
 from hilum.evaluation.measure import measure
 from hilum.evaluation.report.document import Folded, Section, Table, Text
 from hilum.evaluation.report.gallery import Chosen
@@ -70,7 +71,7 @@ def said_of_itself(name: str) -> str:
 
 def judged(name: str, films: Manifest, split: str) -> list[str]:
     """The report as lines; its title is the page's."""
-    judgement = judge(hilum.load(name), films, name, split=split)
+    judgement = judge(hilum.load(name), DataSet(films, name), Scope(split))
     report = make_report(measure(judgement, metadata_alone(judgement)), Chosen([], ""), [], "")
     kept = [in_words(section) for section in report.sections if section.key in SECTIONS]
     with tempfile.TemporaryDirectory() as folder:

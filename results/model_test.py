@@ -26,6 +26,7 @@ from training import HARDWARE
 
 import hilum
 from hilum.dataset.manifest.manifest import Manifest, load_manifest
+from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.judge import Judgement, judge
 from hilum.measures.figure import Bools
 from hilum.measures.films.binary import binary_figures
@@ -55,7 +56,7 @@ def main() -> None:
         seedless = to_toml(replace(recipe, training=replace(recipe.training, seed=0)))
         for source in ("kermany", "nih", "siim-covid"):
             own = Manifest(films.table.filter(pl.col("source") == source), films.folder)
-            judged = judge(predictor, own, source, split="test")
+            judged = judge(predictor, DataSet(own, source))
             for name, rows in parts(judged).items():
                 row = told | {"films_of": name} | figures(judged, rows)
                 by_recipe.setdefault(seedless, []).append(row)

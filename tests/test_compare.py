@@ -15,7 +15,7 @@ from judged import random_films
 from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
-from hilum.evaluation.compare import compare, match
+from hilum.evaluation.comparison.paired import compare_predictions, match
 from hilum.evaluation.predictions import Failure, Predictions, load_predictions, save_predictions
 from hilum.evaluation.report import plots
 from hilum.evaluation.report.comparison import describe_comparison, make_comparison_report
@@ -147,7 +147,7 @@ def test_a_comparison_is_paired() -> None:
     # Nearly the same model: films decide together, so the difference is known far better than either AUROC.
     second = replace(first, name="b", probability=np.clip(first.probability + 0.001, 0, 1))
     third = predictions("c", 5, 0.2)
-    made = compare([first, second, third], resamples=300)
+    made = compare_predictions([first, second, third], resamples=300)
     near, far = made.differences
     assert near.figures["auroc"].value == pytest.approx(0, abs=1e-9)
     assert near.figures["auroc"].high == pytest.approx(0, abs=1e-3)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,9 +19,11 @@ from bundles import tiny_bundle, tiny_card
 from judged import write_data_set
 from sklearn import metrics
 
-from hilum.bundle.card import pack_digests
+import hilum
+from hilum.bundle.card import BundleError, pack_digests
 from hilum.bundle.predictor import load
-from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
+from hilum.dataset.manifest.manifest import Manifest, ManifestError, load_manifest, save_manifest
+from hilum.dataset.sources import SourceError
 
 
 def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -53,6 +57,60 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, manifest: Path, bundle: 
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_the_function_writes_what_the_command_writes(
+    evaluated: Path, manifest: Path, bundle: Path, tmp_path: Path
+) -> None:
+    report = hilum.evaluate(bundle, manifest, by=["ward"], markdown=True, out=tmp_path / "report")
+    names = sorted(path.relative_to(evaluated) for path in evaluated.rglob("*") if path.is_file())
+    for name in names:
+        assert (tmp_path / "report" / name).read_bytes() == (evaluated / name).read_bytes(), name
+    assert json.loads((evaluated / "metrics.json").read_text(encoding="utf-8")) == report.to_dict()
+    assert report.figures["auroc"].value == report.to_dict()["binary"]["auroc"]["value"]
+    assert report.name == "tiny-test"
+
+
+def test_a_report_is_rows_for_a_data_frame_and_a_table_in_a_notebook(manifest: Path, bundle: Path) -> None:
+    report = hilum.evaluate(hilum.load(bundle), manifest)
+    frame = pl.DataFrame(report.rows())
+    assert frame.height == report.to_dict()["counts"]["films"]
+    p, truth = frame["probability"].to_list(), frame["truth"].to_list()
+    assert report.figures["auroc"].value == pytest.approx(metrics.roc_auc_score(truth, p))
+    page = report._repr_html_()
+    assert f"<td>{report.figures['auroc'].value:.3f}</td>" in page
+    assert "Research use only, not a medical device" in page
+    assert all(caution in unescape(page) for caution in report.cautions)
+
+
+def test_a_folder_of_films_named_by_class_is_judged_whole_and_left_as_it_is(
+    manifest: Path, bundle: Path, tmp_path: Path
+) -> None:
+    for kind in ("NORMAL", "PNEUMONIA"):
+        shutil.copytree(manifest.parent / "test" / kind, tmp_path / "films" / kind)
+    before = sorted(tmp_path.rglob("*"))
+    answer = run("evaluate", bundle, "films", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "note: Nothing tells which films are of one patient: each film counts as a patient of its own." in (
+        answer.stderr
+    )
+    assert sorted(path for path in tmp_path.rglob("*") if "evaluations" not in path.parts) == before
+    figures = json.loads((tmp_path / "evaluations" / "tiny-all" / "metrics.json").read_text(encoding="utf-8"))
+    of_manifest = hilum.evaluate(bundle, manifest).to_dict()
+    assert figures["binary"]["auroc"]["value"] == of_manifest["binary"]["auroc"]["value"]
+    assert figures["confusion"] == of_manifest["confusion"]
+
+
+def test_a_folder_in_splits_is_judged_on_its_test_films(manifest: Path, bundle: Path, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        shutil.copytree(manifest.parent / split, tmp_path / split)
+    report = hilum.evaluate(bundle, tmp_path)
+    assert {Path(row["path"]).parts[0] for row in report.rows()} == {"test"}
+    # Where a manifest lies in the folder it is what counts, with the splits that were made.
+    given = load_manifest(manifest)
+    halved = given.table.with_columns(split=pl.when(pl.col("official_split") == "test").then(pl.lit("test")))
+    save_manifest(Manifest(halved.filter(pl.int_range(pl.len()) % 2 == 0), tmp_path), tmp_path / "manifest.parquet")
+    assert len(hilum.evaluate(bundle, tmp_path).rows()) == len(report.rows()) / 2
 
 
 def test_what_is_judged_is_what_the_predictor_says(evaluated: Path, manifest: Path, bundle: Path) -> None:
@@ -216,13 +274,31 @@ def test_a_split_by_image_and_shared_patients_are_said(manifest: Path, tmp_path:
         (["--by", "patient"], "films cannot be grouped by that"),
         (["--by", "shoe"], "films cannot be grouped by that"),
         (["--operating-point", "lucky"], "no operating point is called lucky"),
+        (["--out", Path(__file__) / "report"], "is a file, so no folder can be made there"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(manifest: Path, bundle: Path, options: list[str], expected: str) -> None:
+def test_what_cannot_be_done_is_one_line(
+    manifest: Path, bundle: Path, options: list[str | Path], expected: str
+) -> None:
     answer = run("evaluate", bundle, manifest, *options)
     assert answer.returncode == 1
     assert expected in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "films", "error", "expected"),
+    [
+        ("boxes2", "films", BundleError, "default and boxes ship with hilum"),
+        ("default", "nowhere", ManifestError, "there is no such manifest or folder"),
+        ("default", "", SourceError, "no known layout"),
+    ],
+)
+def test_what_cannot_be_opened_is_named(
+    tmp_path: Path, model: str, films: str, error: type[Exception], expected: str
+) -> None:
+    with pytest.raises(error, match=expected):
+        hilum.evaluate(model, tmp_path / films)
 
 
 def test_broken_films_are_listed_and_the_rest_is_judged(manifest: Path, bundle: Path, tmp_path: Path) -> None:
@@ -270,6 +346,11 @@ def test_models_are_compared_by_their_files_or_as_bundles(
     told = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
     assert told["differences"][0]["mcnemar"]["p_value"] == 1
     assert "<svg" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    compared = hilum.compare([evaluated, hilum.evaluate(bundle, manifest)])
+    assert compared.to_dict() == told
+    assert [row["model"] for row in compared.rows()] == ["report", "tiny"]
+    assert compared.differences == answer.stdout.splitlines()[-1:]
+    assert all(sentence in unescape(compared._repr_html_()) for sentence in compared.differences)
     refused = run("compare", evaluated, bundle)
     assert refused.returncode == 1
     assert "name them with --manifest" in refused.stderr

@@ -82,7 +82,7 @@ def test_a_run_itself_is_listed_and_a_folder_without_runs_is_an_error(runs: Path
 
 def test_listing_runs_loads_no_torch(runs: Path) -> None:
     code = (
-        "import sys; from hilum.evaluation.leaderboard import leaderboard; from pathlib import Path; "
+        "import sys; from hilum.evaluation.comparison.leaderboard import leaderboard; from pathlib import Path; "
         "leaderboard(Path(sys.argv[1])); print([m for m in ('torch', 'polars', 'matplotlib') if m in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code, str(runs)], capture_output=True, text=True, check=False)

@@ -5,11 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hilum.bundle.predictor import load
+    from hilum.evaluation.comparison.compare import compare
+    from hilum.evaluation.evaluate import evaluate
     from hilum.radiograph import Radiograph, ReadError, Reason, read
 
     __version__: str
 
-__all__ = ["Radiograph", "ReadError", "Reason", "__version__", "load", "read"]
+__all__ = ["Radiograph", "ReadError", "Reason", "__version__", "compare", "evaluate", "load", "read"]
+
+# Where a name lies that is not of `radiograph`.
+PLACES = {
+    "compare": "hilum.evaluation.comparison.compare",
+    "evaluate": "hilum.evaluation.evaluate",
+    "load": "hilum.bundle.predictor",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +29,4 @@ def __getattr__(name: str) -> Any:
         return version("hilum")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("hilum.bundle.predictor" if name == "load" else "hilum.radiograph"), name)
+    return getattr(import_module(PLACES.get(name, "hilum.radiograph")), name)

@@ -6,6 +6,8 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from hilum.bundle.card import BundleError
+
 DEFAULT, BOXES = "default", "boxes"
 
 
@@ -17,7 +19,13 @@ def find_bundle(model: str | os.PathLike[str] | None) -> Path:
     if model is None:
         return shipped_bundle(DEFAULT)
     path = Path(model)
-    return shipped_bundle(str(model)) if str(model) in (DEFAULT, BOXES) and not path.is_file() else path
+    if str(model) in (DEFAULT, BOXES) and not path.is_file():
+        return shipped_bundle(str(model))
+    if path.suffix != ".onnx" and not path.exists():
+        raise BundleError(
+            f"{path}: there is no such bundle; {DEFAULT} and {BOXES} ship with hilum, others are .onnx files"
+        )
+    return path
 
 
 def shipped_bundle(name: str) -> Path:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hilum.cli.terminal.errors import one_line
-from hilum.cli.terminal.progress import report as report_progress
+from hilum.cli.terminal.progress import report_stages
 from hilum.cli.terminal.table import print_table
-from hilum.system.files import write_whole
-
-if TYPE_CHECKING:
-    from hilum.evaluation.measure import Evaluation
-
-SHOWN = ("auroc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "accuracy", "f1")
-SHOWN_OF_BOXES = ("rsna_score", "map_50", "sensitivity_at_1")
-SEED = 1
 
 
 def evaluate(
     model: Annotated[
         Path, typer.Argument(help="The bundle to judge, or default or boxes, which ship.", metavar="MODEL")
     ],
-    manifest: Annotated[Path, typer.Argument(help="The films to judge it on.", metavar="MANIFEST")],
-    split: Annotated[str, typer.Option(help="The split to judge on; all takes every film.")] = "test",
+    films: Annotated[
+        Path,
+        typer.Argument(
+            help="The films to judge it on: a manifest, or a folder of films named by class.", metavar="MANIFEST|FOLDER"
+        ),
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="The split to judge on; all takes every film. If left out test, or every film of a folder in which "
+            "none is set apart.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where the report goes; evaluations/MODEL-SPLIT if left out.", metavar="DIR")
     ] = None,
@@ -43,7 +44,7 @@ def evaluate(
         bool,
         typer.Option("--allow-training-films", help="Judge even on films it was trained on; the report is stamped."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and of the films taken by chance.")] = SEED,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and of the films taken by chance.")] = 1,
 ) -> None:
     """Judge a bundle on films of known truth, at a threshold fixed beforehand.
 
@@ -51,86 +52,31 @@ def evaluate(
     of each film, for `hilum compare`; of a detector boxes.csv as well, with every box that it drew.
     """
     from hilum.bundle.card import BundleError
-    from hilum.bundle.predictor import load
-    from hilum.dataset.manifest.manifest import ManifestError, load_manifest
+    from hilum.dataset.manifest.manifest import ManifestError
+    from hilum.dataset.sources import SourceError
     from hilum.dataset.store.store import StoreError
-    from hilum.evaluation.boxes_csv import save_boxes
-    from hilum.evaluation.judge import judge
-    from hilum.evaluation.measure import measure
-    from hilum.evaluation.metrics_json import describe
-    from hilum.evaluation.predictions import save_predictions
-    from hilum.evaluation.report.box_gallery import choose_box_films
-    from hilum.evaluation.report.gallery import choose_films
-    from hilum.evaluation.report.markdown import write_markdown
-    from hilum.evaluation.report.page import write_page
-    from hilum.evaluation.report.report import make_report
-    from hilum.evaluation.shortcut import metadata_alone
+    from hilum.evaluation.evaluate import HEADER
+    from hilum.evaluation.evaluate import evaluate as evaluate_bundle
     from hilum.measures.figure import EvaluationError
 
-    with one_line(BundleError, ManifestError, StoreError, EvaluationError):
-        predictor, films = load(model), load_manifest(manifest)
-        folder = out or Path("evaluations") / f"{model.stem}-{split}"
-        with report_progress("judging films") as on_progress:
-            judged = judge(
-                predictor,
+    with one_line(BundleError, ManifestError, SourceError, StoreError, EvaluationError):
+        with report_stages() as on_progress:
+            report = evaluate_bundle(
+                model,
                 films,
-                manifest.name,
                 split=split,
-                operating_point=operating_point,
+                out=out,
                 by=by or (),
+                operating_point=operating_point,
+                markdown=markdown,
                 allow_training_films=allow_training_films,
+                seed=seed,
                 on_progress=on_progress,
             )
-        evaluation = measure(judged, metadata_alone(judged), seed=seed)
-        document = make_report(
-            evaluation,
-            choose_films(judged, predictor, seed),
-            choose_box_films(judged, evaluation.boxes, seed) if evaluation.boxes is not None else (),
-            _command(model, manifest, split, by or [], operating_point, allow_training_films, seed),
-        )
-        folder.mkdir(parents=True, exist_ok=True)
-        save_predictions(judged.predictions, folder / "predictions.csv")
-        if judged.found is not None:
-            save_boxes(judged, folder / "boxes.csv")
-        write_whole(folder / "metrics.json", json.dumps(describe(evaluation), indent=1) + "\n")
-        write_whole(folder / "report.html", write_page(document))
-        if markdown:
-            write_markdown(document, folder)
-    _print(evaluation, [*([document.stamp] if document.stamp else []), *document.cautions])
-    typer.echo(f"report: {folder / 'report.html'}", err=True)
-
-
-def _print(evaluation: Evaluation, cautions: list[str]) -> None:
-    from hilum.evaluation.report.words import BOX_NAMES, NAMES, NOTHING, interval, of_what, value
-
-    rows = []
-    for name in SHOWN:
-        figure = evaluation.all[name]
-        rows.append((NAMES[name], value(name, figure), interval(name, figure), of_what(figure) or NOTHING))
-    if evaluation.boxes is not None:
-        for name in SHOWN_OF_BOXES:
-            figure = evaluation.boxes.figures[name]
-            rows.append((BOX_NAMES[name], value(name, figure), interval(name, figure), NOTHING))
-    print_table(("figure", "value", "95% interval", "films"), rows)
-    for text in cautions:
-        typer.echo(f"note: {text}", err=True)
-
-
-def _command(
-    model: Path,
-    manifest: Path,
-    split: str,
-    by: list[str],
-    operating_point: str | None,
-    allow_training_films: bool,
-    seed: int,
-) -> str:
-    """What gives the same figures again. Files go by their names alone: where they lie is nobody's concern."""
-    words = ["hilum", "evaluate", model.name, manifest.name, "--split", split, "--seed", str(seed)]
-    for column in by:
-        words += ["--by", column]
-    if operating_point:
-        words += ["--operating-point", operating_point]
-    if allow_training_films:
-        words.append("--allow-training-films")
-    return shlex.join(words)
+        if out is None:
+            out = Path("evaluations") / report.name
+            report.save(out, markdown=markdown)
+    print_table(HEADER, report.summary())
+    for caution in report.cautions:
+        typer.echo(f"note: {caution}", err=True)
+    typer.echo(f"report: {out / 'report.html'}", err=True)

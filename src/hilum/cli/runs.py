@@ -13,7 +13,7 @@ from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.table import print_table
 
 if TYPE_CHECKING:
-    from hilum.evaluation.leaderboard import Standing
+    from hilum.evaluation.comparison.leaderboard import Standing
 
 HEADER = ("run", "network", "AUC", "accuracy", "loss", "epochs", "kept", "time", "device", "films", "bundle", "recipe")
 
@@ -27,7 +27,7 @@ def runs(
     Figures are those of the epoch that is kept, on each run's own validation films: compare runs of the same data, and
     judge the winner on other films with `hilum evaluate`.
     """
-    from hilum.evaluation.leaderboard import leaderboard
+    from hilum.evaluation.comparison.leaderboard import leaderboard
     from hilum.measures.figure import EvaluationError
 
     with one_line(EvaluationError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,10 @@ from hilum.bundle.card import Card, OperatingPoint
 from hilum.bundle.prediction import Prediction
 from hilum.dataset.audit.finding import counted
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.guard import caveats, choose, refuse_seen, seen_films
 from hilum.evaluation.heatmaps import Pointing, point
-from hilum.evaluation.predictions import NOT_ASKED, PASSED, Failure, Predictions
+from hilum.evaluation.predictions import PASSED, UNGATED, Failure, Predictions
 from hilum.evaluation.subgroups import age_band
 from hilum.measures.boxes.overlap import Detections
 from hilum.measures.figure import EvaluationError, Floats
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 SUBGROUPS = ("label", "view", "sex", "age", "source")
 # Columns that name a film or a patient make no groups, and what they hold does not belong into a report.
 NAMES = ("path", "patient", "study", "file_digest", "pixel_digest", "findings", "boxes")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which films of a data set are judged, and how: `split`, or "all"; one of the bundle's operating points, None for
+    its default; columns of the manifest to group films `by`, besides the usual ones."""
+
+    split: str = "test"
+    operating_point: str | None = None
+    by: tuple[str, ...] = ()
+    allow_training_films: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,31 +78,25 @@ class Judgement:
 
 def judge(
     predictor: Predictor,
-    manifest: Manifest,
-    manifest_name: str,
-    *,
-    split: str = "test",
-    operating_point: str | None = None,
-    by: Sequence[str] = (),
-    allow_training_films: bool = False,
+    data: DataSet,
+    scope: Scope | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Judgement:
-    """Refuses films that the model was trained or calibrated on, unless allowed."""
-    card = predictor.card
-    operating_at = card.point(operating_point)
-    rows = with_digests(manifest, choose(manifest, split))
-    columns = {**dict.fromkeys(SUBGROUPS), **dict.fromkeys(by)}
-    for column in by:
+    """Refuses films that the model was trained or calibrated on, unless the scope allows them."""
+    card, manifest, scope = predictor.card, data.manifest, scope or Scope()
+    operating_at = card.point(scope.operating_point)
+    rows = with_digests(manifest, choose(manifest, scope.split))
+    for column in scope.by:
         if column not in rows.columns or column in NAMES:
             there = ", ".join(name for name in rows.columns if name not in NAMES)
             raise EvaluationError(f"--by {column}: films cannot be grouped by that; the manifest has {there}")
     known = with_truth(card, rows)
     if not known.height:
-        raise EvaluationError(f"no film of split {split} has a label that says whether it shows pneumonia")
+        raise EvaluationError(f"no film of split {scope.split} has a label that says whether it shows pneumonia")
     seen = seen_films(card, known)
-    if not allow_training_films:
-        refuse_seen(seen, known.height, split)
-    said = [*caveats(card, manifest, rows, split), *_disagreement(card, known)]
+    if not scope.allow_training_films:
+        refuse_seen(seen, known.height, scope.split)
+    cautions = (*caveats(card, manifest, rows, scope.split), *_disagreement(card, known), *data.assumed)
     predictions, answers, pointing, judged = _predict(predictor, manifest, known, operating_at, on_progress)
     films = known[judged]
     return Judgement(
@@ -98,14 +104,14 @@ def judge(
         point=operating_at,
         model=predictor.path,
         manifest=manifest,
-        manifest_name=manifest_name,
-        split=split,
+        manifest_name=data.name,
+        split=scope.split,
         predictions=predictions,
         films=films,
-        columns={column: _group_names(films, column) for column in columns},
+        columns={column: _group_names(films, column) for column in dict.fromkeys((*SUBGROUPS, *scope.by))},
         pointing=tuple(pointing),
         found=None if card.boxes is None else tuple(map(_detections, answers)),
-        caveats=tuple(said),
+        caveats=cautions,
         seen=dict(seen),
         unlabeled=rows.height - known.height,
     )
@@ -184,7 +190,7 @@ def _predict(
     pointing: list[Pointing] = []
     failures: list[Failure] = []
     for row, answer in enumerate(said):
-        verdict = answer.gate.reason or PASSED if answer.gate.passed is not None else NOT_ASKED
+        verdict = answer.gate.reason or PASSED if answer.gate.passed is not None else UNGATED
         if answer.decision == "abstain":  # figures without the gate need its probability too
             (answer,) = predictor.predict(
                 [manifest.path(relative[row])],

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from hilum.system.rows import write_csv
 FIRST = ("path", "file_digest", "patient", "label", "truth", "target", "probability")
 LAST = ("threshold", "decision", "gate", "error")
 OF_CLASS = "probability of "
-NOT_ASKED, PASSED = "not asked", "passed"
+UNGATED, PASSED = "not asked", "passed"  # of the gate: the bundle has none, or it let the film through
 POSITIVE, NEGATIVE, ABSTAIN = "pneumonia", "no_pneumonia", "abstain"
 
 
@@ -62,7 +61,7 @@ class Predictions:
 
     @property
     def turned_away(self) -> Bools:
-        return np.array([verdict not in (PASSED, NOT_ASKED) for verdict in self.gate], np.bool_)
+        return np.array([verdict not in (PASSED, UNGATED) for verdict in self.gate], np.bool_)
 
     def take(self, rows: Ints) -> Predictions:
         """These films only, in this order."""
@@ -85,33 +84,41 @@ class Predictions:
         )
 
 
-def save_predictions(predictions: Predictions, path: Path) -> None:
-    """One row a film; probabilities are written with every digit, so that reading gives the same decisions."""
-    header = (*FIRST, *(OF_CLASS + name for name in predictions.classes), *LAST)
-    rows: list[Iterable[object]] = [header]
+def rows_of(predictions: Predictions) -> list[dict[str, Any]]:
+    """One row a film, as for a data frame: those that were judged, then those that could not be."""
+    rows = []
     for row in range(len(predictions)):
         target = int(predictions.targets[row])
         decision = POSITIVE if predictions.called[row] else NEGATIVE
+        shares = map(float, predictions.class_probabilities[row])
         rows.append(
-            [
-                predictions.paths[row],
-                predictions.digests[row],
-                int(predictions.patients[row]),
-                predictions.labels[row],
-                int(predictions.truth[row]),
-                predictions.classes[target] if target >= 0 else "",
-                repr(float(predictions.probability[row])),
-                *(repr(float(value)) for value in predictions.class_probabilities[row]),
-                repr(predictions.threshold),
-                ABSTAIN if predictions.turned_away[row] else decision,
-                predictions.gate[row],
-                "",
-            ]
+            {
+                "path": predictions.paths[row],
+                "file_digest": predictions.digests[row],
+                "patient": int(predictions.patients[row]),
+                "label": predictions.labels[row],
+                "truth": int(predictions.truth[row]),
+                "target": predictions.classes[target] if target >= 0 else None,
+                "probability": float(predictions.probability[row]),
+                **{OF_CLASS + name: share for name, share in zip(predictions.classes, shares, strict=True)},
+                "threshold": predictions.threshold,
+                "decision": ABSTAIN if predictions.turned_away[row] else decision,
+                "gate": predictions.gate[row],
+                "error": None,
+            }
         )
-    for failure in predictions.failures:
-        blank = [""] * (len(header) - 3)
-        rows.append([failure.path, failure.file_digest, *blank, failure.error])
-    write_csv(path, rows)
+    blank: dict[str, Any] = dict.fromkeys(header_of(predictions))
+    return rows + [{**blank, **failure._asdict()} for failure in predictions.failures]
+
+
+def header_of(predictions: Predictions) -> tuple[str, ...]:
+    return (*FIRST, *(OF_CLASS + name for name in predictions.classes), *LAST)
+
+
+def save_predictions(predictions: Predictions, path: Path) -> None:
+    """predictions.csv. A float is written with every digit, so that reading gives the same decisions."""
+    header = header_of(predictions)
+    write_csv(path, [header, *([row[column] for column in header] for row in rows_of(predictions))])
 
 
 def load_predictions(path: Path) -> Predictions:
@@ -148,7 +155,7 @@ def load_predictions(path: Path) -> Predictions:
         targets=np.array([classes.index(row["target"]) if row["target"] else -1 for row in kept], np.int64),
         probability=np.array([_number(path, line, row, "probability") for line, row in films]),
         class_probabilities=_matrix(shares, len(classes)),
-        gate=tuple(row["gate"] or NOT_ASKED for row in kept),
+        gate=tuple(row["gate"] or UNGATED for row in kept),
         failures=failures,
     )
 

@@ -47,8 +47,10 @@ class Figure:
 
     def describe(self) -> dict[str, Any]:
         """Plain data for JSON: what there is of it. A missing value is null, never left out."""
-        said = {key: value for key, value in asdict(self).items() if value not in (None, "")}
-        return {"value": self.value, **said}
+        stated = {key: value for key, value in asdict(self).items() if value not in (None, "")}
+        if self.by_patients is not None:
+            stated["by_patients"] = list(self.by_patients)
+        return {"value": self.value, **stated}
 
 
 def checked(probability: ArrayLike, truth: ArrayLike) -> tuple[Floats, Bools]:

@@ -33,6 +33,14 @@ def report(doing: str, *, shown: bool = True) -> Iterator[Callable[[int, int], N
 
 
 @contextmanager
+def report_stages() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for work in several stages, that tells what it does and how much of how many it has done."""
+    with bar() as progress:
+        task = progress.add_task("starting", total=None)
+        yield lambda doing, done, total: progress.update(task, description=doing, completed=done, total=total)
+
+
+@contextmanager
 def training_bar(epochs: int, *, shown: bool = True) -> Iterator[Callable[[Step], None]]:
     """Epoch, loss, speed and the time that remains, over all steps of a run."""
     console = Console(stderr=True)

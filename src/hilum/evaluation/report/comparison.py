@@ -6,7 +6,7 @@ from typing import Any
 
 from hilum import __version__
 from hilum.dataset.audit.finding import counted
-from hilum.evaluation.compare import Comparison, Difference
+from hilum.evaluation.comparison.paired import Comparison, Difference
 from hilum.evaluation.report import plots
 from hilum.evaluation.report.document import Block, Document, Plots, Section, Table, Text, Tile
 from hilum.evaluation.report.words import NAMES, NOTHING, interval, number, p_value, percent, value, with_interval

@@ -26,6 +26,7 @@ from hilum.measures.films.binary import (
 from hilum.measures.films.calibration import Calibration, calibration
 from hilum.measures.mcnemar import McNemar, mcnemar
 
+ALONE = "one model alone has nothing to be compared with; name two or more"
 RATES = {"sensitivity": sensitivity, "specificity": specificity, "accuracy": accuracy}
 
 
@@ -58,7 +59,7 @@ class Comparison:
 def match(models: Sequence[Predictions]) -> tuple[list[Predictions], list[str]]:
     """The films that all models judged, in one order, known by the digests of their files; and what was left out."""
     if len(models) < 2:
-        raise EvaluationError("one model alone has nothing to be compared with; name two or more")
+        raise EvaluationError(ALONE)
     rows = [_rows(model) for model in models]
     together = sorted(set.intersection(*(set(each) for each in rows)))
     if not together:
@@ -92,7 +93,7 @@ def _rows(model: Predictions) -> dict[tuple[str, int], int]:
     return rows
 
 
-def compare(models: Sequence[Predictions], resamples: int = RESAMPLES, seed: int = SEED) -> Comparison:
+def compare_predictions(models: Sequence[Predictions], resamples: int = RESAMPLES, seed: int = SEED) -> Comparison:
     """Each model against the first, decisions by threshold alone: what a gate turns away is judged as well."""
     aligned, notes = match(models)
     return Comparison(
