@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+from hilum.system.text import printable
 
 # One line a command: where its function, or the group of its commands, lies.
 COMMANDS = {
@@ -31,12 +35,31 @@ class Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        with _usage_errors_as_text():
+            return super().make_context(*arguments, **settings)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _usage_errors_as_text():
+            return super().invoke(ctx)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:  # the error suggests a command that is spelled like it
             self.commands.update({name: _load(name) for name in COMMANDS})
         elif cmd_name not in self.commands:
             self.commands[cmd_name] = _load(cmd_name)
         return self.commands.get(cmd_name)
+
+
+@contextmanager
+def _usage_errors_as_text() -> Iterator[None]:
+    """What was typed, or what a shell made of a pattern, stands in errors, and may be the odd name of a file."""
+    try:
+        yield
+    except Exception as error:  # a usage error's class is typer's own or click's, by its version
+        if hasattr(error, "format_message") and hasattr(error, "message"):
+            error.message = printable(error.message, keep="\n")
+        raise
 
 
 app = typer.Typer(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import bar
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def export(
     heatmaps, a gate for pictures that are no chest films, and a card: `hilum show FILE`.
     """
     if find_spec("torch") is None or find_spec("onnxscript") is None:
-        typer.echo("hilum export needs what training needs: pip install 'hilum[train]'", err=True)
+        say("hilum export needs what training needs: pip install 'hilum[train]'")
         raise typer.Exit(1)
     from hilum.bundle.card import BundleError
     from hilum.dataset.manifest.manifest import ManifestError
@@ -75,18 +76,14 @@ def write_bundle(run: Run, target: Path, compression: Compression = "none", prev
 
         card = export_run(run, target, compression, prevalence=prevalence, on_progress=show)
     point = card.point()
-    typer.echo(f"{target}: {card.title}, {target.stat().st_size / 1e6:.1f} MB; hilum show {target}", err=True)
-    typer.echo(f"heatmaps: {card.heatmap}; calibration: {card.calibration.method}", err=True)
-    typer.echo(
-        f"at {point.name}: sensitivity {point.sensitivity:.3f}, specificity {point.specificity:.3f} on validation",
-        err=True,
-    )
+    say(f"{target}: {card.title}, {target.stat().st_size / 1e6:.1f} MB; hilum show {target}")
+    say(f"heatmaps: {card.heatmap}; calibration: {card.calibration.method}")
+    say(f"at {point.name}: sensitivity {point.sensitivity:.3f}, specificity {point.specificity:.3f} on validation")
     if card.boxes is not None:
         boxes = card.boxes
-        typer.echo(
+        say(
             f"boxes from a score of {boxes.threshold:.2f} on: RSNA score {boxes.figures['rsna_score']:.3f}, mAP at 0.5 "
-            f"{boxes.figures['map_50']:.3f} on validation; every setting tried: {run.folder / 'box-sweep.png'}",
-            err=True,
+            f"{boxes.figures['map_50']:.3f} on validation; every setting tried: {run.folder / 'box-sweep.png'}"
         )
     for note in card.notes:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.table import print_table
 
 
@@ -24,7 +25,7 @@ def score(
     Films are known by the stem of their file's name. Every film whose boxes the manifest knows must have a row.
     """
     if find_spec("polars") is None or find_spec("faster_coco_eval") is None:
-        typer.echo("hilum score needs more than the base package: pip install 'hilum[evaluate]'", err=True)
+        say("hilum score needs more than the base package: pip install 'hilum[evaluate]'")
         raise typer.Exit(1)
     from hilum.dataset.manifest.manifest import ManifestError, load_manifest
     from hilum.evaluation.challenge.submission import SubmissionError, read_submission
@@ -49,4 +50,4 @@ def score(
             rows.append((BOX_NAMES[name], value, figure.interval or figure.why))
         print_table(("figure", "value", "95% interval"), rows)
     for notice in judged.notices:
-        typer.echo(f"note: {notice}", err=True)
+        say(f"note: {notice}")

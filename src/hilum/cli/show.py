@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hilum.cli.terminal.console import Console
 from hilum.cli.terminal.errors import one_line
+from hilum.system.text import json_text, printable
 
 if TYPE_CHECKING:
     from hilum.bundle.card_page import Section
@@ -44,9 +45,9 @@ def show(
     if as_json:
         values = json.loads(metadata[CARD])
         del values["data"]["films"]  # what only a program can read, and most of the card
-        print(json.dumps({**values, "file_bytes": size, "digest": metadata[DIGEST]}, ensure_ascii=False, indent=1))
+        print(json_text({**values, "file_bytes": size, "digest": metadata[DIGEST]}, indent=1))
     elif as_md:
-        print(as_markdown(card, parts), end="")
+        print(printable(as_markdown(card, parts), keep="\n"), end="")
     else:
         console = Console(highlight=False)
         if not console.is_terminal:

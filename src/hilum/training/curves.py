@@ -9,6 +9,7 @@ from textwrap import shorten
 from matplotlib.figure import Figure
 
 from hilum.system.pictures import write_figure
+from hilum.system.text import printable
 from hilum.training.recipe import Recipe
 from hilum.training.sweep import Result, best_of
 
@@ -37,7 +38,7 @@ def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> 
     for axes in (losses, figures):
         axes.legend(frameon=False, fontsize=8)
     rates.set_yscale("log")
-    figure.suptitle(recipe.title, fontsize=10)
+    figure.suptitle(printable(recipe.title), fontsize=10, parse_math=False)
     write_figure(figure, path)
 
 
@@ -67,5 +68,5 @@ def draw_sweep(results: Sequence[Result], recipe: Recipe, path: Path) -> None:
     times.set_title("seconds of training", fontsize=10)
     for axes in (found, times):
         axes.grid(alpha=0.25)
-    figure.suptitle(recipe.title, fontsize=10)
+    figure.suptitle(printable(recipe.title), fontsize=10, parse_math=False)
     write_figure(figure, path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import bar
 from hilum.cli.terminal.table import print_table
 from hilum.system.files import write_whole
@@ -57,11 +58,11 @@ def audit(
         print_table(COLUMNS, [(f.severity, f.kind, f.sentence, f.advice) for f in report.findings])
     for what, target in (("report", out), ("page", html)):
         if target is not None:
-            typer.echo(f"{what} written to {target}", err=True)
+            say(f"{what} written to {target}")
     if not report.findings:
-        typer.echo(f"{report.films:,} films, and nothing was found", err=True)
+        say(f"{report.films:,} films, and nothing was found")
     if report.leaks:
-        typer.echo("something would leak; figures measured on this split would flatter", err=True)
+        say("something would leak; figures measured on this split would flatter")
         raise typer.Exit(1)
 
 

@@ -16,6 +16,7 @@ from hilum.cli.data.phantom import phantom
 from hilum.cli.data.show import show
 from hilum.cli.data.split import split
 from hilum.cli.data.store import store
+from hilum.cli.terminal.lines import say
 
 data = typer.Typer(help="Make, check and split data sets.", no_args_is_help=True)
 data.command()(phantom)
@@ -34,5 +35,5 @@ data.command()(export)
 def _data() -> None:
     """Make, check and split data sets."""
     if find_spec("polars") is None:
-        typer.echo("hilum data needs more than the base package: pip install 'hilum[data]'", err=True)
+        say("hilum data needs more than the base package: pip install 'hilum[data]'")
         raise typer.Exit(1)

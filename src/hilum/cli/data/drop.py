@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 
 
 def drop(
@@ -37,4 +38,4 @@ def drop(
         made, dropped = drop_findings(loaded, report, kinds)
         write_record(loaded, dropped, record)
         save_manifest(made, target)
-    typer.echo(f"{len(dropped):,} films taken out, {made.table.height:,} stay; the record is {record}", err=True)
+    say(f"{len(dropped):,} films taken out, {made.table.height:,} stay; the record is {record}")

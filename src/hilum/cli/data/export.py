@@ -9,6 +9,7 @@ import typer
 
 from hilum.cli.data.store import GeometryMode, Keep, parse_geometry
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report
 
 
@@ -29,6 +30,6 @@ def export(
     wanted = parse_geometry(size, geometry, keep) if size is not None else None
     with one_line(ManifestError, ExportError, StoreError), report("writing films") as on_progress:
         written, left_out = export_folders(load_manifest(manifest), folder, wanted, on_progress=on_progress)
-    typer.echo(f"films written to {folder}: {written:,}", err=True)
+    say(f"films written to {folder}: {written:,}")
     if left_out:
-        typer.echo(f"left out, without a label or unreadable: {left_out:,}", err=True)
+        say(f"left out, without a label or unreadable: {left_out:,}")

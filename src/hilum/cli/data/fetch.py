@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from hilum.cli.terminal.console import Console
+from hilum.cli.terminal.lines import answer, say
 from hilum.dataset.fetch.archive import FetchError
 from hilum.dataset.fetch.fetch import ORIGINS, Kind, OnProgress
 from hilum.dataset.fetch.fetch import fetch as fetch_into
@@ -27,9 +27,8 @@ def fetch(
     there. RSNA needs a Kaggle account: a token in ~/.kaggle/kaggle.json or in the environment, and the rules of the
     challenge accepted on its page. Nothing is uploaded.
     """
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
     origin = ORIGINS[kind]
-    errors.print(f"{kind}: {origin.page}\nterms: {origin.terms}", markup=False)
+    say(f"{kind}: {origin.page}", f"terms: {origin.terms}")
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -47,15 +46,15 @@ def fetch(
     except ModuleNotFoundError as error:
         if error.name not in ("kagglehub", "requests"):
             raise
-        errors.print("fetching needs kagglehub: pip install 'hilum[data]'", markup=False)
+        say("fetching needs kagglehub: pip install 'hilum[data]'")
         raise typer.Exit(1) from error
     except FetchError as error:
-        errors.print(str(error), markup=False)
+        say(str(error))
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
-        errors.print("stopped; the same command continues from here")
+        say("stopped; the same command continues from here")
         raise typer.Exit(130) from None
-    print(f"{kind} is complete in {folder}; next: hilum data import {kind} {shlex.quote(str(folder))}")
+    answer(f"{kind} is complete in {folder}; next: hilum data import {kind} {shlex.quote(str(folder))}")
 
 
 def _drawn(bar: Progress) -> OnProgress:
@@ -83,8 +82,6 @@ def _printed() -> OnProgress:
         tenths = done * 10 // max(total, 1)
         if (now, tenths) != last:
             last = (now, tenths)
-            print(
-                f"{now} {done / max(total, 1):.0%} ({decimal(done)} of {decimal(total)})", file=sys.stderr, flush=True
-            )
+            say(f"{now} {done / max(total, 1):.0%} ({decimal(done)} of {decimal(total)})")
 
     return show

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report
 from hilum.cli.terminal.table import print_table
 from hilum.dataset.sources import SOURCES, SourceError
@@ -69,14 +69,13 @@ def import_(
         made = {"kind": kind, "manifest": str(target), "digest": manifest.digest}
         print(json.dumps({**made, **total, "classes": classes, "notices": notices}))
         return
-    said = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    said.print(f"read as {kind}: {SOURCES[kind].layout}")
+    say(f"read as {kind}: {SOURCES[kind].layout}")
     rows = [*classes, {"label": "all", "official_split": "", **total}]
     print_table(COLUMNS, [[_cell(value) for value in row.values()] for row in rows])
     for notice in notices:
-        said.print(f"note: {notice}")
-    said.print(f"{manifest.table.height:,} films written to {target}")
-    said.print(f"next: hilum data audit {shlex.quote(str(target))}")
+        say(f"note: {notice}")
+    say(f"{manifest.table.height:,} films written to {target}")
+    say(f"next: hilum data audit {shlex.quote(str(target))}")
 
 
 def _kind_and_path(words: list[str]) -> tuple[str | None, Path]:

@@ -9,6 +9,7 @@ import typer
 
 from hilum.cli.data.show import print_counts
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 
 
 def merge(
@@ -29,5 +30,5 @@ def merge(
         save_manifest(made, out)
     print_counts(made)
     for notice in notices:
-        typer.echo(notice, err=True)
-    typer.echo(f"written to {out}", err=True)
+        say(notice)
+    say(f"written to {out}")

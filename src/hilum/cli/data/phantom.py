@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report
 
 
@@ -26,4 +27,4 @@ def phantom(
 
     with one_line(PhantomError), report("drawing films") as on_progress:
         write_phantoms(folder, count, layout, seed, size, on_progress=lambda done: on_progress(done, count))
-    typer.echo(f"{count:,} films in {folder}; next: hilum data import {folder}", err=True)
+    say(f"{count:,} films in {folder}; next: hilum data import {folder}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.table import print_table
 from hilum.system.pictures import write_picture
 
@@ -42,7 +43,7 @@ def show(
         if split is not None:
             table = table.filter(pl.coalesce("split", "official_split") == split)
         if table.is_empty():
-            typer.echo(f"{manifest}: no film has this label and split", err=True)
+            say(f"{manifest}: no film has this label and split")
             raise typer.Exit(1)
         chosen = Manifest(table, loaded.folder)
         if as_json:
@@ -52,7 +53,7 @@ def show(
             print_counts(chosen)
         if png is not None:
             write_picture(draw_sheet(loaded, choose_films(table, count, seed), columns), png)
-            typer.echo(f"contact sheet written to {png}", err=True)
+            say(f"contact sheet written to {png}")
 
 
 def count_films(manifest: Manifest) -> list[dict[str, Any]]:

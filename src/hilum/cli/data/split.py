@@ -9,6 +9,7 @@ import typer
 
 from hilum.cli.data.show import print_counts
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 
 if TYPE_CHECKING:
     from hilum.dataset.manifest.manifest import Manifest
@@ -79,8 +80,8 @@ def split(
         save_manifest(made, out or manifest)
     print_counts(made)
     for notice in notices:
-        typer.echo(notice, err=True)
-    typer.echo(f"written to {out or manifest}", err=True)
+        say(notice)
+    say(f"written to {out or manifest}")
 
 
 def _split(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report
 from hilum.system.rows import write_csv
 
@@ -48,9 +49,9 @@ def store(
             listed = made.folder / "skipped.csv"
             paths = dict(loaded.table.select("file_digest", "path").iter_rows())
             write_csv(listed, ((paths[digest], reason) for digest, reason in sorted(made.skipped.items())))
-            typer.echo(f"films skipped: {len(made.skipped):,}, listed in {listed}", err=True)
+            say(f"films skipped: {len(made.skipped):,}, listed in {listed}")
     films, height, width = made.pixels.shape
-    typer.echo(f"{films:,} distinct films, {wanted}, {films * height * width / 1e6:,.0f} MB in {made.folder}", err=True)
+    say(f"{films:,} distinct films, {wanted}, {films * height * width / 1e6:,.0f} MB in {made.folder}")
 
 
 def parse_geometry(size: str, mode: Literal["squash", "fit", "crop"], keep: float) -> Geometry:

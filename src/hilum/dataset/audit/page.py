@@ -13,6 +13,7 @@ import numpy as np
 from hilum.dataset.audit.films import Films
 from hilum.dataset.audit.finding import Finding, Report, counted
 from hilum.dataset.audit.page_style import STYLE
+from hilum.system.text import printable
 
 MOST_GROUPS, MOST_IN_A_GROUP = 24, 8
 SIDE, JPEG_QUALITY = 168, 80
@@ -57,7 +58,7 @@ FILM = Template("""<figure>$picture<figcaption><span class="path">$path</span><b
 def write_page(report: Report, films: Films) -> str:
     """The page as text. Of what is known of a film it shows path, label and split, and nothing of its patient."""
     verdict = "Something would leak." if report.leaks else "Nothing was found that would leak."
-    return PAGE.substitute(
+    page = PAGE.substitute(
         style=STYLE,
         films=counted(report.films, "film"),
         patients=counted(report.patients, "patient"),
@@ -66,6 +67,7 @@ def write_page(report: Report, films: Films) -> str:
         rows="".join(_row(finding) for finding in report.findings),
         sections="".join(_section(finding, films) for finding in report.findings),
     )
+    return printable(page, keep="\n")
 
 
 def _row(finding: Finding) -> str:

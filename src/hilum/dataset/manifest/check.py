@@ -52,6 +52,13 @@ Problem = tuple[int, str, str]  # row from 0, column, what is wrong and what to 
 class ManifestError(ValueError):
     """A manifest that cannot be used as it stands: one line a problem. It never quotes what may tell of a patient."""
 
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
 
 class Rows(NamedTuple):
     """A table on its way to a manifest, and where it came from for the sake of errors; a CSV file has `lines`."""
@@ -231,4 +238,4 @@ def _raise(rows: Rows, problems: list[Problem]) -> None:
         lines.append(f"{rows.name}: {place}, column {column}: {what}")
     if len(problems) > TOLD_PROBLEMS:
         lines.append(f"{rows.name}: and {len(problems) - TOLD_PROBLEMS:,} more problems")
-    raise ManifestError("\n".join(lines))
+    raise ManifestError(*lines)

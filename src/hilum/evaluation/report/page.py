@@ -23,6 +23,7 @@ from hilum.evaluation.report.document import (
 )
 from hilum.evaluation.report.page_style import STYLE
 from hilum.evaluation.report.plots import Plot
+from hilum.system.text import printable
 
 WIDE = 8  # columns, from which on cells may wrap
 UNBROKEN = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"  # between the ends of an interval
@@ -53,7 +54,7 @@ $sections</main>
 
 
 def write_page(document: Document) -> str:
-    return PAGE.substitute(
+    page = PAGE.substitute(
         style=STYLE,
         research_use=RESEARCH_USE,
         title=escape(document.title),
@@ -65,6 +66,7 @@ def write_page(document: Document) -> str:
         nav=_nav(document.sections),
         sections="".join(map(_section, document.sections)),
     )
+    return printable(page, keep="\n\t")  # of the texts in it, those of pictures drawn as SVG among them
 
 
 def _nav(sections: Sequence[Section]) -> str:
