@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import answer, say
 from hilum.cli.terminal.progress import report_stages
 from hilum.cli.terminal.table import print_table
 
@@ -63,8 +64,8 @@ def compare(
         )
     print_table(HEADER, report.summary())
     for difference in report.differences:
-        typer.echo(difference)
+        answer(difference)
     for note in report.notes:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
     if out is not None:
-        typer.echo(f"report: {out / 'comparison.html'}", err=True)
+        say(f"report: {out / 'comparison.html'}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report_stages
 from hilum.cli.terminal.table import print_table
 
@@ -78,5 +79,5 @@ def evaluate(
             report.save(out, markdown=markdown)
     print_table(HEADER, report.summary())
     for caution in report.cautions:
-        typer.echo(f"note: {caution}", err=True)
-    typer.echo(f"report: {out / 'report.html'}", err=True)
+        say(f"note: {caution}")
+    say(f"report: {out / 'report.html'}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.table import print_table
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def runs(
     else:
         print_table(HEADER, [_row(standing) for standing in standings])
     for line in unread:
-        typer.echo(line, err=True)
+        say(line)
     if unread:
         raise typer.Exit(1)
 

@@ -11,6 +11,7 @@ import typer
 
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.files import find_films
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import track
 from hilum.radiograph import Radiograph, read
 
@@ -75,12 +76,12 @@ def submit(
         fused = [film._replace(found=above(film.found, least)) for film in fused]
         write_submission(fused, out)
     boxes = sum(len(film.found.scores) for film in fused)
-    typer.echo(f"{len(fused):,} films, {boxes:,} boxes written to {out}", err=True)
+    say(f"{len(fused):,} films, {boxes:,} boxes written to {out}")
     if odd := sum(film.error is None and (film.height, film.width) != (SIDE, SIDE) for film in fused):
-        typer.echo(f"note: {odd:,} films are not of {SIDE} x {SIDE}; boxes are in pixels of each film itself", err=True)
+        say(f"note: {odd:,} films are not of {SIDE} x {SIDE}; boxes are in pixels of each film itself")
     failed = [film for film in fused if film.error is not None]
     for film in failed:
-        typer.echo(f"{film.film}: {film.error}; its row is empty", err=True)
+        say(f"{film.film}: {film.error}; its row is empty")
     if failed:
         raise typer.Exit(1)
 

@@ -11,6 +11,7 @@ import typer
 from rich.progress import Progress, TaskID
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import bar
 from hilum.cli.terminal.table import print_table
 from hilum.system.pictures import write_figure
@@ -43,7 +44,7 @@ def sweep(
     if prevalence is not None and not 0 < prevalence < 1:
         raise typer.BadParameter("--prevalence is a share of films, above 0 and below 1")
     if find_spec("torch") is None:
-        typer.echo("hilum sweep needs what training needs: pip install 'hilum[train]'", err=True)
+        say("hilum sweep needs what training needs: pip install 'hilum[train]'")
         raise typer.Exit(1)
     from hilum.bundle.card import BundleError
     from hilum.dataset.manifest.manifest import ManifestError
@@ -78,7 +79,7 @@ def sweep(
     rows = [("all, the mean", *_told(chosen))] if len(sweeps) > 1 else []
     rows += [(name, *_told(max(tried, key=lambda row: row.score))) for name, tried in sweeps.items()]
     print_table(("run", "NMS overlap", "sides times", "score from", "RSNA score on validation"), rows)
-    typer.echo(f"every setting: {out / 'box-sweep.csv'}, {out / 'box-sweep.png'}", err=True)
+    say(f"every setting: {out / 'box-sweep.csv'}, {out / 'box-sweep.png'}")
 
 
 def _show(progress: Progress, task: TaskID, folder: Path, doing: str, done: int, total: int) -> None:
