@@ -262,7 +262,12 @@ def test_options_may_stand_between_bundle_and_films(trained: tuple[Run, Path], b
 
 @pytest.mark.parametrize("compression", ["fp16-weights", "int8"])
 def test_smaller_files_say_what_changed(trained: tuple[Run, Path], tmp_path: Path, compression: Any) -> None:
-    card = export_run(trained[0], tmp_path / "small.onnx", compression)
+    run = trained[0]
+    before = {path: path.stat().st_mtime_ns for path in run.folder.iterdir()}
+    card = export_run(run, tmp_path / "small.onnx", compression)
+    # Where one file was asked for outside of the run, one file is written, and none in the run.
+    assert [path.name for path in tmp_path.iterdir()] == ["small.onnx"]
+    assert {path: path.stat().st_mtime_ns for path in run.folder.iterdir()} == before
     assert any(note.startswith(f"{compression}: rsna_score") for note in card.notes)
     hilum.load(tmp_path / "small.onnx")
 
@@ -282,3 +287,6 @@ def test_runs_are_swept_together(trained: tuple[Run, Path], tmp_path: Path) -> N
     assert "all, the mean" in ran.output
     assert len((tmp_path / "swept" / "box-sweep.csv").read_text().splitlines()) == 1 + 2 * 7 * 8 * 19
     assert (tmp_path / "swept" / "box-sweep.png").is_file()
+    refused = CliRunner().invoke(app, ["sweep", str(folder), "--prevalence", "20"])
+    assert refused.exit_code == 1
+    assert refused.stderr == "a prevalence of 20: it is a share of films, above 0 and below 1\n"

@@ -10,7 +10,7 @@ import typer
 
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.lines import say
-from hilum.cli.terminal.progress import bar
+from hilum.cli.terminal.progress import report_stages
 
 if TYPE_CHECKING:
     from hilum.export.export import Compression
@@ -53,37 +53,28 @@ def export(
 
     if int8 and fp16_weights:
         raise typer.BadParameter("--int8 and --fp16-weights are two ways to make the file smaller; choose one")
-    if prevalence is not None and not 0 < prevalence < 1:
-        raise typer.BadParameter("--prevalence is a share of films, above 0 and below 1")
     compression: Compression = "int8" if int8 else "fp16-weights" if fp16_weights else "none"
     with one_line(BundleError, RunError, RecipeError, ManifestError, StoreError, CheckpointError):
-        opened = open_run(run)
-        target = out or run / "model.onnx"
-        if not target.parent.is_dir():
-            raise BundleError(f"{target.parent}: there is no such folder")
-        write_bundle(opened, target, compression, prevalence)
+        write_bundle(open_run(run), out or run / "model.onnx", compression, prevalence)
 
 
 def write_bundle(run: Run, target: Path, compression: Compression = "none", prevalence: float | None = None) -> None:
     """Export with progress, and say what came of it."""
+    from hilum.export.box_sweep import PICTURE, into_run
     from hilum.export.export import export_run
 
-    with bar() as progress:
-        task = progress.add_task("opening the run", total=None)
-
-        def show(doing: str, done: int, total: int) -> None:
-            progress.update(task, description=doing, completed=done, total=total)
-
-        card = export_run(run, target, compression, prevalence=prevalence, on_progress=show)
+    with report_stages() as on_progress:
+        card = export_run(run, target, compression, prevalence=prevalence, on_progress=on_progress)
     point = card.point()
     say(f"{target}: {card.title}, {target.stat().st_size / 1e6:.1f} MB; hilum show {target}")
     say(f"heatmaps: {card.heatmap}; calibration: {card.calibration.method}")
     say(f"at {point.name}: sensitivity {point.sensitivity:.3f}, specificity {point.specificity:.3f} on validation")
     if card.boxes is not None:
         boxes = card.boxes
+        shown = run.folder / PICTURE if into_run(target, run) else f"hilum sweep {run.folder}"
         say(
             f"boxes from a score of {boxes.threshold:.2f} on: RSNA score {boxes.figures['rsna_score']:.3f}, mAP at 0.5 "
-            f"{boxes.figures['map_50']:.3f} on validation; every setting tried: {run.folder / 'box-sweep.png'}"
+            f"{boxes.figures['map_50']:.3f} on validation; every setting tried: {shown}"
         )
     for note in card.notes:
         say(f"note: {note}")

@@ -25,6 +25,7 @@ from hilum.export.box_settings import (
     look_at,
     truths_of,
 )
+from hilum.export.box_sweep import BoxSweep, check_prevalence, into_run
 from hilum.export.calibrate import apply, calibrate, operating_points, positive_score
 from hilum.export.compress import half_weights, int8
 from hilum.export.data_card import describe_data, limits_of, sources
@@ -34,12 +35,10 @@ from hilum.export.graph.detector_graph import DetectorGraph
 from hilum.export.graph.graph import Graph
 from hilum.export.graph.suppression import suppress_in_graph
 from hilum.export.material import best_network, is_positive, open_material, some_rows
-from hilum.measures.boxes.sweep import draw_sweeps, write_sweep
 from hilum.measures.figure import Floats
 from hilum.network.classifier import Classifier
 from hilum.network.detector import Detector
 from hilum.system.files import write_whole
-from hilum.system.pictures import write_figure
 from hilum.training.feed.feed import Examples
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
@@ -82,6 +81,9 @@ def export_run(
     are those of the very file that is written. A detector's boxes are set for films of which the share `prevalence`
     have boxes, that of validation if left out. Raises BundleError where these films are too few.
     """
+    check_prevalence(prevalence)
+    if not out.parent.is_dir():
+        raise BundleError(f"{out.parent}: there is no such folder")
     recipe, facts, manifest, store, train, val, positive = open_material(run, on_progress)
     classes, films = list(recipe.classes), store.pixels
     columns = [classes.index(name) for name in positive]
@@ -98,8 +100,8 @@ def export_run(
         truths = truths_of(val, network.input_size)
         on_progress("choosing suppression, size and threshold of boxes", 0, 1)
         boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns), prevalence)
-        write_sweep({"validation": tried}, run.folder / "box-sweep.csv")
-        write_figure(draw_sweeps({"validation": tried}, best), run.folder / "box-sweep.png")
+        if into_run(out, run):  # elsewhere one file was asked for, and `hilum sweep` shows the settings
+            BoxSweep({"validation": tried}, best).save(run.folder)
     else:
         logits = logits_of(network, films, val.rows, on_progress)
     calibration = calibrated(logits, val, columns, recipe.training.seed)
