@@ -33,6 +33,7 @@ import hilum
 from hilum import Radiograph, read
 from hilum.bundle.card import Data
 from hilum.bundle.predictor import Predictor
+from hilum.bundle.reading import Reading
 from hilum.radiograph.errors import ReadError
 
 Grey = NDArray[np.floating]
@@ -83,7 +84,7 @@ def main() -> None:
 
 
 def judge(model: Predictor, group: str, should: str, pictures: Iterable[Radiograph]) -> Line | None:
-    verdicts = [said.gate for said in model.stream(pictures, heatmaps=False)]
+    verdicts = [seen.gate for seen in model.readings(pictures) if isinstance(seen, Reading)]
     if not verdicts:
         print(f"{group}: none found", file=sys.stderr)
         return None

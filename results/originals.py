@@ -21,6 +21,7 @@ from robustness_changes import as_jpeg
 from test_split_looks import BANDS, NAMES, SIDE, Levels, detail, measured, rounded
 
 import hilum
+from hilum import Asked
 from hilum.bundle.predictor import Predictor
 
 QUALITY = 85
@@ -80,7 +81,7 @@ def print_answers(model: Predictor, films: list[Levels], copied: Levels, paths: 
     }
     positive = [number for number, name in enumerate(model.card.classes) if name in model.card.positive]
     calls = {name: p[:, positive].sum(1) >= model.card.point().threshold for name, p in ways.items()}
-    read_by_hilum = model.stream(paths, gate=False, heatmaps=False)
+    read_by_hilum = model.stream(paths, Asked(gate=False, heatmaps=False))
     calls["originals, as hilum reads them"] = np.array([said.decision == "pneumonia" for said in read_by_hilum])
     print("\n| films | normal, called pneumonia | pneumonia, called pneumonia |\n|---|---|---|")
     for name, called in calls.items():

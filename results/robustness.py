@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,9 @@ from robustness_changes import CHANGES, changed
 from robustness_plot import draw
 
 import hilum
-from hilum import Radiograph, read
+from hilum import Answered, Asked, Radiograph, read
 from hilum.bundle.predictor import Predictor
+from hilum.bundle.reading import Reading
 from hilum.dataset.manifest.manifest import load_manifest
 from hilum.evaluation.guard import choose, refuse_seen, seen_films
 from hilum.evaluation.judge import with_digests, with_truth
@@ -84,17 +85,13 @@ def films_of(model: Predictor, manifest_path: Path, split: str, most: int | None
 
 def judge(model: Predictor, paths: list[Path], change: Callable[[Radiograph, int], Radiograph]) -> tuple[Floats, Bools]:
     """The probabilities of films so changed, and which of them the gate turns away."""
-
-    def films(which: list[int]) -> Iterator[Radiograph]:
-        for number in which:
-            yield change(read(paths[number]), number)
-
-    everything = list(range(len(paths)))
-    said = list(model.stream(films(everything), heatmaps=False))
-    away = np.array([one.probability is None for one in said])
-    again = iter(model.stream(films(np.flatnonzero(away).tolist()), gate=False, heatmaps=False))
-    told = [next(again) if one.probability is None else one for one in said]
-    return np.array([one.probability for one in told], np.float64), away
+    probabilities, away = [], []
+    for reading in model.readings(change(read(path), number) for number, path in enumerate(paths)):
+        answer = model.decide(reading, Asked(gate=False, heatmaps=False))
+        assert isinstance(reading, Reading) and isinstance(answer, Answered)  # a film that cannot be read ends it
+        probabilities.append(answer.probability)
+        away.append(not reading.gate.passed)
+    return np.array(probabilities, np.float64), np.array(away)
 
 
 def measure(

@@ -19,6 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hilum.bundle.card import FORMAT, BoxCard, Calibration, Card, Data, GateCard, OperatingPoint, pack_digests
 from hilum.bundle.onnx_file import write_metadata
+from hilum.bundle.prediction import Answered, Prediction
+from hilum.bundle.reading import Verdict
 from hilum.radiograph.geometry import Geometry
 
 PLACES = 8
@@ -172,6 +174,37 @@ def expected_boxes(levels: NDArray[np.uint8]) -> list[tuple[float, float, float,
     ]
     found = [(*box, (value - DIM) / (1 - DIM)) for box, value in zip(QUARTERS, bright, strict=True) if value > DIM]
     return sorted(found, key=lambda box: -box[-1])
+
+
+def answered(prediction: Prediction) -> Answered:
+    """The prediction, which must be an answer."""
+    assert isinstance(prediction, Answered), prediction
+    return prediction
+
+
+def an_answer(**changes: Any) -> Answered:
+    """Pneumonia on some film, as a bundle says it."""
+    as_usual: dict[str, Any] = {
+        "path": "ward/film.png",
+        "operating_point": "balanced",
+        "threshold": 0.5,
+        "box_threshold": None,
+        "model": "A network made by hand",
+        "bundle": "0" * 32,
+        "height": 64,
+        "width": 64,
+        "turn": 1,
+        "warnings": (),
+        "gate": Verdict(True),
+        "decision": "pneumonia",
+        "probability": 0.93,
+        "probabilities": {"normal": 0.07, "pneumonia": 0.93},
+        "heatmap": None,
+        "about": "class activation map",
+        "geometry": Geometry("squash", 64, 64),
+        "boxes": (),
+    }
+    return Answered(**as_usual | changes)
 
 
 def expected_probability(levels: NDArray[np.uint8]) -> float:

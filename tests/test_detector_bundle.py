@@ -12,6 +12,7 @@ import onnxruntime as ort
 import polars as pl
 import pytest
 import torch
+from bundles import answered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -19,6 +20,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import hilum
+from hilum import Asked
 from hilum.bundle.card import BoxCard, BundleError, Calibration
 from hilum.cli.app import app
 from hilum.cli.predict import main as predict_films
@@ -232,12 +234,12 @@ def test_predict_finds_the_squares_and_says_so_in_pixels(trained: tuple[Run, Pat
     rows = manifest.table.filter((pl.col("split") == "val") & (pl.col("label") == "lung_opacity"))
     predictor, near = hilum.load(bundle), 0
     for path, boxes in rows.select("path", "boxes").iter_rows():
-        said = predictor.predict(manifest.path(path), gate=False).to_dict()["boxes"]
+        said = predictor.predict(manifest.path(path), Asked(gate=False)).to_dict()["boxes"]
         near += bool(said) and abs(said[0]["x"] - boxes[0][0] * SIDE) < 6 and abs(said[0]["y"] - boxes[0][1] * SIDE) < 6
     assert near >= 0.7 * rows.height
     films = [str(manifest.path(path)) for path in rows["path"]]
     few, every = (
-        [answer.boxes for answer in predictor.predict(films, gate=False, box_threshold=threshold)]
+        [answered(answer).boxes for answer in predictor.predict(films, Asked(gate=False, box_threshold=threshold))]
         for threshold in (0.99, 0.0)
     )
     assert sum(map(len, few)) < sum(map(len, every))
@@ -251,7 +253,7 @@ def test_a_classifier_has_no_threshold_of_boxes(tmp_path: Path) -> None:
 
     predictor = hilum.load(tiny_bundle(tmp_path))
     with pytest.raises(BundleError, match="draws no boxes"):
-        predictor.predict([], box_threshold=0.5)
+        predictor.predict([], Asked(box_threshold=0.5))
 
 
 def test_options_may_stand_between_bundle_and_films(trained: tuple[Run, Path], bundle: Path, capsys: Any) -> None:

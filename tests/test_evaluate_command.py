@@ -15,11 +15,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from bundles import tiny_bundle, tiny_card
+from bundles import answered, tiny_bundle, tiny_card
 from judged import write_data_set
 from sklearn import metrics
 
 import hilum
+from hilum import Abstained, Answered, Asked
 from hilum.bundle.card import BundleError, pack_digests
 from hilum.bundle.predictor import load
 from hilum.dataset.manifest.manifest import Manifest, ManifestError, load_manifest, save_manifest
@@ -119,8 +120,9 @@ def test_what_is_judged_is_what_the_predictor_says(evaluated: Path, manifest: Pa
     assert [row["path"] for row in rows(evaluated)] == table["path"].to_list()
     for row, digest in zip(rows(evaluated), table["file_digest"], strict=True):
         said = predictor.predict(manifest.parent / row["path"])
-        free = predictor.predict(manifest.parent / row["path"], gate=False)
+        free = answered(predictor.predict(manifest.parent / row["path"], Asked(gate=False)))
         assert row["file_digest"] == digest
+        assert isinstance(said, Answered | Abstained)
         assert row["decision"] == said.decision
         assert float(row["probability"]) == free.probability
         assert row["gate"] == ("passed" if said.gate.passed else said.gate.reason)

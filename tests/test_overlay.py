@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from bundles import tiny_card
+from bundles import an_answer
 from films import dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from hilum.bundle.prediction import Box, Prediction, Verdict
+from hilum.bundle.prediction import Abstained, Answered, Box, Prediction
+from hilum.bundle.reading import Verdict
 from hilum.output.overlay import MARGIN, _round_steps, _wrap, blend, colors_of, draw_overlay, write_overlay
-from hilum.radiograph import Radiograph
+from hilum.radiograph import Radiograph, read
 from hilum.radiograph.geometry import Geometry
 
 
@@ -25,11 +25,25 @@ def grey_film(height: int, width: int, level: float = 0.4) -> Radiograph:
     return Radiograph(np.full((height, width), level, np.float32), "png", "PNG", "L", 8, height, width)
 
 
-def answer(geometry: Geometry, heat: NDArray[np.float32] | None, height: int, width: int) -> Prediction:
-    return Prediction(
-        "ward/film.png", "pneumonia", 0.5, "balanced", 0.93, {"normal": 0.07, "pneumonia": 0.93}, Verdict(True),
-        heat, geometry, (), height, width,
-    )  # fmt: skip
+def answer(geometry: Geometry, heat: NDArray[np.float32] | None, height: int, width: int, **changes: Any) -> Answered:
+    return an_answer(geometry=geometry, heatmap=heat, height=height, width=width, **changes)
+
+
+def abstained(height: int, width: int, **changes: Any) -> Abstained:
+    as_usual: dict[str, Any] = {
+        "path": "ward/film.png",
+        "operating_point": "balanced",
+        "threshold": 0.5,
+        "box_threshold": None,
+        "model": "A network made by hand",
+        "bundle": "0" * 32,
+        "height": height,
+        "width": width,
+        "turn": 1,
+        "warnings": (),
+        "gate": Verdict(False, "rotated", "turn it upright"),
+    }
+    return Abstained(**as_usual | changes)
 
 
 def colorfulness(picture: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -47,7 +61,7 @@ def test_a_hot_cell_is_drawn_where_the_geometry_saw_it(
     geometry = Geometry(mode, 720, 720)  # type: ignore[arg-type]  # a size at which no edge is rounded
     heat = np.zeros((8, 8), np.float32)
     heat[row, column] = 5
-    drawn = np.asarray(draw_overlay(answer(geometry, heat, height, width), grey_film(height, width), tiny_card()))
+    drawn = np.asarray(draw_overlay(answer(geometry, heat, height, width), grey_film(height, width)))
     top = next(y for y in range(len(drawn)) if (drawn[y, MARGIN + 10 : MARGIN + 60] == 102).all())
     film = colorfulness(drawn[top : top + height, MARGIN : MARGIN + width])
     film[film < film.max() / 2] = 0  # the middle of the spot; its seam may lie beside the film
@@ -87,17 +101,19 @@ def test_the_colors_get_lighter_evenly() -> None:
 @pytest.mark.parametrize("decision", ["pneumonia", "no_pneumonia", "abstain"])
 def test_any_film_fits_and_no_text_touches_the_edge(height: int, width: int, decision: str) -> None:
     geometry = Geometry("crop", 64, 64, 0.8)
-    heat = None if decision == "abstain" else np.random.default_rng(1).normal(0, 9, (7, 7)).astype(np.float32)
-    prediction = replace(
-        answer(geometry, heat, height, width),
-        decision=decision,  # type: ignore[arg-type]
-        path="/ward/" + "a-very-long-name-without-any-space-" * 6 + ".png",
-        gate=Verdict(False, "rotated", "looks turned by 90 degrees clockwise; " * 5)
-        if decision == "abstain"
-        else Verdict(None),
-        boxes=(Box(-0.1, -0.1, 0.3, 0.3, 0.91, "opacity"), Box(0.9, 0.9, 0.3, 0.3, 0.05, "opacity")),
-    )
-    drawn = np.asarray(draw_overlay(prediction, grey_film(height, width), tiny_card(title="T " * 90)))
+    heat = np.random.default_rng(1).normal(0, 9, (7, 7)).astype(np.float32)
+    named: dict[str, Any] = {
+        "path": "/ward/" + "a-very-long-name-without-any-space-" * 6 + ".png",
+        "model": "T " * 90,
+    }
+    prediction: Prediction
+    if decision == "abstain":
+        away = Verdict(False, "rotated", "looks turned by 90 degrees clockwise; " * 5)
+        prediction = abstained(height, width, gate=away, **named)
+    else:
+        boxes = (Box(-0.1, -0.1, 0.3, 0.3, 0.91, "opacity"), Box(0.9, 0.9, 0.3, 0.3, 0.05, "opacity"))
+        prediction = answer(geometry, heat, height, width, decision=decision, gate=Verdict(None), boxes=boxes, **named)
+    drawn = np.asarray(draw_overlay(prediction, grey_film(height, width)))
     assert drawn.shape[1] <= 1700
     background = drawn[0, 0]
     assert (drawn[: MARGIN - 2] == background).all()
@@ -108,13 +124,9 @@ def test_any_film_fits_and_no_text_touches_the_edge(height: int, width: int, dec
 
 def test_an_abstained_film_and_one_without_heatmap_have_no_color_on_them() -> None:
     geometry = Geometry("squash", 64, 64)
-    without = answer(geometry, None, 700, 700)
-    abstained = replace(
-        without, decision="abstain", probability=None, gate=Verdict(False, "rotated", "turn it upright")
-    )
-    for prediction in (without, abstained):
-        card = tiny_card(heatmap="none: its head is not linear")
-        drawn = np.asarray(draw_overlay(prediction, grey_film(700, 700), card))
+    without = answer(geometry, None, 700, 700, about="none: its head is not linear")
+    for prediction in (without, abstained(700, 700)):
+        drawn = np.asarray(draw_overlay(prediction, grey_film(700, 700)))
         assert (drawn == 102).all(axis=2).sum() >= 700 * 700  # every pixel of the film is as it was
 
 
@@ -125,8 +137,8 @@ def test_no_text_of_a_header_is_drawn(tmp_path: Path) -> None:
     for header in headers:
         film, target = tmp_path / "film.dcm", tmp_path / "drawn.png"
         film.write_bytes(dicom(**header))
-        prediction = replace(answer(Geometry("squash", 64, 64), np.ones((8, 8), np.float32), 12, 16), path=str(film))
-        write_overlay(prediction, film, tiny_card(), target)
+        prediction = answer(Geometry("squash", 64, 64), np.ones((8, 8), np.float32), 12, 16, path=str(film))
+        write_overlay(prediction, read(film), target)
         drawn.append(target.read_bytes())
     assert drawn[0] == drawn[1]
 

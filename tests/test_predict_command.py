@@ -20,6 +20,7 @@ from films import dicom, picture
 from PIL import Image
 
 import hilum
+from hilum import Asked
 from hilum.bundle.prediction import RESEARCH_USE
 
 
@@ -77,7 +78,7 @@ def test_json_says_what_python_says(tmp_path: Path, ward: Path) -> None:
     assert answer.returncode == 0
     rows = [json.loads(line) for line in answer.stdout.splitlines()]
     paths = [ward / "dark.png", ward / "night" / "bright.dcm"]
-    expected = hilum.load(bundle).predict(paths, operating_point="sensitive")
+    expected = hilum.load(bundle).predict(paths, Asked(operating_point="sensitive"))
     assert rows == [prediction.to_dict() for prediction in expected]
     assert rows[0]["threshold"] == 0.2
 

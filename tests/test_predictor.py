@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
-from bundles import PLACES, SLOPE, expected_probability, tiny_bundle, tiny_card, tiny_detection_bundle, tiny_model
+from bundles import (
+    PLACES,
+    SLOPE,
+    an_answer,
+    answered,
+    expected_probability,
+    tiny_bundle,
+    tiny_card,
+    tiny_detection_bundle,
+    tiny_model,
+)
 from films import dicom, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,10 +35,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import hilum
+from hilum import Abstained, Asked, Failed
 from hilum.bundle.card import BoxCard, BundleError
-from hilum.bundle.onnx_file import write_metadata
+from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
 from hilum.bundle.opening import OpenBundle
-from hilum.bundle.prediction import RESEARCH_USE, Prediction
+from hilum.bundle.prediction import RESEARCH_USE
 from hilum.bundle.predictor import Predictor
 from hilum.radiograph import Radiograph, ReadError, Reason, read
 from hilum.radiograph.geometry import MODES, Geometry
@@ -92,15 +105,14 @@ def test_a_film_is_decided_on_at_the_default_point_another_one_or_a_number(tmp_p
     levels = shaded(64, 64, 215)
     expected = expected_probability(levels)
     assert 0.2 < expected < 0.5
-    answer = model.predict(film(levels))
+    answer = answered(model.predict(film(levels)))
     assert answer.probability == pytest.approx(expected, abs=1e-5)
     assert (answer.decision, answer.operating_point, answer.threshold) == ("no_pneumonia", "balanced", 0.5)
-    sensitive = model.predict(film(levels), operating_point="sensitive")
+    sensitive = model.predict(film(levels), Asked(operating_point="sensitive"))
     assert (sensitive.decision, sensitive.operating_point, sensitive.threshold) == ("pneumonia", "sensitive", 0.2)
-    assert answer.probability is not None
-    own = model.predict(film(levels), threshold=answer.probability)
+    own = answered(model.predict(film(levels), Asked(threshold=answer.probability)))
     assert (own.decision, own.operating_point) == ("pneumonia", None)
-    assert model.predict(film(levels), threshold=answer.probability + 1e-6).decision == "no_pneumonia"
+    assert model.predict(film(levels), Asked(threshold=answer.probability + 1e-6)).decision == "no_pneumonia"
     assert own.probabilities == pytest.approx({"normal": 1 - expected, "pneumonia": expected}, abs=1e-5)
 
 
@@ -108,24 +120,25 @@ def test_what_cannot_be_decided_by_is_refused(tmp_path: Path) -> None:
     model = hilum.load(tiny_bundle(tmp_path))
     bright = film(shaded())
     with pytest.raises(BundleError, match=r"tiny\.onnx: no operating point is called best; this bundle has balanced"):
-        model.predict(bright, operating_point="best")
+        model.predict(bright, Asked(operating_point="best"))
     with pytest.raises(BundleError, match="from 0 to 1"):
-        model.predict(bright, threshold=1.5)
+        model.predict(bright, Asked(threshold=1.5))
     with pytest.raises(BundleError, match="one of them"):
-        model.predict(bright, threshold=0.5, operating_point="balanced")
+        model.predict(bright, Asked(threshold=0.5, operating_point="balanced"))
 
 
 def test_a_film_that_the_gate_turns_away_gets_no_probability(tmp_path: Path) -> None:
     model = hilum.load(tiny_bundle(tmp_path))
     bright = film(255 - shaded(brightest=100))
     answer = model.predict(bright)
-    assert (answer.decision, answer.probability, answer.probabilities, answer.heatmap) == ("abstain", None, None, None)
-    assert answer.gate.passed is False
+    assert isinstance(answer, Abstained)
+    assert (answer.decision, answer.gate.passed) == ("abstain", False)
+    assert not hasattr(answer, "probability")
+    assert answer.to_dict()["probability"] is None
     assert answer.gate.reason == "not_a_chest_film"
     assert answer.gate.distance == pytest.approx(2 * (1 - shaded(brightest=100).mean() / 255), abs=0.01)
-    overruled = model.predict(bright, gate=False)
+    overruled = answered(model.predict(bright, Asked(gate=False)))
     assert (overruled.decision, overruled.gate.passed) == ("pneumonia", None)
-    assert overruled.probability is not None
 
 
 def test_a_bundle_without_gate_or_heatmaps_still_checks_plainly(tmp_path: Path) -> None:
@@ -133,9 +146,11 @@ def test_a_bundle_without_gate_or_heatmaps_still_checks_plainly(tmp_path: Path) 
     outputs = model.run(shaded(64, 64)[None])
     assert outputs.gate is None
     assert outputs.heatmaps is None
-    answer = model.predict(film(shaded()))
+    answer = answered(model.predict(film(shaded())))
     assert (answer.decision, answer.heatmap) == ("no_pneumonia", None)
-    assert model.predict(film(np.full((128, 128), 90, np.uint8))).gate.reason == "blank"
+    blank = model.predict(film(np.full((128, 128), 90, np.uint8)))
+    assert isinstance(blank, Abstained)
+    assert blank.gate.reason == "blank"
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
@@ -161,7 +176,7 @@ def test_files_are_placed_as_the_store_places_them(tmp_path: Path, geometry: Geo
         assert fill_rows([work], geometry, pixels, (1, geometry.height, geometry.width)) == [(0, None)]
         stored = np.fromfile(pixels, np.uint8).reshape(1, geometry.height, geometry.width)
         outputs = model.run(stored)
-        answer = model.predict(path, gate=False)
+        answer = answered(model.predict(path, Asked(gate=False)))
         assert answer.probability == float(outputs.probabilities[0, 1])
         assert (answer.height, answer.width) == grey.shape
 
@@ -182,7 +197,7 @@ def test_three_classes_share_the_probability_of_pneumonia(tmp_path: Path) -> Non
     path.write_bytes(write_metadata(model.SerializeToString(), card))
     predictor = hilum.load(path)
     levels = shaded(64, 64)
-    answer = predictor.predict(film(levels))
+    answer = answered(predictor.predict(film(levels)))
     bright = levels.astype(np.float64).reshape(PLACES, 8, PLACES, 8).mean(axis=(1, 3)) / 255
     maps = np.stack([SLOPE * bright, SLOPE * (1 - bright), SLOPE / 2 * bright + (1 - bright)])
     shares = np.exp(maps.mean(axis=(1, 2)))
@@ -214,10 +229,10 @@ def test_an_unreadable_film_raises_alone_and_is_a_row_among_others(tmp_path: Pat
     answers = model.predict([broken, str(good), absent, read(good)])
     assert [answer.path for answer in answers] == [str(broken), str(good), str(absent), None]
     assert [answer.decision for answer in answers] == [None, "no_pneumonia", None, "no_pneumonia"]
-    assert answers[0].error is not None
-    assert answers[0].error.startswith("damaged: ")
+    assert isinstance(answers[0], Failed)
+    assert (answers[0].reason, answers[0].error) == ("damaged", f"damaged: {answers[0].detail}")
+    assert isinstance(answers[2], Failed)
     assert answers[2].error == "cannot_open: No such file or directory"
-    assert answers[0].probability is None
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -232,10 +247,10 @@ def test_a_stream_keeps_the_order_and_reads_only_a_little_ahead(tmp_path: Path, 
             asked += 1
 
     model = hilum.load(tiny_bundle(tmp_path), threads=threads)
-    alone = [model.predict(path).probability for path in paths]
+    alone = [answered(model.predict(path)).probability for path in paths]
     stream = model.stream(endless())
     for number in range(40):
-        answer = next(stream)
+        answer = answered(next(stream))
         assert (answer.path, answer.probability) == (str(paths[number % 5]), alone[number % 5])
         assert asked <= number + 2 * threads + 1
     del stream
@@ -270,9 +285,8 @@ def test_a_network_that_gives_no_number_decides_nothing(tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(write_metadata(model.SerializeToString(), card))
     answer = hilum.load(path).predict(film(shaded()))
-    assert (answer.decision, answer.probability) == (None, None)
-    assert answer.error is not None
-    assert answer.error.startswith("not_a_number")
+    assert isinstance(answer, Failed)
+    assert (answer.decision, answer.reason) == (None, "not_a_number")
 
 
 def test_a_prediction_is_plain_data_for_json(tmp_path: Path) -> None:
@@ -337,8 +351,7 @@ def test_a_hot_place_lies_on_the_film_where_the_geometry_saw_it(
     geometry = Geometry(mode, 64, 64, keep)
     heat = np.zeros((8, 8), np.float32)
     heat[row, column] = 1
-    answer = Prediction(None, "pneumonia", 0.5, None, heatmap=heat, geometry=geometry)
-    laid = answer.heatmap_on_film(height, width)
+    laid = an_answer(heatmap=heat, geometry=geometry).heatmap_on_film(height, width)
     assert laid.shape == (height, width)
     # Each pixel of the film on its own: where does the geometry put it?
     y, x = np.mgrid[:height, :width]
@@ -373,7 +386,7 @@ def test_boxes_are_in_pixels_of_the_film_whatever_the_geometry(
     content = picture(Image.fromarray(levels), "JPEG") if kind == "JPEG" else dicom(levels.astype(np.uint16) * 16)
     (tmp_path / "film").write_bytes(content)
     predictor = hilum.load(tiny_detection_bundle(tmp_path, geometry))
-    answer = predictor.predict(tmp_path / "film", gate=False)
+    answer = predictor.predict(tmp_path / "film", Asked(gate=False))
     told = answer.to_dict()
     assert len(told["boxes"]) == 4
     found = [(box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]) for box in told["boxes"]]
@@ -386,4 +399,142 @@ def test_a_film_turned_away_has_no_boxes(tmp_path: Path) -> None:
     (tmp_path / "white.png").write_bytes(picture(Image.fromarray(np.full((64, 64), 250, np.uint8)), "PNG"))
     predictor = hilum.load(tiny_detection_bundle(tmp_path))
     answer = predictor.predict(tmp_path / "white.png")
-    assert (answer.decision, answer.boxes) == ("abstain", ())
+    assert (answer.decision, answer.to_dict()["boxes"]) == ("abstain", [])
+
+
+def test_whatever_holds_a_film_gives_the_same_answer(tmp_path: Path) -> None:
+    import pydicom
+
+    levels = shaded()
+    png = picture(Image.fromarray(levels), "PNG")
+    film_of_dicom = dicom(levels, WindowCenter=128, WindowWidth=256)
+    paths = tmp_path / "film.png", tmp_path / "film.dcm"
+    for path, content in zip(paths, (png, film_of_dicom), strict=True):
+        path.write_bytes(content)
+    model = hilum.load(tiny_bundle(tmp_path))
+    with paths[0].open("rb") as file, paths[1].open("rb") as other:
+        films: list[Any] = [
+            *(str(paths[0]), paths[1], png, film_of_dicom, file, other, levels, Image.fromarray(levels)),
+            *(pydicom.dcmread(paths[1]), read(png), levels.astype(np.float64) / 255),
+        ]
+        answers = model.predict(films)
+        file.seek(0)
+        alone = answered(model.predict(file))
+    assert {answered(answer).probability for answer in answers} == {alone.probability}
+    assert [answer.path for answer in answers] == [str(paths[0]), str(paths[1]), *[None] * 9]
+
+
+@pytest.mark.parametrize("film", [7, None, {"film.png": 1}, object(), [3], "text file"])
+def test_what_is_no_film_is_a_type_error_that_says_what_is(tmp_path: Path, film: Any) -> None:
+    model = hilum.load(tiny_bundle(tmp_path))
+    with (
+        (tmp_path / "notes.txt").open("w+") as notes,
+        pytest.raises(TypeError, match="a film is a path, bytes, an open binary file, a NumPy array"),
+    ):
+        model.predict(notes if film == "text file" else film)
+
+
+def test_one_look_serves_any_number_of_decisions(tmp_path: Path) -> None:
+    """Also after a trip through pickle; and a bundle refuses what another one saw."""
+    model = hilum.load(tiny_bundle(tmp_path))
+    path = write_films(tmp_path / "films", 1)[0]
+    reading = pickle.loads(pickle.dumps(model.look(path)))
+    for asked in (Asked(), Asked(operating_point="sensitive"), Asked(threshold=0.0, gate=False, heatmaps=False)):
+        decided = answered(model.decide(reading, asked))
+        predicted = answered(model.predict(path, asked))
+        assert decided.to_dict() == predicted.to_dict()
+        assert (decided.heatmap is None) == (predicted.heatmap is None) == (not asked.heatmaps)
+        if decided.heatmap is not None and predicted.heatmap is not None:
+            np.testing.assert_array_equal(decided.heatmap, predicted.heatmap)
+    (tmp_path / "other").mkdir()
+    other = hilum.load(tiny_bundle(tmp_path / "other", name="other"))
+    with pytest.raises(BundleError, match="another bundle made this reading"):
+        other.decide(reading)
+
+
+def test_patients_are_grouped_by_no_bundle_yet(tmp_path: Path) -> None:
+    model = hilum.load(tiny_bundle(tmp_path))
+    with pytest.raises(BundleError, match=r"tiny\.onnx: has no groups of patients; leave patient out"):
+        model.predict([], Asked(patient="child"))
+
+
+@pytest.mark.parametrize("kind", ["answered", "abstained", "failed"])
+def test_predictions_are_small_can_be_pickled_and_say_where_they_come_from(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "film.png"
+    levels = 255 - shaded(brightest=100) if kind == "abstained" else shaded()
+    path.write_bytes(picture(Image.fromarray(levels), "PNG") if kind != "failed" else b"none")
+    bundle = tiny_bundle(tmp_path)
+    prediction = hilum.load(bundle).predict([path])[0]
+    assert type(prediction).__name__.lower() == kind
+    packed = pickle.dumps(prediction)
+    assert len(packed) < 3000
+    again = pickle.loads(packed)
+    assert again.to_dict() == prediction.to_dict()
+    assert (again.bundle, again.hilum) == (read_model(bundle)[DIGEST], hilum.__version__)
+    row = again.to_row()
+    assert {"file", "decision", "probability", "gate", "threshold", "error", "bundle"} <= row.keys()
+    assert all(value is None or isinstance(value, str | int | float) for value in row.values())
+    assert row["gate"] == {"answered": "passed", "abstained": "failed", "failed": None}[kind]
+
+
+def test_a_prediction_says_how_its_film_was_turned(tmp_path: Path) -> None:
+    """As a DICOM result needs it: places on the upright film can be found again in the stored one."""
+    path = tmp_path / "film.dcm"
+    path.write_bytes(dicom(shaded(96, 128), PatientOrientation=["H", "L"]))
+    answer = answered(hilum.load(tiny_bundle(tmp_path)).predict(path, Asked(gate=False)))
+    assert answer.turn == read(path).turn != 1
+    assert (answer.height, answer.width) == (128, 96)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_is_done_is_handed_out_while_the_next_film_is_long_in_coming(tmp_path: Path, threads: int) -> None:
+    """A live queue: each film is answered before the next one is there."""
+    paths = write_films(tmp_path / "films", 3)
+    queue: SimpleQueue[Path | None] = SimpleQueue()
+    queue.put(paths[0])
+    model = hilum.load(tiny_bundle(tmp_path), threads=threads)
+    stream = model.stream(iter(queue.get, None))
+    for number in range(3):
+        assert next(stream).path == str(paths[number])
+        queue.put(paths[number + 1] if number < 2 else None)
+    assert next(stream, None) is None
+
+
+def test_what_ends_a_stream_early_is_raised_in_its_turn(tmp_path: Path) -> None:
+    path = write_films(tmp_path / "films", 1)[0]
+
+    def torn() -> Iterator[Path]:
+        yield path
+        raise RuntimeError("the queue is gone")
+
+    with hilum.load(tiny_bundle(tmp_path), threads=2) as model:
+        stream = model.stream(torn())
+        assert next(stream).path == str(path)
+        with pytest.raises(RuntimeError, match="the queue is gone"):
+            next(stream)
+        assert len(model.predict([path, path])) == 2  # the pool is still there
+
+
+def test_a_film_comes_beside_its_prediction_though_its_file_is_gone(tmp_path: Path) -> None:
+    """Judged as without being drawn, decoded once more and larger, from what was read the first time."""
+    levels = shaded(1600, 1200)
+    paths = [tmp_path / name for name in ("a.jpeg", "b.png", "c.png")]
+    for path, kind in zip(paths, ("JPEG", "PNG", ""), strict=True):
+        path.write_bytes(picture(Image.fromarray(levels), kind) if kind else b"no film")
+    model = hilum.load(tiny_bundle(tmp_path), threads=2)
+    plain = [prediction.to_dict() for prediction in model.predict(paths)]
+    pairs = []
+    for prediction, film in model.stream_with_films(paths, at_least=600):
+        Path(str(prediction.path)).unlink()
+        pairs.append((prediction, film))
+    assert [prediction.to_dict() for prediction, _ in pairs] == plain
+    shapes = [None if film is None else film.pixels.shape for _, film in pairs]
+    assert shapes == [(800, 600), (1600, 1200), None]
+
+
+def test_a_closed_predictor_answers_no_more_films_at_once(tmp_path: Path) -> None:
+    paths = write_films(tmp_path / "films", 2)
+    with hilum.load(tiny_bundle(tmp_path), threads=2) as model:
+        assert len(model.predict(paths)) == 2
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        model.predict(paths)

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundles import answered
 from conftest import PYDICOM_DATA_FILES
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import hilum
+from hilum import Asked
 from hilum.bundle.shipped import find_bundle
 
 MOST_BYTES = 20_000_000
@@ -84,5 +86,5 @@ def test_adults_are_told_apart_by_opacity(real_data: Path) -> None:
 
 
 def auroc(films: list[Path], sick: list[bool]) -> float:
-    answers = hilum.load().stream(films, gate=False, heatmaps=False)
-    return float(roc_auc_score(sick, [answer.probability for answer in answers]))
+    answers = hilum.load().stream(films, Asked(gate=False, heatmaps=False))
+    return float(roc_auc_score(sick, [answered(answer).probability for answer in answers]))

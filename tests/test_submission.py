@@ -7,8 +7,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +15,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from bundles import tiny_bundle
+from bundles import an_answer, tiny_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from hilum.bundle.prediction import Box, Prediction
+from hilum.bundle.asked import Asked
+from hilum.bundle.prediction import Answered, Box, Failed, Prediction
 from hilum.cli.app import app
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import SCHEMA, Manifest, load_manifest, save_manifest
@@ -177,17 +177,24 @@ def test_a_split_is_scored_by_itself() -> None:
     assert join_manifest({"b": NOTHING}, Path("s.csv"), manifest, "test").patients == ["b.png"]
 
 
-def prediction(path: str, *boxes: Box, error: str | None = None, size: int | None = 1024) -> Prediction:
-    return Prediction(
-        path, None if error else "pneumonia", 0.5, "balanced", boxes=boxes, height=size, width=size, error=error
-    )
+def prediction(path: str | None, *boxes: Box, height: int = 1024, width: int = 1024) -> Answered:
+    return an_answer(path=path, boxes=boxes, box_threshold=0.5, height=height, width=width)
 
 
 def test_lines_of_predictions_become_a_submission(tmp_path: Path) -> None:
     lines = tmp_path / "p.jsonl"
     seen = [
         prediction("films/a.b.dcm", Box(0.25, 0.5, 0.125, 0.25, 0.75, "opacity")),
-        prediction("films/c.dcm", error="truncated_pixel_data: the pixels end early", size=None),
+        Failed(
+            path="films/c.dcm",
+            operating_point="balanced",
+            threshold=0.5,
+            box_threshold=0.5,
+            model="",
+            bundle="",
+            reason="truncated_pixel_data",
+            detail="the pixels end early",
+        ),
     ]
     lines.write_text("".join(json.dumps(one.to_dict()) + "\n" for one in seen))
     result = run("submit", lines, "-o", tmp_path / "s.csv")
@@ -226,14 +233,14 @@ class TopLeftFinder:
     def __init__(self, threshold: float = 0.5) -> None:
         self.card = SimpleNamespace(task="detection", boxes=SimpleNamespace(threshold=threshold))
 
-    def stream(self, films: Iterator[Path | Radiograph], **_: object) -> Iterator[Prediction]:
+    def stream(self, films: Iterable[Path | Radiograph], _: Asked) -> Iterator[Prediction]:
         for film in films:
             name = None if isinstance(film, Radiograph) else str(film)
             pixels = film.pixels if isinstance(film, Radiograph) else read(film).pixels
             half = pixels.shape[1] // 2
             left = 0.0 if pixels[:, :half].mean() > pixels[:, half:].mean() else 0.5
             box = Box(left, 0.0, 0.5, 1.0, 0.8, "opacity")
-            yield replace(prediction("", box), path=name, height=pixels.shape[0], width=pixels.shape[1])
+            yield prediction(name, box, height=pixels.shape[0], width=pixels.shape[1])
 
 
 def test_bundles_and_mirror_images_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

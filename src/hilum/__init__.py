@@ -4,29 +4,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hilum.bundle.asked import Asked
+    from hilum.bundle.prediction import Abstained, Answered, Failed, Prediction
     from hilum.bundle.predictor import load
     from hilum.evaluation.comparison.compare import compare
     from hilum.evaluation.evaluate import evaluate
+    from hilum.output.overlay import draw_overlay
     from hilum.radiograph import Radiograph, ReadError, Reason, read
 
-    __version__: str
-
-__all__ = ["Radiograph", "ReadError", "Reason", "__version__", "compare", "evaluate", "load", "read"]
-
-# Where a name lies that is not of `radiograph`.
-PLACES = {
+# Stated here and not asked of the installed package, which takes longer than to read and judge a film's pixels.
+__version__ = "0.1.0"
+# Everything is imported when it is asked for, so that a command waits only for what it uses.
+HOMES = {
+    "Abstained": "hilum.bundle.prediction",
+    "Answered": "hilum.bundle.prediction",
+    "Asked": "hilum.bundle.asked",
+    "Failed": "hilum.bundle.prediction",
+    "Prediction": "hilum.bundle.prediction",
+    "Radiograph": "hilum.radiograph",
+    "ReadError": "hilum.radiograph",
+    "Reason": "hilum.radiograph",
     "compare": "hilum.evaluation.comparison.compare",
+    "draw_overlay": "hilum.output.overlay",
     "evaluate": "hilum.evaluation.evaluate",
     "load": "hilum.bundle.predictor",
+    "read": "hilum.radiograph",
 }
+__all__ = [
+    "Abstained",
+    "Answered",
+    "Asked",
+    "Failed",
+    "Prediction",
+    "Radiograph",
+    "ReadError",
+    "Reason",
+    "__version__",
+    "compare",
+    "draw_overlay",
+    "evaluate",
+    "load",
+    "read",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Everything is imported when it is asked for, so that a command waits only for what it uses."""
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("hilum")
-    if name not in __all__:
+    if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(PLACES.get(name, "hilum.radiograph")), name)
+    return getattr(import_module(HOMES[name]), name)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.card import GateCard
-from hilum.bundle.prediction import Verdict
+from hilum.bundle.reading import Verdict
 from hilum.radiograph.radiograph import Radiograph
 from hilum.radiograph.raster import STRONGLY_COLORED
 

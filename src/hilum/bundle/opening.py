@@ -12,7 +12,7 @@ from os import PathLike
 import onnxruntime as ort
 
 from hilum.bundle.card import BundleError, Card
-from hilum.bundle.onnx_file import check_digest, check_structure, parse_card, read_bytes
+from hilum.bundle.onnx_file import DIGEST, check_digest, check_structure, parse_card, read_bytes
 from hilum.bundle.shipped import find_bundle
 
 FILMS, PROBABILITIES, HEATMAPS, FEATURES, GATE = "films", "probabilities", "heatmaps", "features", "gate"
@@ -32,6 +32,7 @@ class OpenBundle:
             check_digest(content, name)  # that it was damaged explains more than what it looks like now
             raise
         self.card: Card = parse_card(metadata, name)
+        self.digest = metadata[DIGEST]
         self.outputs: list[str] = []
         self._outcome: ort.InferenceSession | BundleError | None = None
         # What was checked is what runs: the session gets the bytes, not the path.

@@ -1,19 +1,31 @@
-"""A Prediction: what a Bundle says of one film, as a small typed object."""
+"""A Prediction: what a Bundle says of one film, Answered, Abstained or Failed.
+
+Small, free of patient data and picklable, with all that a result elsewhere needs to be traced: the size of the film and
+the turn that made it upright, the bundle by its digest, and hilum's version.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hilum import __version__
+from hilum.bundle.reading import Verdict
 from hilum.radiograph import ReadWarning
 from hilum.radiograph.geometry import Geometry
 
 RESEARCH_USE = "Research use only, not a medical device."
-Decision = Literal["pneumonia", "no_pneumonia", "abstain"]
+NOT_ASKED = Verdict(None)
+# In the order in which JSON has them, the same ones whatever became of the film.
+KEYS = (
+    *("file", "decision", "probability", "probabilities", "operating_point", "threshold", "gate", "boxes"),
+    *("box_threshold", "height", "width", "warnings", "error", "research_use", "bundle", "hilum"),
+)
 
 
 class Box(NamedTuple):
@@ -30,53 +42,100 @@ class Box(NamedTuple):
     label: str
 
 
-class Verdict(NamedTuple):
-    """What the gate says: whether this looks like an upright frontal chest film. `passed` is None where not asked.
-
-    `reason` is a word that programs may switch on, `detail` a sentence for people, `distance` how far the film lies
-    from the training films (above 1 is too far).
-    """
-
-    passed: bool | None
-    reason: str | None = None
-    detail: str | None = None
-    distance: float | None = None
-
-
-NOT_ASKED = Verdict(None)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What a Bundle says of one film.
-
-    `probability` is that of pneumonia, the sum over the classes that mean it. When the gate turns the film away,
-    `decision` is "abstain" and there are no probabilities; when the file cannot be read, `error` says why and
-    `decision` is None. `heatmap` is the evidence for pneumonia over the bundle's view of the film, in the units of the
-    network: positive speaks for it, negative against. `boxes` are a detector's from `box_threshold` on, the best first.
-    `height` and `width` are those of the film.
-    """
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Traced:
+    """What every prediction says of how it came about. `model` names the bundle for people, `bundle` is its digest."""
 
     path: str | None
-    decision: Decision | None
-    threshold: float
     operating_point: str | None  # None with a threshold of the user's own
-    probability: float | None = None
-    probabilities: dict[str, float] | None = None
-    gate: Verdict = NOT_ASKED
-    heatmap: NDArray[np.float32] | None = None
-    geometry: Geometry | None = None
-    boxes: tuple[Box, ...] = ()
-    box_threshold: float | None = None  # None where the bundle draws no boxes
-    height: int | None = None
-    width: int | None = None
-    warnings: tuple[ReadWarning, ...] = ()
-    error: str | None = None
-    research_use: str = RESEARCH_USE
+    threshold: float
+    box_threshold: float | None  # None where the bundle draws no boxes
+    model: str
+    bundle: str
+    hilum: str = __version__
+    research_use: ClassVar[str] = RESEARCH_USE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the heatmap, as plain data for JSON; boxes are in pixels of the film, upright."""
+        common: dict[str, Any] = {
+            "file": self.path,
+            "operating_point": self.operating_point,
+            "threshold": _rounded(self.threshold),
+            "gate": NOT_ASKED._asdict(),
+            "boxes": [],
+            "box_threshold": _rounded(self.box_threshold),
+            "warnings": [],
+            "research_use": self.research_use,
+            "bundle": self.bundle,
+            "hilum": self.hilum,
+        }
+        return dict.fromkeys(KEYS) | common | self._outcome()
+
+    def to_row(self) -> dict[str, str | float | None]:
+        """The same as one flat row of a table: `pandas.DataFrame(answer.to_row() for answer in answers)`.
+
+        The columns are those of the CSV that `hilum predict` writes. Boxes are in one cell, as in the RSNA challenge:
+        score, x, y, width and height of each, in pixels of the film.
+        """
+        plain = self.to_dict()
+        gate = {True: "passed", False: "failed", None: "off"}[plain["gate"]["passed"]]
+        return {
+            **{name: plain[name] for name in ("file", "decision", "probability")},
+            **{f"p_{name}": value for name, value in (plain["probabilities"] or {}).items()},
+            **{name: plain[name] for name in ("operating_point", "threshold")},
+            "gate": None if plain["error"] else gate,
+            "gate_reason": plain["gate"]["reason"],
+            "gate_distance": plain["gate"]["distance"],
+            **{name: plain[name] for name in ("height", "width")},
+            **({} if self.box_threshold is None else {"boxes": _boxes_in_numbers(plain["boxes"])}),
+            "warnings": "; ".join(warning["detail"] for warning in plain["warnings"]),
+            **{name: plain[name] for name in ("error", "research_use", "bundle", "hilum")},
+        }
+
+    def _outcome(self) -> dict[str, Any]:
+        """What is particular to the kind of prediction."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class OfFilm(Traced):
+    """What is known of a film that could be read: its size upright, and the EXIF code of the turn that made it so."""
+
+    height: int
+    width: int
+    turn: int
+    warnings: tuple[ReadWarning, ...]
+    gate: Verdict
+
+    def _film(self) -> dict[str, Any]:
+        return {
+            "gate": {**self.gate._asdict(), "distance": _rounded(self.gate.distance)},
+            "height": self.height,
+            "width": self.width,
+            "warnings": [warning._asdict() for warning in self.warnings],
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Answered(OfFilm):
+    """A film with a probability and a decision.
+
+    `probability` is that of pneumonia, the sum over the classes that mean it. `heatmap` is the evidence for pneumonia
+    over the bundle's view of the film, in the units of the network: positive speaks for it, negative against; `about`
+    says what kind it is, or why there is none. `boxes` are a detector's from `box_threshold` on, the best first.
+    """
+
+    decision: Literal["pneumonia", "no_pneumonia"]
+    probability: float
+    probabilities: dict[str, float]
+    heatmap: NDArray[np.float32] | None
+    about: str
+    geometry: Geometry
+    boxes: tuple[Box, ...]
 
     def heatmap_on_film(self, height: int, width: int) -> NDArray[np.float32]:
         """The heatmap laid over the film, drawn at this size; 0 where the network did not look."""
-        if self.heatmap is None or self.geometry is None:
+        if self.heatmap is None:
             raise ValueError("this prediction has no heatmap")
         film, result = self.geometry.place(height, width)
         rows, columns = self.heatmap.shape
@@ -89,38 +148,58 @@ class Prediction:
         laid[top : top + size[1], left : left + size[0]] = np.asarray(evidence)
         return laid
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the heatmap, as plain data for JSON; boxes are in pixels of the film as it was given."""
-        height, width = self.height or 0, self.width or 0
-        return {
-            "file": self.path,
+    def _outcome(self) -> dict[str, Any]:
+        boxes = [
+            {
+                "x": round(box.x * self.width, 3),
+                "y": round(box.y * self.height, 3),
+                "width": round(box.width * self.width, 3),
+                "height": round(box.height * self.height, 3),
+                "score": _rounded(box.score),
+                "label": box.label,
+            }
+            for box in self.boxes
+        ]
+        return self._film() | {
             "decision": self.decision,
             "probability": _rounded(self.probability),
-            "probabilities": {name: _rounded(value) for name, value in self.probabilities.items()}
-            if self.probabilities
-            else None,
-            "operating_point": self.operating_point,
-            "threshold": _rounded(self.threshold),
-            "gate": {**self.gate._asdict(), "distance": _rounded(self.gate.distance)},
-            "boxes": [
-                {
-                    "x": round(box.x * width, 3),
-                    "y": round(box.y * height, 3),
-                    "width": round(box.width * width, 3),
-                    "height": round(box.height * height, 3),
-                    "score": _rounded(box.score),
-                    "label": box.label,
-                }
-                for box in self.boxes
-            ],
-            "box_threshold": _rounded(self.box_threshold),
-            "height": self.height,
-            "width": self.width,
-            "warnings": [warning._asdict() for warning in self.warnings],
-            "error": self.error,
-            "research_use": self.research_use,
+            "probabilities": {name: _rounded(value) for name, value in self.probabilities.items()},
+            "boxes": boxes,
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Abstained(OfFilm):
+    """A film that the gate turned away: no probability, and `gate` says why."""
+
+    decision: ClassVar[Literal["abstain"]] = "abstain"
+
+    def _outcome(self) -> dict[str, Any]:
+        return self._film() | {"decision": self.decision}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Failed(Traced):
+    """A film without an answer, mostly a file that cannot be read: `reason` for programs, `detail` for people."""
+
+    decision: ClassVar[None] = None
+    reason: str
+    detail: str
+
+    @property
+    def error(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+    def _outcome(self) -> dict[str, Any]:
+        return {"error": self.error}
+
+
+Prediction = Answered | Abstained | Failed
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
+
+
+def _boxes_in_numbers(boxes: list[Mapping[str, Any]]) -> str:
+    return " ".join(f"{box[name]:g}" for box in boxes for name in ("score", "x", "y", "width", "height"))

@@ -1,54 +1,37 @@
 """The Predictor: the one way in which a Bundle is used, by the command line, the service and every evaluation.
 
-Needs NumPy, Pillow and onnxruntime, and pydicom once a DICOM film comes. Films go through in parallel, one a thread,
-from the file to the prediction: decoding and the network release Python's lock, no thread waits for a batch to fill,
-and memory holds no more films than there are threads.
+It works in two steps. To look at a film decodes it, runs the network and asks the gate; to decide on what was seen
+takes microseconds and can be done again with other wishes. Needs NumPy, Pillow and onnxruntime, and pydicom once a
+DICOM film comes. Films go through in parallel, one a thread, from the file to the reading: decoding and the network
+release Python's lock, no thread waits for a batch to fill, and memory holds a few films, however many come.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, overload
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import TextIOBase
+from typing import Any, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.bundle.asked import Asked, settle
 from hilum.bundle.card import BundleError, Card
+from hilum.bundle.decide import decide
 from hilum.bundle.gate import verdict
+from hilum.bundle.in_order import in_order
 from hilum.bundle.opening import BOXES, FEATURES, FILMS, GATE, HEATMAPS, PROBABILITIES, SCORES, OpenBundle
-from hilum.bundle.prediction import NOT_ASKED, Box, Decision, Prediction
-from hilum.radiograph import Radiograph, ReadError, read
-from hilum.radiograph.geometry import Geometry
+from hilum.bundle.prediction import Prediction
+from hilum.bundle.reading import Outputs, Reading, Unreadable
+from hilum.radiograph import FilmSource, Radiograph, ReadError, content_of, kind_of, open_film, read
 from hilum.system.cores import available_cores
 
-Film = str | os.PathLike[str] | Radiograph
-
-
-class Outputs(NamedTuple):
-    """What the graph gives for N films and C classes; None is what the bundle has none of.
-
-    `boxes` are left, top, width and height as fractions of the picture, `scores` fall and are 0 where no box is.
-    """
-
-    probabilities: NDArray[np.float32]  # N x C
-    heatmaps: NDArray[np.float32] | None  # N x C x rows x columns
-    features: NDArray[np.float32]  # N x F
-    gate: NDArray[np.float32] | None  # N x 7
-    boxes: NDArray[np.float32] | None = None  # N x K x 4
-    scores: NDArray[np.float32] | None = None  # N x K
-
-
-class _Asked(NamedTuple):
-    """What the user wants of every film."""
-
-    operating_point: str | None
-    threshold: float
-    gate: bool
-    heatmaps: bool
-    box_threshold: float | None
+Film: TypeAlias = "FilmSource | Radiograph"
+AS_IT_IS = Asked()
+T = TypeVar("T")
 
 
 def load(path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Predictor:
@@ -67,8 +50,12 @@ class Predictor:
     def __init__(self, bundle: OpenBundle, threads: int | None = None) -> None:
         self.path = bundle.path
         self.card: Card = bundle.card
+        self.digest = bundle.digest
         self.threads = threads or available_cores()
         self._bundle = bundle
+        self._starting = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = 0
 
     def run(self, levels: NDArray[np.uint8]) -> Outputs:
         """The graph on films at the bundle's geometry: (N, height, width) or (N, 1, height, width) grey levels."""
@@ -81,218 +68,160 @@ class Predictor:
         if len(films) < 2 or self.threads == 1:
             parts = [self._run_one(films[number : number + 1]) for number in range(len(films))]
         else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                parts = list(pool.map(self._run_one, np.split(films, len(films))))
+            parts = list(self._workers().map(self._run_one, np.split(films, len(films))))
         if not parts:
             raise ValueError("no films to run")
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return Outputs(
-            whole[PROBABILITIES],
-            whole.get(HEATMAPS),
-            whole[FEATURES],
-            whole.get(GATE),
-            whole.get(BOXES),
-            whole.get(SCORES),
+        return _outputs({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+    def look(self, film: Film) -> Reading:
+        """Decode a film, run the network on it and ask the gate; nothing is decided. Raises ReadError or OSError."""
+        return self._reading(read_film(film, self.card.geometry.at_least), name_of(film))
+
+    def decide(self, reading: Reading | Unreadable, asked: Asked = AS_IT_IS) -> Prediction:
+        """What this bundle says of a film that it has looked at. Pure and cheap: ask as often as you like."""
+        return decide(self.card, self.digest, reading, asked)
+
+    @overload
+    def predict(self, film: Film, asked: Asked = AS_IT_IS) -> Prediction: ...  # type: ignore[overload-overlap]  # a str
+
+    @overload
+    def predict(self, film: Iterable[Film], asked: Asked = AS_IT_IS) -> list[Prediction]: ...
+
+    def predict(self, film: Film | Iterable[Film], asked: Asked = AS_IT_IS) -> Prediction | list[Prediction]:
+        """Judge a film, given as anything that `hilum.read` takes or as a Radiograph, or several of them.
+
+        One film that cannot be read raises ReadError or OSError; among several it is Failed, and the others are judged.
+        What cannot be a film by its type raises TypeError.
+        """
+        self._check(asked)
+        if isinstance(film, Iterable) and not (isinstance(film, (Radiograph, Mapping, TextIOBase)) or kind_of(film)):
+            return list(self.stream(cast("Iterable[Film]", film), asked))
+        return self.decide(self.look(cast("Film", film)), asked)
+
+    def stream(self, films: Iterable[Film], asked: Asked = AS_IT_IS) -> Iterator[Prediction]:
+        """Judge any number of films, in their order, each as soon as it is done; one that cannot be read is Failed.
+
+        Films are taken from a thread of its own, and only a few ahead of what was handed out.
+        """
+        self._check(asked)
+        return (self.decide(reading, asked) for reading in self.readings(films))
+
+    def stream_with_films(
+        self, films: Iterable[Film], asked: Asked = AS_IT_IS, *, at_least: int
+    ) -> Iterator[tuple[Prediction, Radiograph | None]]:
+        """As `stream`, each prediction with its film to be drawn, decoded to sides of `at_least` pixels where it has
+        them; None where it could not be read. The file is read once for both.
+        """
+        self._check(asked)
+
+        def look(film: Film) -> tuple[Reading | Unreadable, Radiograph | None]:
+            return self._look_and_keep(film, at_least)
+
+        return ((self.decide(reading, asked), shown) for reading, shown in self._in_order(look, films))
+
+    def readings(self, films: Iterable[Film]) -> Iterator[Reading | Unreadable]:
+        """Look at any number of films, as `stream` does, and decide nothing."""
+        return self._in_order(self._look_or_say, films)
+
+    def close(self) -> None:
+        """End the threads; films that are being worked on are finished. `with hilum.load() as model:` does it, too."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check(self, asked: Asked) -> None:
+        """Refuse what this bundle cannot do before any film is read."""
+        try:
+            settle(asked, self.card)
+        except BundleError as error:
+            raise BundleError(f"{self.path}: {error}") from None
+
+    def _reading(self, radiograph: Radiograph, path: str | None) -> Reading:
+        outputs = _outputs(self._run_one(self.card.geometry.apply(radiograph.pixels)[None, None]))
+        return Reading(
+            path=path,
+            height=radiograph.height,
+            width=radiograph.width,
+            turn=radiograph.turn,
+            warnings=radiograph.warnings,
+            gate=verdict(radiograph, _first(outputs.gate), self.card.gate),
+            probabilities=outputs.probabilities[0],
+            heatmaps=_first(outputs.heatmaps),
+            boxes=_first(outputs.boxes),
+            scores=_first(outputs.scores),
+            bundle=self.digest,
         )
 
-    @overload
-    def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str, too, and here means a path
-        self,
-        film: Film,
-        *,
-        operating_point: str | None = None,
-        threshold: float | None = None,
-        gate: bool = True,
-        heatmaps: bool = True,
-        box_threshold: float | None = None,
-    ) -> Prediction: ...
+    def _look_or_say(self, film: Film) -> Reading | Unreadable:
+        try:
+            return self.look(film)
+        except (ReadError, OSError) as error:
+            return _unreadable(film, error)
 
-    @overload
-    def predict(
-        self,
-        film: Sequence[Film],
-        *,
-        operating_point: str | None = None,
-        threshold: float | None = None,
-        gate: bool = True,
-        heatmaps: bool = True,
-        box_threshold: float | None = None,
-    ) -> list[Prediction]: ...
+    def _look_and_keep(self, film: Film, at_least: int) -> tuple[Reading | Unreadable, Radiograph | None]:
+        try:
+            content = in_memory(film)
+            # At the size at which everyone decodes, so that a film is judged alike whether or not it is drawn.
+            radiograph = read_film(content, self.card.geometry.at_least)
+            reading = self._reading(radiograph, name_of(film))
+            if min(radiograph.pixels.shape) < min(at_least, radiograph.height, radiograph.width):
+                radiograph = read_film(content, at_least)
+        except (ReadError, OSError) as error:
+            return _unreadable(film, error), None
+        return reading, radiograph
 
-    def predict(
-        self,
-        film: Film | Sequence[Film],
-        *,
-        operating_point: str | None = None,
-        threshold: float | None = None,
-        gate: bool = True,
-        heatmaps: bool = True,
-        box_threshold: float | None = None,
-    ) -> Prediction | list[Prediction]:
-        """Judge a film, given as a path or a Radiograph, or a list of them.
+    def _in_order(self, look: Callable[[Film], T], films: Iterable[Film]) -> Iterator[T]:
+        if self.threads == 1:
+            return map(look, films)
+        return in_order(look, films, self._workers(), 2 * self.threads)
 
-        One film that cannot be read raises ReadError or OSError; in a list it is a prediction with `error`, and the
-        others are judged. The threshold is that of the bundle's default operating point, of another one named here, or
-        a number of one's own, and so is the score from which on a detector's boxes are given. Without `gate` whatever
-        the picture shows gets a probability.
-        """
-        asked = self._ask(operating_point, threshold, gate, heatmaps, box_threshold)
-        if isinstance(film, (str, os.PathLike, Radiograph)):
-            return self._judge(film, asked)
-        return list(self._stream(film, asked))
-
-    def stream(
-        self,
-        films: Iterable[Film],
-        *,
-        operating_point: str | None = None,
-        threshold: float | None = None,
-        gate: bool = True,
-        heatmaps: bool = True,
-        box_threshold: float | None = None,
-    ) -> Iterator[Prediction]:
-        """Judge any number of films, in their order, as they are asked for; one that cannot be read has `error` set."""
-        return self._stream(films, self._ask(operating_point, threshold, gate, heatmaps, box_threshold))
+    def _workers(self) -> ThreadPoolExecutor:
+        """The threads, which live as long as the Predictor; a process that was forked off starts its own."""
+        with self._starting:
+            if self._pool is None or self._process != os.getpid():
+                self._pool, self._process = ThreadPoolExecutor(self.threads, "hilum"), os.getpid()
+            return self._pool
 
     def _run_one(self, film: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         session = self._bundle.session()
         return dict(zip(self._bundle.outputs, session.run(None, {FILMS: film}), strict=True))
 
-    def _ask(
-        self,
-        operating_point: str | None,
-        threshold: float | None,
-        gate: bool,
-        heatmaps: bool,
-        box_threshold: float | None,
-    ) -> _Asked:
-        boxes = self.card.boxes
-        if box_threshold is None:
-            box_threshold = boxes.threshold if boxes is not None else None
-        elif boxes is None:
-            raise BundleError(f"{self.path}: a bundle that draws no boxes; leave the threshold of boxes out")
-        elif not 0 <= box_threshold <= 1:
-            raise BundleError(f"threshold {box_threshold:g} of boxes: scores run from 0 to 1")
-        if threshold is None:
-            try:
-                point = self.card.point(operating_point)
-            except BundleError as error:
-                raise BundleError(f"{self.path}: {error}") from None
-            return _Asked(point.name, point.threshold, gate, heatmaps, box_threshold)
-        if operating_point is not None:
-            raise BundleError("an operating point and a threshold at once; give one of them")
-        if not 0 <= threshold <= 1:
-            raise BundleError(f"threshold {threshold:g}: probabilities run from 0 to 1")
-        return _Asked(None, threshold, gate, heatmaps, box_threshold)
 
-    def _stream(self, films: Iterable[Film], asked: _Asked) -> Iterator[Prediction]:
-        """In order, a few films ahead of what is asked for: enough that a large film does not stop the others."""
-
-        def judge(film: Film) -> Prediction:
-            return self._judge_or_say(film, asked)
-
-        return _in_order(judge, films, self.threads)
-
-    def _judge_or_say(self, film: Film, asked: _Asked) -> Prediction:
-        try:
-            return self._judge(film, asked)
-        except ReadError as error:
-            message = f"{error.reason}: {error.detail}"
-        except OSError as error:
-            message = f"cannot_open: {error.strerror or 'the file cannot be opened'}"
-        return Prediction(_name(film), None, asked.threshold, asked.operating_point, error=message)
-
-    def _judge(self, film: Film, asked: _Asked) -> Prediction:
-        geometry = self.card.geometry
-        radiograph = film if isinstance(film, Radiograph) else read(film, at_least=geometry.at_least)
-        outputs = self._run_one(geometry.apply(radiograph.pixels)[None, None])
-        checked = verdict(radiograph, _row(outputs.get(GATE)), self.card.gate) if asked.gate else NOT_ASKED
-        row = outputs[PROBABILITIES][0].astype(np.float64)
-        positive = np.array([name in self.card.positive for name in self.card.classes])
-        probability = float(np.clip(row[positive].sum(), 0, 1))
-        broken = not np.isfinite(row).all()
-        judged = not broken and checked.passed is not False
-        decision: Decision = "pneumonia" if probability >= asked.threshold else "no_pneumonia"
-        if not judged:
-            decision = "abstain"
-        maps = outputs.get(HEATMAPS) if asked.heatmaps and judged else None
-        return Prediction(
-            path=_name(film),
-            decision=None if broken else decision,
-            threshold=asked.threshold,
-            operating_point=asked.operating_point,
-            probability=probability if judged else None,
-            probabilities=dict(zip(self.card.classes, map(float, row), strict=True)) if judged else None,
-            gate=checked,
-            heatmap=None if maps is None else _evidence(maps[0], row, positive),
-            geometry=geometry,
-            boxes=self._boxes(outputs, asked.box_threshold, radiograph) if judged else (),
-            box_threshold=asked.box_threshold,
-            height=radiograph.height,
-            width=radiograph.width,
-            warnings=radiograph.warnings,
-            error="not_a_number: the network gave no number for this film; export the bundle again" if broken else None,
-        )
-
-    def _boxes(
-        self, outputs: dict[str, NDArray[np.float32]], threshold: float | None, radiograph: Radiograph
-    ) -> tuple[Box, ...]:
-        if threshold is None:
-            return ()
-        label = self.card.positive[0] if len(self.card.positive) == 1 else "pneumonia"
-        scores = outputs[SCORES][0].astype(np.float64)
-        kept = (scores > 0) & (scores >= threshold)
-        placed = _on_film(outputs[BOXES][0][kept], self.card.geometry, radiograph)
-        return tuple(
-            Box(x, y, width, height, score, label)
-            for (x, y, width, height), score in zip(placed.tolist(), scores[kept].tolist(), strict=True)
-            if min(width, height) > 0
-        )
+def _outputs(named: dict[str, NDArray[np.float32]]) -> Outputs:
+    return Outputs(
+        named[PROBABILITIES], named.get(HEATMAPS), named[FEATURES], named.get(GATE), named.get(BOXES), named.get(SCORES)
+    )
 
 
-def _on_film(boxes: NDArray[np.float32], geometry: Geometry, radiograph: Radiograph) -> NDArray[np.float64]:
-    """Boxes of the picture as boxes of the film, cut at its edges."""
-    placed = geometry.boxes_to_film(boxes.astype(np.float64), radiograph.height, radiograph.width)
-    corners = np.clip(np.concatenate([placed[:, :2], placed[:, :2] + placed[:, 2:]], axis=1), 0, 1)
-    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+def _first(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    return None if values is None else values[0]
 
 
-def _evidence(
-    maps: NDArray[np.float32], probabilities: NDArray[np.float64], positive: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Where the film speaks for pneumonia rather than against it.
-
-    The decision hangs on the log odds of the positive classes against the others, whose slope in the logit of a class
-    is its share among its side's probabilities; the maps are taken in these shares. With two classes that is one map
-    less the other, which is all that a softmax sees.
-    """
-    weights = np.zeros_like(probabilities)
-    for side, sign in ((positive, 1), (~positive, -1)):
-        shares = np.clip(probabilities[side], 1e-12, None)
-        weights[side] = sign * shares / shares.sum() if shares.size else 0
-    return np.ascontiguousarray(np.tensordot(weights.astype(np.float32), maps, 1))
+def _unreadable(film: Film, error: ReadError | OSError) -> Unreadable:
+    if isinstance(error, ReadError):
+        return Unreadable(name_of(film), str(error.reason), error.detail)
+    return Unreadable(name_of(film), "cannot_open", error.strerror or "the file cannot be opened")
 
 
-def _in_order(judge: Callable[[Film], Prediction], films: Iterable[Film], threads: int) -> Iterator[Prediction]:
-    if threads == 1:
-        yield from map(judge, films)
-        return
-    pool = ThreadPoolExecutor(threads)
-    waiting: deque[Future[Prediction]] = deque()
-    try:
-        for film in films:
-            waiting.append(pool.submit(judge, film))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:  # also when nobody asks for more, or on Ctrl-C
-        pool.shutdown(cancel_futures=True)
+def read_film(film: Film, at_least: int) -> Radiograph:
+    return film if isinstance(film, Radiograph) else read(film, at_least=at_least)
 
 
-def _row(gate: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    return None if gate is None else gate[0]
+def in_memory(film: Any) -> Film:
+    """The film without the file behind it, which may be gone when it is read again, or be another one."""
+    match kind_of(film):
+        case "path":
+            with open_film(film) as file:
+                return content_of(file)
+        case "file":
+            return content_of(film)
+    return film  # type: ignore[no-any-return]
 
 
-def _name(film: Film) -> str | None:
-    return None if isinstance(film, Radiograph) else os.fspath(film)
+def name_of(film: Film) -> str | None:
+    return os.fspath(film) if isinstance(film, (str, os.PathLike)) else None

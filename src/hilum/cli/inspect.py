@@ -37,7 +37,7 @@ def inspect(
     films, others = find_films(paths)
     rows: list[tuple[str, ...]] = []
     failed = 0
-    for film in track(films, "reading"):
+    for film in track(films, "reading", len(films)):
         try:
             radiograph = read(film.path, max_megapixels=max_megapixels)
         except (ReadError, OSError) as error:

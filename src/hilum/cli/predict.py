@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from hilum.bundle.opening import OpenBundle
     from hilum.bundle.prediction import Prediction
     from hilum.cli.terminal.files import Found
+    from hilum.radiograph import Radiograph
 
-Write = Callable[["Prediction"], None]
+Write = Callable[["Prediction", "Radiograph | None"], None]
 STYLES = {"pneumonia": "33", "abstain": "35", "error": "31"}  # of a terminal: yellow, magenta, red
 INTERRUPTED = 130
 COLUMNS = ("file", "decision", "probability", "classes", "gate", "notes")
@@ -105,35 +106,44 @@ def _probability(text: str) -> float:
 
 
 def predict(bundle: OpenBundle, asked: Namespace) -> int:
+    from hilum.bundle.asked import Asked
+    from hilum.bundle.prediction import Failed
     from hilum.bundle.predictor import Predictor
     from hilum.cli.terminal.files import find_films
 
     predictor = Predictor(bundle)
     found, others = find_films(_matches(asked.paths))
-    predictions = predictor.stream(
-        (film.path for film in found),
+    films = (film.path for film in found)
+    wanted = Asked(
         operating_point=asked.operating_point,
         threshold=asked.threshold,
         gate=not asked.no_gate,
         heatmaps=asked.heatmap is not None,
         box_threshold=asked.box_threshold,
     )
+    predictions: Iterator[tuple[Prediction, Radiograph | None]]
+    if asked.heatmap is None:
+        predictions = ((prediction, None) for prediction in predictor.stream(films, wanted))
+    else:
+        from hilum.output.overlay import TALLEST
+
+        predictions = predictor.stream_with_films(films, wanted, at_least=TALLEST)
     _say_how(bundle.card, asked)
     with ExitStack() as stack:
         writers = [_json_writer() if asked.json else _table_writer(found)]
         if asked.csv is not None:
             writers.append(_csv_writer(stack.enter_context(_new_file(asked.csv)), bundle.card))
         if asked.heatmap is not None:
-            writers.append(_overlay_writer(found, asked.heatmap, bundle.card))
+            writers.append(_overlay_writer(found, asked.heatmap))
         step = stack.enter_context(_bar(len(found)))
         stopped = stack.enter_context(_first_interrupt())
         done = failed = 0
         try:
-            for prediction in predictions:
+            for prediction, film in predictions:
                 for write in writers:
-                    write(prediction)
+                    write(prediction, film)
                 done += 1
-                failed += prediction.error is not None
+                failed += isinstance(prediction, Failed)
                 step()
                 if stopped():
                     break
@@ -184,7 +194,7 @@ def _say_how(card: Card, asked: Namespace) -> None:
 def _json_writer() -> Write:
     from hilum.output.table import to_json_line
 
-    return lambda prediction: print(to_json_line(prediction), flush=True)
+    return lambda prediction, _: print(to_json_line(prediction), flush=True)
 
 
 def _csv_writer(file: TextIO, card: Card) -> Write:
@@ -195,7 +205,7 @@ def _csv_writer(file: TextIO, card: Card) -> Write:
     rows = csv.writer(file)
     rows.writerow(csv_header(card))
 
-    def write(prediction: Prediction) -> None:
+    def write(prediction: Prediction, _: Radiograph | None) -> None:
         rows.writerow(to_csv_row(prediction, card))
         file.flush()
 
@@ -209,21 +219,21 @@ def _new_file(path: Path) -> TextIO:
 
 def _table_writer(found: list[Found]) -> Write:
     """Tab-separated rows where the output is piped; aligned and colored ones, with long cells folded, on a terminal."""
-    from hilum.output.table import to_row
+    from hilum.output.table import to_words
 
     if not sys.stdout.isatty():
         print("\t".join(COLUMNS))
 
-        def write_plain(prediction: Prediction) -> None:
-            print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in to_row(prediction)), flush=True)
+        def write_plain(prediction: Prediction, _: Radiograph | None) -> None:
+            print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in to_words(prediction)), flush=True)
 
         return write_plain
     longest = max((len(str(film.path)) for film in found), default=0)
     widths = _widths(shutil.get_terminal_size().columns, longest)
     print(_styled("  ".join(COLUMNS[place].ljust(width) for place, width in widths.items()).rstrip(), "1"))
 
-    def write(prediction: Prediction) -> None:
-        row = to_row(prediction)
+    def write(prediction: Prediction, _: Radiograph | None) -> None:
+        row = to_words(prediction)
         folded = {place: _fold(row[place], width) for place, width in widths.items()}
         for number in range(max(map(len, folded.values()))):
             cells = {place: "".join(lines[number : number + 1]).ljust(widths[place]) for place, lines in folded.items()}
@@ -262,26 +272,22 @@ def _fold(text: str, width: int) -> list[str]:
     return lines
 
 
-def _overlay_writer(found: list[Found], folder: Path, card: Card) -> Write:
+def _overlay_writer(found: list[Found], folder: Path) -> Write:
     """Draws each film that could be read into the folder, under its own name below the folders that were named."""
     from hilum.output.overlay import write_overlay
-    from hilum.radiograph import ReadError
 
     places = iter(found)
     taken: set[Path] = set()
 
-    def write(prediction: Prediction) -> None:
+    def write(prediction: Prediction, radiograph: Radiograph | None) -> None:
         film = next(places)
-        if prediction.error is not None:
+        if radiograph is None:
             return
         target = folder / film.relative.with_name(film.relative.name + ".png")
         while target in taken:  # films of the same name from different folders
             target = target.with_name("again-" + target.name)
         taken.add(target)
-        try:
-            write_overlay(prediction, film.path, card, target)
-        except ReadError as error:  # it was a film a moment ago
-            _say(f"{film.path}: no picture drawn: {error.detail}")
+        write_overlay(prediction, radiograph, target)
 
     return write
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from hilum.bundle.asked import Asked
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.files import find_films
 from hilum.cli.terminal.lines import say
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from hilum.evaluation.challenge.submission import FilmBoxes
 
 PREDICTIONS = (".jsonl", ".json")
+# Films of the challenge are chest films, and one that the gate turned away would lose its boxes.
+EVERY_BOX = Asked(gate=False, heatmaps=False, box_threshold=0.0)
 
 
 def submit(
@@ -108,9 +111,8 @@ def _predict(bundles: list[Path], paths: list[Path], mirror: bool) -> tuple[list
         predictor = load(bundle)
         if predictor.card.boxes is None:
             raise BundleError(f"{bundle}: a {predictor.card.task} bundle draws no boxes; name a detection bundle")
-        # Films of the challenge are chest films, and one that the gate turned away would lose its boxes.
         thresholds.append(predictor.card.boxes.threshold)
-        stream = predictor.stream(track(films, f"predicting with {bundle.name}"), gate=False, box_threshold=0.0)
+        stream = track(predictor.stream(films, EVERY_BOX), f"predicting with {bundle.name}", len(films))
         sets.append([film_boxes(prediction.to_dict()) for prediction in stream])
         if mirror:
             sets.append(_predict_mirrored(predictor, films, sets[-1]))
@@ -122,8 +124,9 @@ def _predict_mirrored(predictor: Predictor, films: list[Path], plain: list[FilmB
     from hilum.measures.boxes import fusion as box_fusion
 
     readable = [film for film, seen in zip(films, plain, strict=True) if seen.error is None]
-    images = (_mirror_image(read(film)) for film in track(readable, "predicting mirror images"))
-    records = (prediction.to_dict() for prediction in predictor.stream(images, gate=False, box_threshold=0.0))
+    images = (_mirror_image(read(film)) for film in readable)
+    stream = track(predictor.stream(images, EVERY_BOX), "predicting mirror images", len(readable))
+    records = (prediction.to_dict() for prediction in stream)
     return [
         seen if seen.error is not None else seen._replace(found=box_fusion.mirror(film_boxes(next(records)).found))
         for seen in plain

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from hilum.bundle.asked import Asked
 from hilum.bundle.card import Card, OperatingPoint
-from hilum.bundle.prediction import Prediction
+from hilum.bundle.prediction import Answered, Failed
+from hilum.bundle.reading import Reading
 from hilum.dataset.audit.finding import counted
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.guard import caveats, choose, refuse_seen, seen_films
 from hilum.evaluation.heatmaps import Pointing, point
-from hilum.evaluation.predictions import PASSED, UNGATED, Failure, Predictions
+from hilum.evaluation.predictions import PASSED, Failure, Predictions
 from hilum.evaluation.subgroups import age_band
 from hilum.measures.boxes.overlap import Detections
 from hilum.measures.figure import EvaluationError, Floats
@@ -46,9 +48,9 @@ class Scope:
 class Judgement:
     """What a model said of a split, and all that is needed to say how far to trust it.
 
-    `films` are the manifest's rows of the predictions, in their order. `found` are all boxes that a detector drew on
-    them, whatever their scores, as fractions of the film; None if the model draws none. `seen` counts training films
-    among them, by split: not empty only where that was allowed.
+    `readings` are what the model saw and `films` the manifest's rows, in the order of the predictions. `found` are all
+    boxes that a detector drew on them, whatever their scores, as fractions of the film; None if the model draws none.
+    `seen` counts training films among them, by split: not empty only where that was allowed.
     """
 
     card: Card
@@ -58,6 +60,7 @@ class Judgement:
     manifest_name: str
     split: str
     predictions: Predictions
+    readings: tuple[Reading, ...]
     films: pl.DataFrame
     columns: dict[str, list[str | None]]
     pointing: tuple[Pointing, ...]
@@ -97,7 +100,7 @@ def judge(
     if not scope.allow_training_films:
         refuse_seen(seen, known.height, scope.split)
     cautions = (*caveats(card, manifest, rows, scope.split), *_disagreement(card, known), *data.assumed)
-    predictions, answers, pointing, judged = _predict(predictor, manifest, known, operating_at, on_progress)
+    predictions, readings, answers, pointing, judged = _predict(predictor, manifest, known, operating_at, on_progress)
     films = known[judged]
     return Judgement(
         card=card,
@@ -107,6 +110,7 @@ def judge(
         manifest_name=data.name,
         split=scope.split,
         predictions=predictions,
+        readings=tuple(readings),
         films=films,
         columns={column: _group_names(films, column) for column in dict.fromkeys((*SUBGROUPS, *scope.by))},
         pointing=tuple(pointing),
@@ -173,38 +177,30 @@ def _predict(
     films: pl.DataFrame,
     operating_at: OperatingPoint,
     on_progress: Callable[[int, int], None] | None,
-) -> tuple[Predictions, list[Prediction], list[Pointing], list[int]]:
-    """What the model says of each film, the heatmaps beside their boxes, and which rows could be judged."""
+) -> tuple[Predictions, list[Reading], list[Answered], list[Pointing], list[int]]:
+    """What the model sees and says of each film, the heatmaps beside their boxes, and which rows could be judged."""
     relative = films["path"].to_list()
     boxes = films["boxes"].to_list()
-    every_box = None if predictor.card.boxes is None else 0.0
-    said = predictor.stream(
-        (manifest.path(path) for path in relative),
+    # Figures without the gate need the probability of a film that it turns away, too.
+    every = Asked(
         operating_point=operating_at.name,
+        gate=False,
         heatmaps=any(boxes),
-        box_threshold=every_box,
+        box_threshold=None if predictor.card.boxes is None else 0.0,
     )
     judged: list[int] = []
-    answers: list[Prediction] = []
-    gate: list[str] = []
+    readings: list[Reading] = []
+    answers: list[Answered] = []
     pointing: list[Pointing] = []
     failures: list[Failure] = []
-    for row, answer in enumerate(said):
-        verdict = answer.gate.reason or PASSED if answer.gate.passed is not None else UNGATED
-        if answer.decision == "abstain":  # figures without the gate need its probability too
-            (answer,) = predictor.predict(
-                [manifest.path(relative[row])],
-                operating_point=operating_at.name,
-                gate=False,
-                heatmaps=any(boxes),
-                box_threshold=every_box,
-            )
-        if answer.error is not None:
+    for row, reading in enumerate(predictor.readings(manifest.path(path) for path in relative)):
+        answer = predictor.decide(reading, every)
+        if isinstance(answer, Failed):
             failures.append(Failure(relative[row], films["file_digest"][row] or "", answer.error))
-        else:
+        elif isinstance(reading, Reading) and isinstance(answer, Answered):
             judged.append(row)
+            readings.append(reading)
             answers.append(answer)
-            gate.append(verdict)
             if boxes[row] and (pointed := _point(answer, boxes[row])):
                 pointing.append(pointed)
         if on_progress:
@@ -224,20 +220,20 @@ def _predict(
         truth=kept["truth"].to_numpy().astype(np.bool_),
         targets=kept["target"].to_numpy().astype(np.int64),
         probability=np.array([answer.probability for answer in answers], np.float64),
-        class_probabilities=np.array([list((answer.probabilities or {}).values()) for answer in answers], np.float64),
-        gate=tuple(gate),
+        class_probabilities=np.array([list(answer.probabilities.values()) for answer in answers], np.float64),
+        gate=tuple(reading.gate.reason or PASSED for reading in readings),
         failures=tuple(failures),
     )
-    return predictions, answers, pointing, judged
+    return predictions, readings, answers, pointing, judged
 
 
-def _detections(answer: Prediction) -> Detections:
+def _detections(answer: Answered) -> Detections:
     boxes = np.array([box[:4] for box in answer.boxes], np.float64).reshape(-1, 4)
     return Detections(boxes, np.array([box.score for box in answer.boxes], np.float64))
 
 
-def _point(answer: Prediction, boxes: list[list[float]]) -> Pointing | None:
-    if answer.heatmap is None or answer.geometry is None or not answer.height or not answer.width:
+def _point(answer: Answered, boxes: list[list[float]]) -> Pointing | None:
+    if answer.heatmap is None:
         return None
     seen: Any = answer.geometry.boxes_to_result(np.array(boxes, np.float64), answer.height, answer.width)
     return point(answer.heatmap, seen)

@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hilum.bundle.card import Card
-from hilum.bundle.prediction import Box, Prediction
+from hilum.bundle.prediction import RESEARCH_USE, Abstained, Answered, Box, Failed, Prediction
 from hilum.output.table import percent
-from hilum.radiograph import Radiograph, read
-from hilum.radiograph.geometry import Geometry
+from hilum.radiograph import Radiograph
 from hilum.system.pictures import write_picture
 
 LOWEST, TALLEST, NARROWEST, WIDEST = 640, 1200, 640, 1500  # of the film as drawn, in pixels
@@ -27,6 +25,7 @@ DECISIONS = {
     "pneumonia": ("Pneumonia", (255, 176, 58)),
     "no_pneumonia": ("No pneumonia", (140, 200, 255)),
     "abstain": ("Abstained", (214, 160, 255)),
+    None: ("Not judged", (255, 120, 110)),
 }
 BOX = (255, 190, 60)
 # From no evidence to the most: matplotlib's inferno (CC0) from a quarter to nine tenths, even in lightness and safe for
@@ -50,47 +49,44 @@ Pen = ImageDraw.ImageDraw
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def write_overlay(prediction: Prediction, film: Path, card: Card, target: Path) -> None:
-    """Draw the film at this path with its prediction and save it as PNG. Raises ReadError or OSError."""
-    picture = draw_overlay(prediction, read(film, at_least=TALLEST), card)
+def write_overlay(prediction: Prediction, film: Radiograph, target: Path) -> None:
+    """Draw a film with its prediction and save it as PNG."""
+    picture = draw_overlay(prediction, film)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_picture(picture, target, durable=False, compress_level=3)
 
 
-def draw_overlay(prediction: Prediction, radiograph: Radiograph, card: Card) -> Image.Image:
-    """A picture for people of the film and its prediction."""
-    height, width = _drawn_size(*radiograph.pixels.shape)
-    film = _drawn_film(radiograph, height, width)
+def draw_overlay(prediction: Prediction, film: Radiograph) -> Image.Image:
+    """A picture for people of a film and what was said of it."""
+    height, width = _drawn_size(*film.pixels.shape)
+    levels = _drawn_film(film, height, width)
+    heatmap = prediction.heatmap if isinstance(prediction, Answered) else None
     most = 0.0
-    if prediction.heatmap is not None:
-        most = float(
-            np.abs(prediction.heatmap).max()
-        )  # either way: little evidence on a film full of the contrary is faint
-        film = blend(film, prediction.heatmap_on_film(height, width), most)
-    picture = Image.fromarray(film)
-    _draw_seen_area(ImageDraw.Draw(picture), prediction, height, width)
-    _draw_boxes(ImageDraw.Draw(picture), prediction.boxes, height, width)
+    if isinstance(prediction, Answered) and heatmap is not None:
+        most = float(np.abs(heatmap).max())  # either way: little evidence on a film full of the contrary is faint
+        levels = blend(levels, prediction.heatmap_on_film(height, width), most)
+    picture = Image.fromarray(levels)
+    if isinstance(prediction, Answered):
+        _draw_seen_area(ImageDraw.Draw(picture), prediction, height, width)
+        _draw_boxes(ImageDraw.Draw(picture), prediction.boxes, height, width)
 
-    across = max(width + (MARGIN + BAR + TICKS if prediction.heatmap is not None else 0), NARROWEST)
+    across = max(width + (MARGIN + BAR + TICKS if heatmap is not None else 0), NARROWEST)
     above = _Text(across)
-    headline, color = DECISIONS[prediction.decision or "abstain"]
-    if prediction.probability is not None:
-        headline += f" \u00b7 probability {percent(prediction.probability)}"
-    above.add(headline, 34, color)
+    above.add(*_headline(prediction))
     for line in _explanation(prediction):
         above.add(line, 19, TEXT)
-    above.add(f"{Path(prediction.path).name if prediction.path else 'film'} \u00b7 {card.title or card.name}", 17, DIM)
+    above.add(f"{Path(prediction.path).name if prediction.path else 'film'} \u00b7 {prediction.model}", 17, DIM)
     below = _Text(across)
-    for line in (*_about_heatmap(prediction, card, most), prediction.research_use):
+    for line in (*(_about(prediction, most) if isinstance(prediction, Answered) else ()), RESEARCH_USE):
         below.add(line, 17, DIM)
 
     size = (across + 2 * MARGIN, above.height + height + below.height + 4 * MARGIN)
     sheet = Image.new("RGB", size, BACKGROUND)
     pen = ImageDraw.Draw(sheet)
-    left, top = MARGIN + (across - width) // 2 * (prediction.heatmap is None), 2 * MARGIN + above.height
+    left, top = MARGIN + (across - width) // 2 * (heatmap is None), 2 * MARGIN + above.height
     above.draw(pen, MARGIN, MARGIN)
     sheet.paste(picture, (left, top))
-    if prediction.heatmap is not None:
+    if heatmap is not None:
         _draw_scale(sheet, pen, left + width + MARGIN, top, height, most)
     below.draw(pen, MARGIN, top + height + MARGIN)
     return sheet
@@ -124,9 +120,18 @@ def _drawn_film(radiograph: Radiograph, height: int, width: int) -> NDArray[np.u
     return np.repeat(np.asarray(resampled)[..., None], 3, axis=2)
 
 
+def _headline(prediction: Prediction) -> tuple[str, int, tuple[int, int, int]]:
+    words, color = DECISIONS[prediction.decision]
+    if isinstance(prediction, Answered):
+        words += f" \u00b7 probability {percent(prediction.probability)}"
+    return words, 34, color
+
+
 def _explanation(prediction: Prediction) -> list[str]:
     """How the decision came about."""
-    if prediction.decision == "abstain":
+    if isinstance(prediction, Failed):
+        return [f"{prediction.reason.replace('_', ' ').capitalize()}: {prediction.detail}"]
+    if isinstance(prediction, Abstained):
         reason = (prediction.gate.reason or "").replace("_", " ").capitalize()
         return [f"{reason}: {prediction.gate.detail}"]
     compared = "At or above" if prediction.decision == "pneumonia" else "Below"
@@ -138,39 +143,37 @@ def _explanation(prediction: Prediction) -> list[str]:
     return lines
 
 
-def _about_boxes(prediction: Prediction) -> list[str]:
-    least = f"Boxes are drawn from a score of {percent(prediction.box_threshold or 0)} on"
-    if not prediction.boxes:
-        return [f"{least}: none on this film."]
-    return [f"{least}; a score is the share of such boxes that overlapped a true one by half on validation."]
-
-
-def _about_heatmap(prediction: Prediction, card: Card, most: float) -> list[str]:
-    if prediction.decision == "abstain":
-        return []
-    if prediction.box_threshold is not None:
-        return _about_boxes(prediction)
-    if prediction.heatmap is None:
-        reason = card.heatmap.removeprefix("none:").strip()
-        return [f"No heatmap: {reason}" if card.heatmap.startswith("none") else "No heatmap was asked for."]
-    lines = [f"Color: evidence for pneumonia ({card.heatmap}). It shows what the network used, not where disease ends."]
-    if float(prediction.heatmap.max()) <= 0.02 * most:
+def _about(answer: Answered, most: float) -> list[str]:
+    """What is drawn on the film, and what it means."""
+    if answer.box_threshold is not None:
+        return _about_boxes(answer, answer.box_threshold)
+    if answer.heatmap is None:
+        reason = answer.about.removeprefix("none:").strip()
+        return [f"No heatmap: {reason}" if answer.about.startswith("none") else "No heatmap was asked for."]
+    lines = [f"Color: evidence for pneumonia ({answer.about}). It shows what the network used, not where disease ends."]
+    if float(answer.heatmap.max()) <= 0.02 * most:
         lines.append("No place on this film speaks for pneumonia.")
-    if prediction.geometry is not None and not _sees_all(prediction.geometry, prediction):
+    if not _sees_all(answer):
         lines.append("The network looks at the part inside the thin line.")
     return lines
 
 
-def _sees_all(geometry: Geometry, prediction: Prediction) -> bool:
-    height, width = prediction.height or 1, prediction.width or 1
-    left, top, right, bottom = geometry.place(height, width).film
-    return (right - left) >= 0.99 * width and (bottom - top) >= 0.99 * height
+def _about_boxes(answer: Answered, threshold: float) -> list[str]:
+    least = f"Boxes are drawn from a score of {percent(threshold)} on"
+    if not answer.boxes:
+        return [f"{least}: none on this film."]
+    return [f"{least}; a score is the share of such boxes that overlapped a true one by half on validation."]
 
 
-def _draw_seen_area(pen: Pen, prediction: Prediction, height: int, width: int) -> None:
-    if prediction.geometry is None or _sees_all(prediction.geometry, prediction):
+def _sees_all(answer: Answered) -> bool:
+    left, top, right, bottom = answer.geometry.place(answer.height, answer.width).film
+    return (right - left) >= 0.99 * answer.width and (bottom - top) >= 0.99 * answer.height
+
+
+def _draw_seen_area(pen: Pen, answer: Answered, height: int, width: int) -> None:
+    if _sees_all(answer):
         return
-    left, top, right, bottom = prediction.geometry.place(height, width).film
+    left, top, right, bottom = answer.geometry.place(height, width).film
     pen.rectangle((left, top, right - 1, bottom - 1), outline=SEEN, width=2)
 
 

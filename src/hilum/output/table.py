@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from hilum.bundle.card import Card
-from hilum.bundle.prediction import Prediction
+from hilum.bundle.prediction import Abstained, Answered, Failed, Prediction
 
 WORDS = {"pneumonia": "pneumonia", "no_pneumonia": "no pneumonia", "abstain": "abstain", None: "error"}
 
 
-def to_row(prediction: Prediction) -> tuple[str, ...]:
-    """A film in words: file, decision, probability, classes, gate, notes."""
-    classes = prediction.probabilities or {}
+def to_words(prediction: Prediction) -> tuple[str, ...]:
+    """A film in words: file, decision, probability of pneumonia, classes, gate, notes."""
+    probability = classes = ""
+    if isinstance(prediction, Answered):
+        probability = percent(prediction.probability)
+        classes = ", ".join(f"{name} {percent(value)}" for name, value in prediction.probabilities.items())
     return (
         prediction.path or "",
         WORDS[prediction.decision],
-        "" if prediction.probability is None else percent(prediction.probability),
-        ", ".join(f"{name} {percent(value)}" for name, value in classes.items()),
-        "" if prediction.error else _gate_in_words(prediction),
+        probability,
+        classes,
+        _gate_in_words(prediction),
         notes(prediction),
     )
 
@@ -34,21 +35,25 @@ def percent(probability: float) -> str:
 
 def notes(prediction: Prediction) -> str:
     """Why there is no answer, if there is none, the boxes, and what was odd about the file."""
-    reasons = [prediction.error or prediction.gate.detail or "", boxes_in_words(prediction)]
-    return "; ".join(text for text in (*reasons, *(warning.detail for warning in prediction.warnings)) if text)
+    if isinstance(prediction, Failed):
+        return prediction.error
+    first = prediction.gate.detail if isinstance(prediction, Abstained) else boxes_in_words(prediction)
+    return "; ".join(text for text in (first, *(warning.detail for warning in prediction.warnings)) if text)
 
 
-def boxes_in_words(prediction: Prediction) -> str:
-    if prediction.box_threshold is None or prediction.decision in (None, "abstain"):
+def boxes_in_words(answer: Answered) -> str:
+    if answer.box_threshold is None:
         return ""
-    count = len(prediction.boxes)
+    count = len(answer.boxes)
     if not count:
         return "no box"
-    scores = ", ".join(percent(box.score) for box in prediction.boxes)
+    scores = ", ".join(percent(box.score) for box in answer.boxes)
     return f"{count} {'box' if count == 1 else 'boxes'} ({scores})"
 
 
 def _gate_in_words(prediction: Prediction) -> str:
+    if isinstance(prediction, Failed):
+        return ""
     if prediction.gate.passed is None:
         return "off"
     return "passed" if prediction.gate.passed else prediction.gate.reason or "failed"
@@ -64,28 +69,12 @@ def csv_header(card: Card) -> list[str]:
         *(f"p_{name}" for name in card.classes),
         *("operating_point", "threshold", "gate", "gate_reason", "gate_distance", "height", "width"),
         *(("boxes",) if card.boxes is not None else ()),
-        *("warnings", "error", "research_use"),
+        *("warnings", "error", "research_use", "bundle", "hilum"),
     ]
 
 
 def to_csv_row(prediction: Prediction, card: Card) -> list[str]:
-    """A film as cells below `csv_header`: numbers in full, empty where there is none.
-
-    Boxes are in one cell, as in the RSNA challenge: score x y width height of each, in pixels of the film.
-    """
-    plain = prediction.to_dict()
-    probabilities = plain["probabilities"] or {}
-    cells = [
-        *(plain[name] for name in ("file", "decision", "probability")),
-        *(probabilities.get(name) for name in card.classes),
-        *(plain["operating_point"], plain["threshold"]),
-        {True: "passed", False: "failed", None: "" if prediction.error else "off"}[prediction.gate.passed],
-        *(plain["gate"]["reason"], plain["gate"]["distance"], plain["height"], plain["width"]),
-        *((_boxes_in_numbers(plain["boxes"]),) if card.boxes is not None else ()),
-        *("; ".join(warning.detail for warning in prediction.warnings), plain["error"], plain["research_use"]),
-    ]
+    """A film as cells below `csv_header`: numbers in full, empty where there is none."""
+    row = prediction.to_row()
+    cells = [row.get(name) for name in csv_header(card)]
     return ["" if cell is None else str(cell) for cell in cells]
-
-
-def _boxes_in_numbers(boxes: Sequence[Mapping[str, Any]]) -> str:
-    return " ".join(f"{box[name]:g}" for box in boxes for name in ("score", "x", "y", "width", "height"))

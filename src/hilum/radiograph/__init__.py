@@ -2,7 +2,7 @@
 
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.radiograph import Radiograph, ReadWarning
-from hilum.radiograph.read import FilmSource, kind_of, open_film, read, recognize
+from hilum.radiograph.read import FilmSource, content_of, kind_of, open_film, read, recognize
 
 __all__ = [
     "FilmSource",
@@ -10,6 +10,7 @@ __all__ = [
     "ReadError",
     "ReadWarning",
     "Reason",
+    "content_of",
     "kind_of",
     "open_film",
     "read",

@@ -112,6 +112,14 @@ def open_film(path: str | os.PathLike[str]) -> FileIO:
     return file
 
 
+def content_of(file: BinaryIO) -> bytes:
+    """All that can be read from a file, in as many pieces as it comes; no more than shows that it is too large."""
+    content = bytearray()
+    while len(content) <= MAX_FILE_BYTES and (piece := file.read(MAX_FILE_BYTES + 1)):
+        content += piece
+    return bytes(content)
+
+
 def recognize(head: bytes) -> Format | None:
     """The format that a file's first 132 bytes or more show; None for anything hilum does not read."""
     if head.startswith(b"\xff\xd8\xff"):
@@ -134,12 +142,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 def _seekable(file: BinaryIO) -> BinaryIO:
     """The file itself, or what can be read from it: a response of a server gives its bytes once, and in pieces."""
-    if file.seekable():
-        return file
-    content = bytearray()
-    while len(content) <= MAX_FILE_BYTES and (piece := file.read(1 << 20)):
-        content += piece
-    return BytesIO(content)
+    return file if file.seekable() else BytesIO(content_of(file))
 
 
 def _read_file(file: BinaryIO, at_least: int | None, max_megapixels: float) -> Radiograph:

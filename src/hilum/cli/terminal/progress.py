@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-def track(items: Sequence[Item], doing: str) -> Iterator[Item]:
+def track(items: Iterable[Item], doing: str, total: int) -> Iterator[Item]:
     """Pass the items on, with a bar that shows what is being done, how far and how long yet."""
     with bar() as progress:
-        task = progress.add_task(doing, total=len(items))
+        task = progress.add_task(doing, total=total)
         for item in items:
             yield item
             progress.advance(task)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hilum.bundle.prediction import Prediction
+from hilum.bundle.asked import Asked
+from hilum.bundle.prediction import Answered
 from hilum.evaluation.judge import Judgement
 from hilum.evaluation.report.document import Film, Gallery
 from hilum.evaluation.report.film_pictures import BOX_SIDE, SIDE, draw_boxes, short, thumbnail, to_jpeg
@@ -69,15 +70,14 @@ def _gallery(title: str, rows: Ints, none: str, judged: Judgement, predictor: Pr
     title += f" ({len(shown)} of {len(rows):,})" if len(rows) > len(shown) and none else ""
     if judged.found is not None:
         return Gallery(title, [film_with_boxes(judged, row, _words(judged, row)) for row in shown], none)
-    paths = [judged.film_paths[row] for row in shown]
-    answers = predictor.predict(paths, operating_point=judged.point.name, gate=False)
-    return Gallery(title, [_film(judged, row, answer) for row, answer in zip(shown, answers, strict=True)], none)
+    return Gallery(title, [_film(judged, row, predictor) for row in shown], none)
 
 
-def _film(judged: Judgement, row: int, answer: Prediction) -> Film:
+def _film(judged: Judgement, row: int, predictor: Predictor) -> Film:
     levels = thumbnail(read(judged.film_paths[row], at_least=SIDE).pixels)
+    answer = predictor.decide(judged.readings[row], Asked(operating_point=judged.point.name, gate=False))
     overlay = None
-    if answer.heatmap is not None:
+    if isinstance(answer, Answered) and answer.heatmap is not None:
         most = float(np.abs(answer.heatmap).max())
         grey = np.repeat(levels[..., None], 3, axis=2)
         overlay = to_jpeg(blend(grey, answer.heatmap_on_film(*levels.shape), most))
@@ -100,7 +100,7 @@ def _words(judged: Judgement, row: int) -> str:
     truth = "pneumonia" if films.truth[row] else "no pneumonia"
     label = films.labels[row]
     said = [f"truth: {truth}" + (f" ({label})" if label and label != truth else "")]
-    said.append(f"model: {percent(films.probability[row])}")
+    said.append(f"probability of pneumonia: {percent(films.probability[row])}")
     if films.turned_away[row]:
         said.append(f"the gate turned it away: {films.gate[row].replace('_', ' ')}")
     if judged.found is not None and judged.true_boxes(row) is None:

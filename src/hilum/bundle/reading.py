@@ -1,0 +1,68 @@
+"""A Reading: what a bundle's network and gate say of one film, before anything is decided on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.radiograph import ReadWarning
+
+
+class Verdict(NamedTuple):
+    """What the gate says: whether this looks like an upright frontal chest film. `passed` is None where not asked.
+
+    `reason` is a word that programs may switch on, `detail` a sentence for people, `distance` how far the film lies
+    from the training films (above 1 is too far).
+    """
+
+    passed: bool | None
+    reason: str | None = None
+    detail: str | None = None
+    distance: float | None = None
+
+
+class Outputs(NamedTuple):
+    """What the graph gives for N films and C classes; None is what the bundle has none of.
+
+    `boxes` are left, top, width and height as fractions of the picture, `scores` fall and are 0 where no box is.
+    """
+
+    probabilities: NDArray[np.float32]  # N x C
+    heatmaps: NDArray[np.float32] | None  # N x C x rows x columns
+    features: NDArray[np.float32]  # N x F
+    gate: NDArray[np.float32] | None  # N x 7
+    boxes: NDArray[np.float32] | None = None  # N x K x 4
+    scores: NDArray[np.float32] | None = None  # N x K
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """One film as a bundle sees it: enough to decide again and again, without its pixels and small enough to keep.
+
+    `height` and `width` are those of the upright film, and `turn` is the EXIF code of the turn that made it so.
+    The arrays are the graph's outputs for this film alone. `bundle` is the digest of the bundle that read it.
+    """
+
+    path: str | None
+    height: int
+    width: int
+    turn: int
+    warnings: tuple[ReadWarning, ...]
+    gate: Verdict
+    probabilities: NDArray[np.float32]  # one a class
+    heatmaps: NDArray[np.float32] | None  # classes x rows x columns
+    boxes: NDArray[np.float32] | None
+    scores: NDArray[np.float32] | None
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A film that could not be read, and why: `reason` for programs, `detail` for people."""
+
+    path: str | None
+    reason: str
+    detail: str
