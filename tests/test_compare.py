@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from html import escape
 from itertools import product
 from pathlib import Path
 
@@ -17,12 +18,10 @@ from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
 from hilum.evaluation.comparison.paired import compare_predictions, match
 from hilum.evaluation.predictions import Failure, Predictions, load_predictions, save_predictions
-from hilum.evaluation.report import plots
-from hilum.evaluation.report.comparison import describe_comparison, make_comparison_report
+from hilum.evaluation.report.comparison import describe_comparison, make_comparison_report, verdicts
 from hilum.evaluation.report.page import write_page
 from hilum.measures.delong import delong, delong_covariance
 from hilum.measures.figure import EvaluationError
-from hilum.measures.films.calibration import bins_of_equal_count
 from hilum.measures.mcnemar import mcnemar
 
 
@@ -162,8 +161,36 @@ def test_a_comparison_is_paired() -> None:
     assert apart.low == pytest.approx(far.delong.low, abs=0.03)
     json.dumps(describe_comparison(made), allow_nan=False)
     page = write_page(make_comparison_report(made))
-    assert page.count("<svg") == 2
-    assert "Less a" in page
+    assert page.count("<svg") == 4
+    assert "No difference shown between b and a" in page
+    assert "c ranks films less well (AUROC 0." in page
+
+
+def test_a_verdict_is_in_plain_words() -> None:
+    first, second = predictions("a"), predictions("a second")
+    made = compare_predictions([first, second], resamples=200)
+    assert verdicts(made)[0].startswith("No difference shown between a second and a: AUROC ")
+    # The same ranking at another threshold: more is called, of the sick and of the healthy.
+    bolder = replace(second, threshold=0.25)
+    (sentence,) = verdicts(compare_predictions([first, bolder], resamples=200))
+    assert "recognizes more of the pneumonia" in sentence
+    assert "clears fewer of the films without it" in sentence
+    assert "In ranking films no difference is shown" in sentence
+    assert "as another threshold would" in sentence
+    # One class alone: nothing can be ranked, and that is no verdict on ranking.
+    sick = np.flatnonzero(first.truth)
+    (alone,) = verdicts(compare_predictions([first.take(sick), second.take(sick)], resamples=200))
+    assert "AUROC" not in alone and "specificity" not in alone
+
+
+def test_names_of_models_are_text_and_nothing_else() -> None:
+    nasty = '<img src=x onerror="alert(1)">'
+    models = [replace(predictions("a"), name=name) for name in (nasty, "_hidden", "$x$ & \\frac")]
+    page = write_page(make_comparison_report(compare_predictions(models, resamples=50)))
+    assert "<img" not in page
+    for name in (nasty, "_hidden", "$x$ & \\frac"):
+        drawn = page[page.index("<svg") :]
+        assert escape(name) in drawn or escape(name, quote=False) in drawn
 
 
 def test_predictions_come_back_from_their_file_to_the_last_digit(tmp_path: Path) -> None:
@@ -208,10 +235,3 @@ def test_another_table_is_refused_by_the_column_it_lacks(tmp_path: Path) -> None
     path.write_text("path,score\na.png,0.5\n", encoding="utf-8")
     with pytest.raises(EvaluationError, match="has no column 'file_digest'"):
         load_predictions(path)
-
-
-def test_eight_models_are_drawn_beside_each_other() -> None:
-    films = random_films()
-    bins = bins_of_equal_count(films.probability, films.truth)
-    drawn = plots.reliability([(f"model {number}", bins) for number in range(8)], "eight")
-    assert len(drawn.canvas.axes[0].lines) == 1 + 8

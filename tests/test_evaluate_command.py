@@ -199,6 +199,7 @@ def test_the_page_stands_alone_and_speaks_to_who_cannot_see_it(evaluated: Path) 
     assert all(table >= {"caption", "thcol", "throw"} for table in reader.tables)
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
     assert page.count("<svg") == 6
+    assert page.count('class="matrix"') == 1
     for words in ("prefers-color-scheme: dark", "@media print", "Research use only, not a medical device"):
         assert words in page
 
@@ -343,7 +344,8 @@ def test_models_are_compared_by_their_files_or_as_bundles(
 ) -> None:
     answer = run("compare", evaluated, bundle, "--manifest", manifest, "--out", tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.splitlines()[0].startswith("Model\tThreshold\tAUROC")
+    assert answer.stdout.startswith("No difference shown between tiny and report: AUROC ")
+    assert answer.stdout.splitlines()[1].startswith("Model\tThreshold\tAUROC")
     assert "tiny less report: AUROC +0.000" in answer.stdout
     told = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
     assert told["differences"][0]["mcnemar"]["p_value"] == 1
@@ -351,7 +353,7 @@ def test_models_are_compared_by_their_files_or_as_bundles(
     compared = hilum.compare([evaluated, hilum.evaluate(bundle, manifest)])
     assert compared.to_dict() == told
     assert [row["model"] for row in compared.rows()] == ["report", "tiny"]
-    assert compared.differences == answer.stdout.splitlines()[-1:]
+    assert [*compared.differences, *compared.tests] == [answer.stdout.splitlines()[at] for at in (0, -1)]
     assert all(sentence in unescape(compared._repr_html_()) for sentence in compared.differences)
     refused = run("compare", evaluated, bundle)
     assert refused.returncode == 1

@@ -62,9 +62,11 @@ def compare(
             seed=seed,
             on_progress=on_progress,
         )
-    print_table(HEADER, report.summary())
     for difference in report.differences:
         answer(difference)
+    print_table(HEADER, report.summary())
+    for test in report.tests:
+        answer(test)
     for note in report.notes:
         say(f"note: {note}")
     if out is not None:

@@ -20,9 +20,10 @@ from hilum.evaluation.predictions import Predictions, load_predictions
 from hilum.evaluation.report.comparison import (
     HEADER,
     describe_comparison,
-    difference_in_words,
     make_comparison_report,
     rows_of,
+    tests_in_words,
+    verdicts,
 )
 from hilum.evaluation.report.document import Document
 from hilum.evaluation.report.page import write_page
@@ -46,8 +47,13 @@ class ComparisonReport:
 
     @property
     def differences(self) -> list[str]:
-        """Each model against the first, in a sentence."""
-        return [difference_in_words(difference) for difference in self.comparison.differences]
+        """Whether each model differs from the first, in plain words."""
+        return verdicts(self.comparison)
+
+    @property
+    def tests(self) -> list[str]:
+        """The same for who asks how sure: differences with intervals, and tests by their names."""
+        return [tests_in_words(difference) for difference in self.comparison.differences]
 
     @property
     def notes(self) -> list[str]:
@@ -82,7 +88,7 @@ class ComparisonReport:
         return page
 
     def _repr_html_(self) -> str:
-        return html_table(self.document.title, HEADER, self.summary(), [*self.differences, *self.notes])
+        return html_table(self.document.title, HEADER, self.summary(), [*self.differences, *self.tests, *self.notes])
 
 
 def compare(

@@ -28,6 +28,17 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Matrix:
+    """How films of each true class (rows) were called (columns). `words` say what a cell means, where there are any."""
+
+    caption: str
+    truths: Sequence[str]
+    calls: Sequence[str]
+    counts: Sequence[Sequence[int]]
+    words: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plots:
     plots: Sequence[Plot]
 
@@ -63,7 +74,21 @@ class Folded:
     blocks: Sequence[Text | Table]
 
 
-Block = Text | Table | Plots | Code | Gallery | Folded
+Column = Text | Table | Matrix | Plots | Folded  # what may stand beside something else
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Columns of blocks beside each other where there is room, one after the other where there is not.
+
+    `shares` are the columns' widths, alike if left out.
+    """
+
+    columns: Sequence[Sequence[Column]]
+    shares: Sequence[int] = ()
+
+
+Block = Column | Code | Gallery | Beside
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,14 @@ def tiles(evaluation: Evaluation) -> list[Tile]:
     judged, figures = evaluation.judgement, evaluation.all
     films = judged.predictions
     made = [
-        Tile(name, value(key, figures[key]), _sure(key, figures[key]), of_what(figures[key]) or "threshold-free")
-        for key, name in (
-            ("auroc", "AUROC"),
-            ("sensitivity", "Sensitivity"),
-            ("specificity", "Specificity"),
-        )
+        Tile("AUROC", value("auroc", figures["auroc"]), _sure("auroc", figures["auroc"]), "chance is 0.5, 1 is best"),
+        *(
+            Tile(name, value(key, figures[key]), _sure(key, figures[key]), _of_films(figures[key], kind))
+            for key, name, kind in (
+                ("sensitivity", "Sensitivity", "with pneumonia recognized"),
+                ("specificity", "Specificity", "without pneumonia cleared"),
+            )
+        ),
     ]
     made.append(_calibration_tile(evaluation))
     if evaluation.boxes is not None:
@@ -85,7 +87,9 @@ def tiles(evaluation: Evaluation) -> list[Tile]:
     if judged.card.gate is None:
         made.append(Tile("Abstained", "never", "", "the bundle has no gate"))
     else:
-        made.append(Tile("Abstained", f"{turned:,}", "", f"of {len(films):,} films; figures here are over all"))
+        made.append(
+            Tile("Abstained", f"{turned:,}", "", f"of {len(films):,} films turned away; the figures here are over all")
+        )
     return made
 
 
@@ -107,10 +111,15 @@ def _sure(key: str, figure: Figure) -> str:
     return interval(key, figure) if figure.low is None else f"95% interval {interval(key, figure)}"
 
 
+def _of_films(figure: Figure, kind: str) -> str:
+    return f"{of_what(figure)} films {kind}" if figure.of is not None else ""
+
+
 def _calibration_tile(evaluation: Evaluation) -> Tile:
     slope = evaluation.after.slope
     told = f"slope {number(slope.value)}" if slope.value is not None else ""
-    return Tile("Calibration error", number(evaluation.after.adaptive_ece), told, "0 is best; mean gap, adaptive bins")
+    meaning = "mean gap between probability and share with pneumonia; 0 is best"
+    return Tile("Calibration error", number(evaluation.after.adaptive_ece), told, meaning)
 
 
 def cautions(evaluation: Evaluation) -> list[str]:
@@ -144,8 +153,8 @@ def cautions(evaluation: Evaluation) -> list[str]:
         )
     if evaluation.after.adaptive_ece > FAR_FROM_CALIBRATED:
         said.append(
-            f"Probabilities are off by {percent(evaluation.after.adaptive_ece)} on average here: take them as an "
-            "order, not as chances."
+            f"Probabilities are off by {100 * evaluation.after.adaptive_ece:.1f} percentage points on average here: "
+            "take them as an order, not as chances."
         )
     before = evaluation.before
     if before is not None and evaluation.after.adaptive_ece - before.adaptive_ece > WORSE:

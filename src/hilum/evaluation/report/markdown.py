@@ -6,7 +6,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hilum.bundle.prediction import RESEARCH_USE
-from hilum.evaluation.report.document import Block, Code, Document, Film, Folded, Gallery, Plots, Table, Text
+from hilum.evaluation.report.document import (
+    Beside,
+    Block,
+    Code,
+    Document,
+    Film,
+    Folded,
+    Gallery,
+    Matrix,
+    Plots,
+    Table,
+    Text,
+)
+from hilum.evaluation.report.words import percent
 from hilum.system.files import write_whole
 from hilum.system.text import printable
 
@@ -40,6 +53,8 @@ def _block(block: Block, pictures: Path, key: str) -> Iterator[str]:
             yield f"**{_plain(text)}**" if kind == "caution" else _plain(text)
         case Table():
             yield from _table(block)
+        case Matrix():
+            yield from _table(_as_table(block))
         case Code(text):
             yield f"```sh\n{text}\n```"
         case Plots(plots):
@@ -51,6 +66,10 @@ def _block(block: Block, pictures: Path, key: str) -> Iterator[str]:
             yield f"{_plain(summary)}\n"
             for inner in blocks:
                 yield from _block(inner, pictures, key)
+        case Beside(columns):
+            for column in columns:
+                for part in column:
+                    yield from _block(part, pictures, key)
         case Gallery(title, films, none):
             yield f"### {_plain(title)}\n"
             yield from (_films(films, pictures, f"{key}-{_slug(title)}") if films else [_plain(none)])
@@ -75,6 +94,14 @@ def _table(table: Table) -> list[str]:
     lines.append("|" + "---|" * len(table.header))
     lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in table.rows]
     return [*lines, ""]
+
+
+def _as_table(matrix: Matrix) -> Table:
+    rows = [
+        [name, *(f"{count:,} ({percent(count / max(sum(counts), 1))})" for count in counts), f"{sum(counts):,}"]
+        for name, counts in zip(matrix.truths, matrix.counts, strict=True)
+    ]
+    return Table(matrix.caption, ["Films", *matrix.calls, "All"], rows)
 
 
 def _cell(text: str) -> str:

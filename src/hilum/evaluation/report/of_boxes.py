@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.measure_boxes import BoxEvaluation
 from hilum.evaluation.report import plots
-from hilum.evaluation.report.document import Block, Gallery, Plots, Section, Table, Text
+from hilum.evaluation.report.document import Beside, Block, Gallery, Plots, Section, Table, Text
 from hilum.evaluation.report.gallery import LINES
 from hilum.evaluation.report.words import BOX_NAMES, NOTHING, interval, number, percent, value
 from hilum.measures.boxes import froc
@@ -26,9 +26,12 @@ def boxes(evaluation: Evaluation, galleries: Sequence[Gallery]) -> Section | Non
     if made is None or card is None:
         return None
     blocks: list[Block] = [
-        _compared(made),
-        _table(f"Boxes from score {made.threshold:.4g} on, fixed on validation", AT_THRESHOLD, made, card.figures),
-        _table("All boxes, whatever their score", OF_ALL, made, card.figures),
+        Beside(
+            [
+                [_compared(made), _table(_fixed_at(made), AT_THRESHOLD, made, card.figures)],
+                [_table("All boxes, whatever their score", OF_ALL, made, card.figures)],
+            ]
+        ),
         Text(
             f"Intervals are by the bootstrap over patients ({evaluation.resamples:,} resamples, seed "
             f"{evaluation.seed}). A true box is found by one box that overlaps it by more than {froc.OVERLAP:g}; every "
@@ -55,6 +58,10 @@ def boxes(evaluation: Evaluation, galleries: Sequence[Gallery]) -> Section | Non
         )
     blocks += [Text(LINES), *galleries]
     return Section("boxes", "Boxes: are they where the opacities are?", blocks)
+
+
+def _fixed_at(made: BoxEvaluation) -> str:
+    return f"Boxes from score {made.threshold:.4g} on, fixed on validation"
 
 
 def _compared(made: BoxEvaluation) -> Table:

@@ -7,10 +7,10 @@ from hilum.dataset.audit.finding import counted
 from hilum.evaluation.judge import Judgement
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.report import plots
-from hilum.evaluation.report.document import Block, Code, Plots, Section, Table, Text
+from hilum.evaluation.report.document import Beside, Block, Code, Column, Plots, Section, Table, Text
 from hilum.evaluation.report.film_pictures import short
 from hilum.evaluation.report.gallery import Chosen
-from hilum.evaluation.report.words import NOTHING, interval, number, of_what, percent, value, with_interval
+from hilum.evaluation.report.words import NAMES, NOTHING, interval, number, percent, value, with_interval
 from hilum.evaluation.subgroups import Subgroup
 
 MOST_LISTED = 40
@@ -53,20 +53,27 @@ def _group(group: Subgroup) -> list[str]:
 def abstentions(evaluation: Evaluation) -> Section:
     judged, films, curve = evaluation.judgement, evaluation.judgement.predictions, evaluation.risk_coverage
     turned = films.turned_away
-    blocks: list[Block] = []
+    told: list[Column] = []
     passed = None
     if judged.card.gate is None:
-        blocks.append(Text("The bundle has no gate: it gives a probability for every picture, whatever it shows."))
+        told.append(Text("The bundle has no gate: it gives a probability for every picture, whatever it shows."))
     else:
         count = int(turned.sum())
-        blocks.append(
+        told.append(
             Text(f"The gate turned {count:,} of {counted(len(films), 'film')} away ({percent(count / len(films))}).")
         )
     if evaluation.passed is not None:
-        blocks.append(_with_and_without(evaluation))
+        told.append(_with_and_without(evaluation))
         kept = ~turned
         wrong = (films.called != films.truth)[kept]
         passed = (float(kept.mean()), float(wrong.mean()))
+    half = float(curve.risk[(curve.coverage >= 0.5).argmax()])
+    says = (
+        f"Risk-coverage curve: {percent(float(curve.risk[-1]))} errors when every film is decided, {percent(half)} on "
+        f"the surer half; area under it {number(curve.area)}."
+    )
+    told.append(Text(says + " Sure is a probability far from the threshold."))
+    blocks: list[Block] = [Beside([told, [Plots([plots.risk(curve, passed, says)])]])]
     rows = [
         [
             short(films.paths[row]),
@@ -77,17 +84,10 @@ def abstentions(evaluation: Evaluation) -> Section:
         for row in turned.nonzero()[0].tolist()
     ]
     if rows:
-        header = ["Film", "Turned away because", "Pneumonia", "Probability without the gate"]
+        header = ["Film", "Turned away because", "Truth", "Probability of pneumonia, if the gate is not asked"]
         blocks.append(Table("Films that were turned away", header, rows[:MOST_LISTED], numbers=False))
     if len(rows) > MOST_LISTED:
         blocks.append(Text(f"and {len(rows) - MOST_LISTED:,} more, in predictions.csv."))
-    half = float(curve.risk[(curve.coverage >= 0.5).argmax()])
-    says = (
-        f"Risk-coverage curve: {percent(float(curve.risk[-1]))} errors when every film is decided, {percent(half)} on "
-        f"the surer half; area under it {number(curve.area)}."
-    )
-    blocks.append(Plots([plots.risk(curve, passed, says)]))
-    blocks.append(Text(says + " Sure is a probability far from the threshold."))
     if films.failures:
         failed = [[short(failure.path), failure.error] for failure in films.failures[:MOST_LISTED]]
         blocks.append(Table("Films that could not be judged", ["Film", "Why"], failed, numbers=False))
@@ -95,13 +95,12 @@ def abstentions(evaluation: Evaluation) -> Section:
 
 
 def _with_and_without(evaluation: Evaluation) -> Table:
-    names = {"auroc": "AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity", "accuracy": "Accuracy"}
     passed = evaluation.passed or {}
     rows = [
-        [told, with_interval(name, evaluation.all[name]), with_interval(name, passed[name]), of_what(passed[name])]
-        for name, told in names.items()
+        [NAMES[name], with_interval(name, evaluation.all[name]), with_interval(name, passed[name])]
+        for name in ("auroc", "sensitivity", "specificity", "ppv", "npv", "accuracy")
     ]
-    return Table("With and without the gate", ["Figure", "All films", "Passed films", "of these"], rows)
+    return Table("With and without the gate", ["Figure", "All films", "Films that the gate passed"], rows)
 
 
 def errors(chosen: Chosen) -> Section:
@@ -160,13 +159,11 @@ def provenance(judged: Judgement) -> Section:
         ["Split", judged.split],
         ["Sources", ", ".join(sorted({value or "not stated" for value in judged.columns["source"]}))],
     ]
-    blocks: list[Block] = [
-        Table("The model", ["What", "Stated in the bundle"], facts, numbers=False),
-        Table("The films judged here", ["What", "Value"], judged_on, numbers=False),
-    ]
+    films = [Table("The films judged here", ["What", "Value"], judged_on, numbers=False)]
     if counts:
-        blocks.insert(1, Table("Films it learned from", ["Split", *labels, "Patients"], counts))
-    return Section("provenance", "Where model and films come from", blocks)
+        films.append(Table("Films it learned from", ["Split", *labels, "Patients"], counts))
+    model = Table("The model", ["What", "Stated in the bundle"], facts, numbers=False)
+    return Section("provenance", "Where model and films come from", [Beside([[model], films])])
 
 
 def _terms(license: str, terms: str) -> str:
@@ -197,6 +194,8 @@ def reproduction(judged: Judgement, command: str) -> Section:
 
 def limits(judged: Judgement) -> Section:
     card = judged.card
-    said = [Text("Research use only, not a medical device.", "caution")]
-    said += [Text(text) for text in (card.intended_use, *card.limits, *card.notes) if text]
-    return Section("limits", "Intended use and limits", said)
+    intended = [Text("Research use only, not a medical device.", "caution")]
+    intended += [Text(text) for text in (card.intended_use, *card.limits) if text]
+    notes = [Text(text) for text in card.notes if text]
+    blocks: list[Block] = [Beside([intended, notes])] if notes else list(intended)
+    return Section("limits", "Intended use and limits", blocks)

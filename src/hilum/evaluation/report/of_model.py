@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.report import plots
-from hilum.evaluation.report.document import Block, Folded, Plots, Section, Table, Text
+from hilum.evaluation.report.document import Beside, Block, Column, Folded, Matrix, Plots, Section, Table, Text
 from hilum.evaluation.report.words import (
     NAMES,
     NOTHING,
@@ -26,33 +27,45 @@ from hilum.measures.films.thresholds import Fixed, Row
 from hilum.measures.intervals import Z
 
 DECISIONS = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy", "f1", "mcc")
+OF = {
+    "sensitivity": "with pneumonia",
+    "specificity": "without",
+    "ppv": "called pneumonia",
+    "npv": "called none",
+    "accuracy": "called right",
+}
 
 
 def decisions(evaluation: Evaluation) -> Section:
-    judged, passed = evaluation.judgement, evaluation.passed
+    judged = evaluation.judgement
     films, patients = len(judged.predictions), len(set(judged.predictions.patients.tolist()))
-    header = ["Figure", "Value", "95% interval", "Films", "95% by patients"]
-    rows = [[NAMES[name], *_figure_row(name, evaluation.all[name])] for name in DECISIONS]
-    if passed is not None:
-        header.append("Passed by the gate")
-        for name, row in zip(DECISIONS, rows, strict=True):
-            row.append(with_interval(name, passed[name]))
-    blocks: list[Block] = [
-        Table(f"At the operating point “{judged.point.name}”, threshold {judged.point.threshold:.4f}", header, rows),
-        Text(
-            "Shares of films have Wilson's interval, which takes films as independent; “by patients” is the bootstrap "
-            f"over patients ({evaluation.resamples:,} resamples, seed {evaluation.seed}). "
-            + ("Trust the latter: there are more films than patients." if films > patients else ""),
-            "hint",
-        ),
-        _confusion(evaluation),
-        Table(
-            "Where pneumonia is rarer than here: what a call would be worth at the same sensitivity and specificity",
-            ["Share with pneumonia", "PPV", "95% interval", "NPV", "95% interval"],
-            [_at_prevalence(evaluation, prevalence) for prevalence in PREVALENCES],
-        ),
-    ]
-    return Section("decisions", "Decisions at the operating point", blocks)
+    figures = Table(
+        f"At the operating point “{judged.point.name}”, threshold {judged.point.threshold:.4f}",
+        ["Figure", "Value", "95% interval", "95% by patients", "Films"],
+        [[NAMES[name], *_figure_row(name, evaluation.all[name])] for name in DECISIONS],
+    )
+    how_sure = Text(
+        "Shares of films have Wilson's interval, which takes films as independent; “by patients” is the bootstrap "
+        f"over patients ({evaluation.resamples:,} resamples, seed {evaluation.seed}). "
+        + ("Trust the latter: there are more films than patients." if films > patients else ""),
+        "hint",
+    )
+    elsewhere = Table(
+        "What a call would be worth where pneumonia is rarer, at this sensitivity and specificity",
+        ["Share with pneumonia", "PPV (95% interval)", "NPV (95% interval)"],
+        [
+            [
+                f"{prevalence:.0%}",
+                *(with_interval(name, evaluation.all[f"{name}_at_{prevalence:.0%}"]) for name in ("ppv", "npv")),
+            ]
+            for prevalence in PREVALENCES
+        ],
+    )
+    return Section(
+        "decisions",
+        "Decisions at the operating point",
+        [Beside([[_confusion(evaluation), elsewhere], [figures, how_sure]], shares=(6, 7))],
+    )
 
 
 def _figure_row(name: str, figure: Figure) -> list[str]:
@@ -60,25 +73,19 @@ def _figure_row(name: str, figure: Figure) -> list[str]:
     return [
         value(name, figure),
         interval(name, figure) if figure.of is not None else NOTHING,
-        of_what(figure),
         by_patients,
+        f"{of_what(figure)} {OF[name]}" if figure.of is not None else "",
     ]
 
 
-def _confusion(evaluation: Evaluation) -> Table:
-    rows = [
-        [name, *(f"{count:,} ({percent(count / max(sum(row), 1))})" for count in row), f"{sum(row):,}"]
-        for name, row in zip(("Truly without", "Truly with"), evaluation.confusion.tolist(), strict=True)
-    ]
-    return Table("Confusion matrix", ["Films", "Called no pneumonia", "Called pneumonia", "All"], rows)
-
-
-def _at_prevalence(evaluation: Evaluation, prevalence: float) -> list[str]:
-    row = [f"{prevalence:.0%}"]
-    for name in ("ppv", "npv"):
-        figure = evaluation.all[f"{name}_at_{prevalence:.0%}"]
-        row += [value(name, figure), interval(name, figure)]
-    return row
+def _confusion(evaluation: Evaluation) -> Matrix:
+    return Matrix(
+        "What was called what",
+        ["Without pneumonia", "With pneumonia"],
+        ["Called no pneumonia", "Called pneumonia"],
+        evaluation.confusion.tolist(),
+        [["rightly cleared", "wrongly called"], ["missed", "recognized"]],
+    )
 
 
 def ranking(evaluation: Evaluation) -> Section:
@@ -86,37 +93,27 @@ def ranking(evaluation: Evaluation) -> Section:
     films = evaluation.judgement.predictions
     prevalence = float(films.truth.mean())
     shortcut = evaluation.shortcut
-    alone, spread = shortcut.auc or 0, None if shortcut.standard_error is None else Z * shortcut.standard_error
+    alone = "not measured"
+    if shortcut.auc is not None and shortcut.standard_error is not None:
+        spread = Z * shortcut.standard_error
+        ends = between("auc", (max(shortcut.auc - spread, 0), min(shortcut.auc + spread, 1)))
+        alone = f"{number(shortcut.auc)} ({ends})"
     auroc, precision = with_interval("auroc", figures["auroc"]), with_interval("ap", figures["average_precision"])
     rows = [
-        ["AUROC", value("auroc", figures["auroc"]), interval("auroc", figures["auroc"])],
-        [
-            f"Average precision (chance: {prevalence:.3f})",
-            value("ap", figures["average_precision"]),
-            interval("ap", figures["average_precision"]),
-        ],
-        [
-            "AUROC of metadata alone (file, encoding, border)",
-            "not measured" if shortcut.auc is None else number(shortcut.auc),
-            NOTHING if spread is None else between("auc", (max(alone - spread, 0), min(alone + spread, 1))),
-        ],
+        ["AUROC (chance: 0.5)", auroc],
+        [f"Average precision (chance: {prevalence:.3f})", precision],
+        ["AUROC of metadata alone (file, encoding, border)", alone],
     ]
-    blocks: list[Block] = [Table("Independent of any threshold", ["Figure", "Value", "95% interval"], rows)]
+    figures_table = Table("Independent of any threshold", ["Figure", "Value (95% interval)"], rows)
+    told = Text(f"Metadata alone, from the audit, on these films: {' '.join(shortcut.sentences)}", "hint")
     if figures["auroc"].value is None:
-        blocks.append(Text(f"No curves: {figures['auroc'].why}."))
+        blocks: list[Block] = [figures_table, Text(f"No curves: {figures['auroc'].why}."), told]
     else:
         says = f"ROC curve with AUROC {auroc}. {_at_point(figures, 'sensitivity', 'specificity')}"
         says_pr = f"Precision against recall, average precision {precision}. {_at_point(figures, 'sensitivity', 'ppv')}"
-        blocks.append(
-            Plots(
-                [
-                    plots.roc([("model", evaluation.roc)], point, says),
-                    plots.precision_recall(evaluation.roc, prevalence, _point(figures, "sensitivity", "ppv"), says_pr),
-                ]
-            )
-        )
-    said = " ".join(shortcut.sentences)
-    blocks.append(Text(f"Metadata alone, from the audit, on these films: {said}", "hint"))
+        roc = plots.roc([("model", evaluation.roc)], point, says)
+        recall = plots.precision_recall(evaluation.roc, prevalence, _point(figures, "sensitivity", "ppv"), says_pr)
+        blocks = [Beside([[figures_table, told], [Plots([roc])], [Plots([recall])]])]
     return Section("ranking", "Ranking: ROC and precision-recall", blocks)
 
 
@@ -149,23 +146,24 @@ def calibrated(evaluation: Evaluation) -> Section:
         "platt": "Platt's sigmoid",
         "isotonic": "isotonic regression",
     }[card.method]
-    series = [("as shipped", after.bins)] + ([] if before is None else [("before calibration", before.bins)])
-    says = f"Reliability diagram. {_bins_in_words(after)}"
-    shown = [
-        plots.reliability(series, says),
-        plots.histogram(films.probability, films.truth, films.threshold, _histogram_in_words(evaluation)),
-    ]
+    table = Table("Do the probabilities mean what they say?", header, rows)
+    reading = Text(
+        "Slope 1 and intercept 0 are right. A slope below 1 says that probabilities are too extreme; an intercept "
+        "at slope 1 above 0, that they are too low. Log loss and slope take no probability closer than 0.000001 to "
+        "0 or 1.",
+        "hint",
+    )
+    shipped = plots.reliability(after.bins, "as shipped", f"Reliability diagram. {_bins_in_words(after)}")
+    given = plots.histogram(films.probability, films.truth, films.threshold, _histogram_in_words(evaluation))
     blocks: list[Block] = [
-        Text(f"Calibration in the bundle: {done}, fitted on validation. {evaluation.why_no_before}".strip()),
-        Table("Do the probabilities mean what they say?", header, rows),
-        Text(
-            "Slope 1 and intercept 0 are right. A slope below 1 says that probabilities are too extreme; an intercept "
-            "at slope 1 above 0, that they are too low. Log loss and slope take no probability closer than 0.000001 to "
-            "0 or 1.",
-            "hint",
-        ),
-        Plots(shown),
+        Text(f"Calibration in the bundle: {done}, fitted on validation. {evaluation.why_no_before}".strip())
     ]
+    if before is None:
+        blocks.append(Beside([[table, reading], [Plots([shipped])], [Plots([given])]]))
+    else:
+        says = f"Reliability diagram before calibration. {_bins_in_words(before)}"
+        raw = plots.reliability(before.bins, "before calibration", says, "reliability-before")
+        blocks += [Beside([[table, reading], [Plots([given])]]), Beside([[Plots([shipped])], [Plots([raw])]])]
     return Section("calibration", "Calibration: can the probabilities be taken at their word?", blocks)
 
 
@@ -189,59 +187,52 @@ def _histogram_in_words(evaluation: Evaluation) -> str:
 
 def usefulness(evaluation: Evaluation) -> Section:
     curve, threshold = evaluation.decision_curve, evaluation.judgement.point.threshold
-    better = curve.thresholds[(curve.model > curve.treat_all + 1e-12) & (curve.model > 1e-12)]
-    where = f"from {better[0]:.2f} to {better[-1]:.2f}" if len(better) else "at no threshold"
+    better = (curve.model > curve.treat_all + 1e-12) & (curve.model > 1e-12)
+    # Where few films are left, the curve may dip and come back: the longest stretch is what can be relied on.
+    stretches = [list(run) for holds, run in groupby(range(len(better)), key=better.__getitem__) if holds]
+    longest = max(stretches, key=len, default=[])
+    ends = [f"{curve.thresholds[place]:.2f}" for place in (longest[0], longest[-1])] if longest else []
+    where = f"from {ends[0]} to {ends[1]}" if ends else "at no threshold"
     says = f"Decision curve: acting on the model has more net benefit than acting on every film or on none {where}."
+    meaning = Text(
+        "Net benefit counts films rightly called pneumonia, less those wrongly called, weighed by the "
+        "threshold probability: at 0.2, four needless calls weigh as much as one missed pneumonia. It holds at "
+        "this share of pneumonia."
+    )
+    drawn = Plots([plots.net_benefit(curve, threshold, says)])
     return Section(
-        "usefulness",
-        "Decision curve: is acting on it worth it?",
-        [
-            Text(
-                "Net benefit counts films rightly called pneumonia, less those wrongly called, weighed by the "
-                "threshold probability: at 0.2, four needless calls weigh as much as one missed pneumonia. It holds at "
-                "this share of pneumonia."
-            ),
-            Plots([plots.net_benefit(curve, threshold, says)]),
-            Text(says),
-        ],
+        "usefulness", "Decision curve: is acting on it worth it?", [Beside([[meaning, Text(says)], [drawn]])]
     )
 
 
 def thresholds(evaluation: Evaluation) -> Section:
     point = evaluation.judgement.point
-    blocks: list[Block] = [
-        Text(
-            "Read off these very films, to show what other thresholds would trade. A threshold that is chosen here "
-            "must be judged on other films.",
-            "caution",
-        ),
-        Table(
-            "Sensitivity at a fixed specificity, and the other way round",
-            [
-                "At least",
-                "Sensitivity at that specificity",
-                "Threshold",
-                "Specificity at that sensitivity",
-                "Threshold",
-            ],
-            [
-                [percent(one.at_least), *_fixed(one), *_fixed(other)]
-                for one, other in zip(evaluation.sensitivity_at, evaluation.specificity_at, strict=True)
-            ],
-        ),
-    ]
+    warning = Text(
+        "Read off these very films, to show what other thresholds would trade. A threshold that is chosen here "
+        "must be judged on other films.",
+        "caution",
+    )
+    fixed = Table(
+        "Sensitivity at a fixed specificity, and the other way round",
+        ["At least", "Sensitivity at that specificity", "Threshold", "Specificity at that sensitivity", "Threshold"],
+        [
+            [percent(one.at_least), *_fixed(one), *_fixed(other)]
+            for one, other in zip(evaluation.sensitivity_at, evaluation.specificity_at, strict=True)
+        ],
+    )
     sweep = Table(
         "Sweep of thresholds",
         ["Threshold", "Sensitivity", "Specificity", "PPV", "NPV", "F1", "Films called"],
         [_swept(row) for row in evaluation.sweep],
     )
-    blocks.append(Folded("Every threshold from 0.05 to 0.95", [sweep]))
+    others: list[Column] = []
     if evaluation.best is not None:
         name = "Best threshold on this split (Youden; flatters, not to be used)"
         best = [[_threshold(evaluation.best.threshold), *_swept(evaluation.best)[1:]]]
-        blocks.append(Table(name, sweep.header, best))
-    blocks.append(Text(f"The operating point was fixed on validation: {point.rule}, threshold {point.threshold:.4f}."))
-    return Section("thresholds", "Other thresholds", blocks)
+        others.append(Table(name, sweep.header, best))
+    others.append(Folded("Every threshold from 0.05 to 0.95", [sweep]))
+    others.append(Text(f"The operating point was fixed on validation: {point.rule}, threshold {point.threshold:.4f}."))
+    return Section("thresholds", "Other thresholds", [warning, Beside([[fixed], others])])
 
 
 def _fixed(row: Fixed) -> list[str]:
@@ -270,17 +261,18 @@ def classes(made: ByClass) -> Section:
         for name, figures in made.of_class.items()
     ]
     overall = [[NAMES[key], value(key, figure), interval(key, figure)] for key, figure in made.overall.items()]
-    confusion = [
-        [f"Truly {name}", *(f"{count:,}" for count in row)]
-        for name, row in zip(made.classes, made.confusion.tolist(), strict=True)
-    ]
+    confusion = Matrix(
+        "What was called what",
+        [f"Truly {name}" for name in made.classes],
+        [f"Called {name}" for name in made.classes],
+        made.confusion.tolist(),
+    )
     return Section(
         "classes",
         "All classes",
         [
             Text("The class called is the most probable one, whatever the operating point."),
-            Table("Over all classes", ["Figure", "Value", "95% interval"], overall),
+            Beside([[confusion], [Table("Over all classes", ["Figure", "Value", "95% interval"], overall)]]),
             Table("Each class", header, rows),
-            Table("Confusion matrix of classes", ["Films", *(f"Called {name}" for name in made.classes)], confusion),
         ],
     )

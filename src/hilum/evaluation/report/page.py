@@ -9,12 +9,14 @@ from string import Template
 
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.evaluation.report.document import (
+    Beside,
     Block,
     Code,
     Document,
     Film,
     Folded,
     Gallery,
+    Matrix,
     Plots,
     Section,
     Table,
@@ -23,9 +25,11 @@ from hilum.evaluation.report.document import (
 )
 from hilum.evaluation.report.page_style import STYLE
 from hilum.evaluation.report.plots import Plot
+from hilum.evaluation.report.words import NOTHING, percent
 from hilum.system.text import printable
 
 WIDE = 8  # columns, from which on cells may wrap
+FEW_SECTIONS = 3  # need no list of their own
 UNBROKEN = "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}"  # between the ends of an interval
 
 PAGE = Template("""<!doctype html>
@@ -41,10 +45,14 @@ $stamp<header>
 <p class="kind">hilum · $research_use</p>
 <h1>$title</h1>
 <p class="subtitle">$subtitle</p>
+<div class="lead">
+<div>
 <p class="answer">$answer</p>
 <dl class="tiles">
 $tiles</dl>
-$cautions</header>
+</div>
+$cautions</div>
+</header>
 $nav<main>
 $sections</main>
 <footer><p>$research_use</p></footer>
@@ -70,8 +78,8 @@ def write_page(document: Document) -> str:
 
 
 def _nav(sections: Sequence[Section]) -> str:
-    links = "".join(f'<li><a href="#{part.key}">{escape(part.title)}</a></li>\n' for part in sections)
-    return f'<nav aria-label="Sections"><ul>\n{links}</ul></nav>\n' if len(sections) > 1 else ""
+    links = "".join(f'<li><a href="#{part.key}">{escape(part.title.partition(":")[0])}</a></li>\n' for part in sections)
+    return f'<nav aria-label="Sections"><ul>\n{links}</ul></nav>\n' if len(sections) > FEW_SECTIONS else ""
 
 
 def _tile(tile: Tile) -> str:
@@ -100,6 +108,8 @@ def _block(block: Block) -> str:
             return f'<p class="{kind}">{escape(text)}</p>\n'
         case Table():
             return _table(block)
+        case Matrix():
+            return _matrix(block)
         case Plots(plots):
             return f'<div class="plots">{"".join(map(_plot, plots))}</div>\n'
         case Code(text):
@@ -108,6 +118,10 @@ def _block(block: Block) -> str:
             return _gallery(block)
         case Folded(summary, blocks):
             return f"<details><summary>{escape(summary)}</summary>\n{''.join(map(_block, blocks))}</details>\n"
+        case Beside(columns, shares):
+            inner = "".join(f"<div>{''.join(map(_block, column))}</div>\n" for column in columns)
+            widths = " ".join(f"minmax(0, {share}fr)" for share in shares or [1] * len(columns))
+            return f'<div class="beside" style="--columns:{widths}">\n{inner}</div>\n'
 
 
 def _table(table: Table) -> str:
@@ -122,6 +136,33 @@ def _table(table: Table) -> str:
     return (
         f'<div class="table" tabindex="0" role="region" aria-label="{escape(table.caption)}"><table class="{kind}">'
         f"<caption>{escape(table.caption)}</caption>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
+    )
+
+
+def _matrix(matrix: Matrix) -> str:
+    """Each cell is tinted by its share of the row; the diagonal, where truth and call agree, in another color."""
+    header = "".join(f'<th scope="col">{escape(name)}</th>' for name in matrix.calls)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)} <span>{sum(counts):,}</span></th>'
+        + "".join(_matrix_cell(matrix, row, column) for column in range(len(counts)))
+        + "</tr>\n"
+        for row, (name, counts) in enumerate(zip(matrix.truths, matrix.counts, strict=True))
+    )
+    return (
+        f'<div class="table" tabindex="0" role="region" aria-label="{escape(matrix.caption)}"><table class="matrix">'
+        f'<caption>{escape(matrix.caption)}</caption>\n<thead><tr><th scope="col">Films</th>{header}</tr></thead>\n'
+        f"<tbody>\n{rows}</tbody></table></div>\n"
+    )
+
+
+def _matrix_cell(matrix: Matrix, row: int, column: int) -> str:
+    count, of = matrix.counts[row][column], sum(matrix.counts[row])
+    share = count / of if of else 0.0
+    word = f"{escape(matrix.words[row][column])}<br>" if matrix.words else ""
+    kind = "right" if row == column else "wrong"
+    return (
+        f'<td class="{kind}" style="--share:{share:.3f}"><b>{count:,}</b>'
+        f"<span>{word}{percent(share) if of else NOTHING} of {of:,}</span></td>"
     )
 
 

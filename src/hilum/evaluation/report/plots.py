@@ -16,6 +16,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from hilum.measures.boxes.froc import Curve as FrocCurve
 from hilum.measures.figure import Bools, Floats
@@ -44,6 +45,7 @@ STYLE: Any = {  # a plain dict; the stubs of rc_context want every key spelled o
     "grid.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "text.parse_math": False,  # a model may be called $x$
     "legend.frameon": False,
     "legend.fontsize": 9,
 }
@@ -136,19 +138,22 @@ def precision_recall(curve: Curve, prevalence: float, point: tuple[float, float]
     )
 
 
-def reliability(series: Sequence[tuple[str, list[Bin]]], says: str, name: str = "reliability") -> Plot:
+def reliability(bins: Sequence[Bin], of: str, says: str, name: str = "reliability") -> Plot:
+    """`of` says whose probabilities these are."""
     with mpl.rc_context(STYLE):
-        canvas, axes = _axes()
+        canvas, axes = _axes(SIDE)
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
-        for number, (label, bins) in enumerate(series):
-            predicted, observed = [b.predicted for b in bins], [b.observed for b in bins]
-            axes.vlines(
-                predicted, [b.low for b in bins], [b.high for b in bins], color=SERIES[number % len(SERIES)], alpha=0.45
-            )
-            axes.plot(predicted, observed, marker="os^Dv*"[number % 6], markersize=5, label=label, **_line(number))
-        _unit_square(axes, "predicted probability", "share that has pneumonia")
-        _legend(canvas)
-    caption = "Reliability: films in ten groups of equal size, with 95% intervals. On the dotted line, 70% means 70%."
+        predicted = [each.predicted for each in bins]
+        axes.vlines(predicted, [each.low for each in bins], [each.high for each in bins], color=SERIES[0], linewidth=2)
+        # Dots stand alone: a line between them would look like knowledge of what lies between the groups.
+        axes.plot(predicted, [each.observed for each in bins], "o", color=SERIES[0], markersize=7)
+        _unit_square(axes, "predicted probability of pneumonia", "share of films with pneumonia")
+    fewest, most = min(each.films for each in bins), max(each.films for each in bins)
+    films = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    caption = (
+        f"Reliability, {of}. Each dot is {films} films of similar probability, with the 95% interval of their share "
+        "with pneumonia. On the dotted line, 70% means 70%."
+    )
     return Plot(name, caption, says, canvas)
 
 
@@ -188,18 +193,26 @@ def risk(curve: RiskCoverage, passed: tuple[float, float] | None, says: str) -> 
 
 
 def histogram(probability: Floats, truth: Bools, threshold: float, says: str) -> Plot:
+    """One panel a class, on one scale of probabilities: outlines over each other cannot be told apart."""
     with mpl.rc_context(STYLE):
-        canvas, axes = _axes(0.8 * SIDE)
-        edges = np.linspace(0, 1, 26)
-        for number, (name, part) in enumerate(
-            (("without pneumonia", probability[~truth]), ("with pneumonia", probability[truth]))
-        ):
-            axes.hist(part, edges.tolist(), histtype="step", label=f"{name} ({len(part):,})", **_line(number))
-        if threshold < 1:
-            axes.axvline(threshold, color=QUIET, linewidth=1, linestyle=":", label="operating point")
-        axes.set(xlim=(0, 1.01), xlabel="predicted probability of pneumonia", ylabel="films")
-        _legend(canvas)
-    return Plot("probabilities", "The probabilities that the model gave.", says, canvas)
+        canvas = Canvas(figsize=(SIDE, SIDE), layout="constrained")
+        panels = canvas.subplots(2, 1, sharex=True)
+        edges = np.linspace(0, 1, 26).tolist()
+        parts = (("without pneumonia", probability[~truth]), ("with pneumonia", probability[truth]))
+        for number, (axes, (name, part)) in enumerate(zip(panels, parts, strict=True)):
+            axes.grid(True, axis="y")
+            axes.set_axisbelow(True)
+            axes.hist(part, edges, color=SERIES[number], rwidth=0.9)
+            if threshold < 1:
+                axes.axvline(threshold, color=INK, linewidth=1.5, linestyle=":")
+            axes.set_title(f"{len(part):,} films {name}", loc="left")
+            axes.set(xlim=(0, 1), ylabel="films")
+            axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        panels[1].set_xlabel("predicted probability of pneumonia")
+    caption = "The probabilities that the model gave, by what the films truly show."
+    if threshold < 1:
+        caption += " The dotted line is the operating point: films to the right of it are called pneumonia."
+    return Plot("probabilities", caption, says, canvas)
 
 
 def froc(curve: FrocCurve, threshold: float, rates: Sequence[float], says: str) -> Plot:

@@ -11,6 +11,7 @@ from hilum.measures.figure import WALD, Bools, Figure, Floats, checked
 from hilum.measures.intervals import Z, wilson
 
 BINS = 15
+MOST_GROUPS, FEWEST_IN_A_GROUP = 10, 20  # of a reliability diagram: in groups of five films, chance is all one sees
 CLIP = 1e-6  # probabilities are taken as no closer to 0 or 1 where a logarithm is taken of them
 
 
@@ -34,7 +35,7 @@ class Calibration(NamedTuple):
     slope: Figure
     intercept: Figure
     in_the_large: Figure
-    bins: list[Bin]  # of equally many films
+    bins: list[Bin]  # of equally many films, for a reliability diagram
 
     def figures(self) -> dict[str, Figure]:
         plain = {name: Figure(getattr(self, name)) for name in ("brier", "log_loss", "ece", "adaptive_ece")}
@@ -52,7 +53,7 @@ def calibration(probability: ArrayLike, truth: ArrayLike) -> Calibration:
         slope=slope,
         intercept=intercept,
         in_the_large=in_the_large(p, t),
-        bins=bins_of_equal_count(p, t, 10),
+        bins=bins_of_equal_count(p, t, min(MOST_GROUPS, max(len(p) // FEWEST_IN_A_GROUP, 1))),
     )
 
 
