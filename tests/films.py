@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from io import BytesIO
 from typing import Any, Literal
 
@@ -76,6 +78,10 @@ def picture(image: Image.Image, kind: str, **options: Any) -> bytes:
     stream = BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def smooth_picture(height: int = 40, width: int = 60) -> NDArray[np.uint8]:

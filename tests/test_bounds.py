@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import dicom, picture, ramp
+from films import dicom, picture, png_chunk, ramp
+from imagecodecs import jpeg2k_encode
 from PIL import Image
 
 from hilum import ReadError, Reason, read
@@ -31,14 +32,10 @@ print((peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) // 1024)
 """
 
 
-def png_chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
 def png_bomb() -> bytes:
-    """30,000 x 30,000 black pixels in under a megabyte."""
+    """30,000 x 30,000 black pixels in 4 MB."""
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
-    deflate = zlib.compressobj(9)
+    deflate = zlib.compressobj(1)
     rows = b"".join(deflate.compress(bytes(30_001 * 100)) for _ in range(300)) + deflate.flush()
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", rows) + png_chunk(b"IEND", b"")
 
@@ -46,17 +43,17 @@ def png_bomb() -> bytes:
 def png_text_bomb() -> bytes:
     """A tiny picture with a compressed comment that inflates to 400 MB."""
     small = picture(Image.new("L", (8, 8)), "PNG")
-    deflate = zlib.compressobj(9)
+    deflate = zlib.compressobj(1)
     text = b"".join(deflate.compress(bytes(1 << 20)) for _ in range(400)) + deflate.flush()
     return small[:33] + png_chunk(b"zTXt", b"comment\0\0" + text) + small[33:]
 
 
 def deflated_bomb() -> bytes:
-    """389 KB that inflate to 800 MB: a film whose header is followed by nothing but zeros."""
+    """4 MB that inflate to 800 MB: a film whose header is followed by nothing but zeros."""
     whole = dicom(transfer_syntax="1.2.840.10008.1.2.1.99")
     start = 144 + int.from_bytes(whole[140:144], "little")  # where the file meta group ends
     body = zlib.decompress(whole[start:], -zlib.MAX_WBITS)
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
     bomb = deflate.compress(body) + b"".join(deflate.compress(bytes(1 << 20)) for _ in range(800)) + deflate.flush()
     return whole[:start] + bomb
 
@@ -75,7 +72,47 @@ def huge_jpeg() -> bytes:
     return bytes(data)
 
 
+def png_header(width: int, height: int) -> bytes:
+    return png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+
+
+def png_of_two_sizes() -> bytes:
+    """389 KB that say 300 x 300 first and 20,000 x 20,000 after that, which is what Pillow decodes."""
+    deflate = zlib.compressobj(9)
+    rows = b"".join(deflate.compress(bytes(20_001 * 100)) for _ in range(200)) + deflate.flush()
+    headers = png_header(300, 300) + png_header(20_000, 20_000)
+    return b"\x89PNG\r\n\x1a\n" + headers + png_chunk(b"IDAT", rows) + png_chunk(b"IEND", b"")
+
+
+def jpeg_of_two_sizes() -> bytes:
+    """A second frame header, of 20,000 x 20,000, behind the true one."""
+    data = picture(Image.new("L", (300, 300)), "JPEG")
+    start = data.index(b"\xff\xc0")
+    end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    second = bytearray(data[start:end])
+    second[5:9] = struct.pack(">HH", 20_000, 20_000)
+    return data[:end] + bytes(second) + data[end:]
+
+
+def dicom_with_a_larger_jpeg() -> bytes:
+    frame = picture(Image.new("L", (20_000, 20_000)), "JPEG")
+    return dicom(ramp(highest=255).astype(np.uint8), transfer_syntax="1.2.840.10008.1.2.4.50", frame=frame)
+
+
+def dicom_with_a_larger_jpeg2000() -> bytes:
+    """16 x 12 by its header; the codestream, whose size alone is changed, claims 20,000 x 20,000."""
+    frame = bytearray(jpeg2k_encode(ramp(), codecformat="j2k", reversible=True))
+    size = frame.index(b"\xff\x4f\xff\x51") + 8
+    for position in (size, size + 16):  # of the picture, and of its only tile
+        frame[position : position + 8] = struct.pack(">II", 20_000, 20_000)
+    return dicom(ramp(), transfer_syntax="1.2.840.10008.1.2.4.90", frame=bytes(frame))
+
+
 BOMBS = {
+    "png of two sizes": (png_of_two_sizes, Reason.INCONSISTENT_HEADER),
+    "jpeg of two sizes": (jpeg_of_two_sizes, Reason.INCONSISTENT_HEADER),
+    "dicom with a larger jpeg": (dicom_with_a_larger_jpeg, Reason.TOO_LARGE),
+    "dicom with a larger jpeg 2000": (dicom_with_a_larger_jpeg2000, Reason.TOO_LARGE),
     "png": (png_bomb, Reason.TOO_LARGE),
     "png text": (png_text_bomb, Reason.DAMAGED),
     "deflated": (deflated_bomb, Reason.TOO_LARGE),
@@ -95,6 +132,37 @@ def test_bombs_are_refused_in_little_memory(name: str, tmp_path: Path) -> None:
     outcome, megabytes = answer.stdout.split("\n")[:2]
     assert outcome == reason
     assert int(megabytes) < 200
+
+
+@pytest.mark.parametrize("second", [(20_000, 20_000), (8, 8), (16, 12)])
+@pytest.mark.parametrize("place", ["before the pixels", "behind them"])
+def test_a_png_has_one_header(second: tuple[int, int], place: str) -> None:
+    data = picture(Image.new("L", (16, 12)), "PNG")
+    at = 33 if place == "before the pixels" else data.index(b"IEND") - 4
+    with pytest.raises(ReadError) as caught:
+        read(data[:at] + png_header(*second) + data[at:])
+    assert caught.value.reason is Reason.INCONSISTENT_HEADER
+
+
+def test_a_compressed_frame_is_of_the_size_that_its_dicom_header_states() -> None:
+    """Smaller than any limit, so that only the comparison can refuse it."""
+    jpeg = picture(Image.new("L", (64, 64)), "JPEG")
+    jpeg2000 = bytes(jpeg2k_encode(ramp(64, 64), codecformat="j2k", reversible=True))
+    levels = ramp(highest=255).astype(np.uint8)
+    for data in (
+        dicom(levels, transfer_syntax="1.2.840.10008.1.2.4.50", frame=jpeg),
+        dicom(ramp(), transfer_syntax="1.2.840.10008.1.2.4.90", frame=jpeg2000),
+    ):
+        with pytest.raises(ReadError, match="the compressed picture is 64 x 64") as caught:
+            read(data)
+        assert caught.value.reason is Reason.INCONSISTENT_HEADER
+
+
+def test_a_png_of_endless_chunks_is_refused() -> None:
+    data = picture(Image.new("L", (16, 12)), "PNG")
+    with pytest.raises(ReadError, match="chunks") as caught:
+        read(data[:33] + png_chunk(b"teSt", b"") * 200_000 + data[33:])
+    assert caught.value.reason is Reason.TOO_LARGE
 
 
 def test_the_limit_can_be_set() -> None:

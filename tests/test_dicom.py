@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import PYDICOM_DATA_FILES, PYDICOM_FILES
 from films import dicom, implicit_dicom, picture, ramp, smooth_picture
+from format_mutants import VRS, element, split_dicom
 from imagecodecs import htj2k_encode, jpeg2k_encode, jpeg_encode
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -33,6 +34,7 @@ from pydicom.uid import (
 )
 
 from hilum import ReadError, Reason, read
+from hilum.radiograph.dicom_header import VIEW_CODE, VOI_LUT, WANTED
 
 WINDOW: dict[str, Any] = {"WindowCenter": 2047.5, "WindowWidth": 4095, "VOILUTFunction": "LINEAR_EXACT"}
 WINDOW["BitsStored"] = 12
@@ -325,6 +327,37 @@ def test_a_dcm_that_is_a_jpeg_is_read_as_one(tmp_path: Path) -> None:
     path = tmp_path / "film.dcm"
     path.write_bytes(picture(Image.fromarray(smooth_picture()), "JPEG"))
     assert read(path).format == "jpeg"
+
+
+@pytest.mark.parametrize("vr", VRS)
+def test_an_element_of_any_type_and_length_ends_in_pixels_or_a_refusal(vr: bytes) -> None:
+    """A header may give an element another type than the standard does, and a length that the type cannot have."""
+    film = split_dicom(dicom(transfer_syntax=None))
+    values = (b"", b"\1\0\2\0\3", b"ISO_IR 100", b"1.5\\2", b"\xff" * 7, b"\xfe\xff\0\xe0\xff\xff\xff\xff")
+    for tag in (0x00080005, *WANTED):
+        others = [part for part in film if part[0] != tag]
+        for value in values:
+            parts = sorted([*others, (tag, vr, value)])
+            try:
+                read(b"".join(element(*part) for part in parts))
+            except ReadError as error:
+                assert "\n" not in str(error)
+
+
+def test_elements_of_odd_lengths_and_wrong_types_are_passed_over() -> None:
+    """What is not needed to show a film is no reason to refuse it, however damaged."""
+    film = split_dicom(dicom(transfer_syntax=None))
+    for tag, vr, value in (
+        (VIEW_CODE, b"US", b"\1\0\2\0\3"),
+        (VIEW_CODE, b"UL", b"\1\0\2\0\3"),
+        (VIEW_CODE, b"LO", b"399348003 "),
+        (VOI_LUT, b"LO", b"a text"),
+    ):
+        data = b"".join(element(*part) for part in sorted([*film, (tag, vr, value)]))
+        np.testing.assert_array_equal(read(data).pixels, read(dicom()).pixels)
+    character_set = (0x00080005, b"UL", b"ISO_IR 100")  # pydicom goes by it in all that follows
+    error = refusal(b"".join(element(*part) for part in sorted([*film, character_set])))
+    assert error.reason is Reason.INCONSISTENT_HEADER
 
 
 def test_deflated_garbage_and_truncation_are_typed_errors() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import picture, smooth_picture
+from films import picture, png_chunk, smooth_picture
 from PIL import Image, ImageOps
 
 from hilum import ReadError, Reason, read
@@ -129,6 +129,18 @@ def test_an_animated_png_is_refused_by_name() -> None:
     with pytest.raises(ReadError) as caught:
         read(picture(frames[0], "PNG", save_all=True, append_images=frames[1:]))
     assert caught.value.reason is Reason.MULTI_FRAME
+
+
+@pytest.mark.parametrize("control", [b"", bytes(4), bytes(8), b"\0\0\0\1" + bytes(4), b"\0\0\0\1" + bytes(40)])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("place", ["before the pixels", "behind them"])
+def test_what_is_left_of_an_animation_changes_nothing(control: bytes, times: int, place: str) -> None:
+    """A damaged animation of no more than one frame is a still picture to the standard; nothing warns or asserts."""
+    still = picture(Image.fromarray(GREY), "PNG")
+    at = 33 if place == "before the pixels" else still.index(b"IEND") - 4
+    animation = png_chunk(b"acTL", control) + png_chunk(b"fcTL", bytes(26)) + png_chunk(b"fdAT", b"\0\0\0\1abc")
+    film = read(still[:at] + animation * times + still[at:])
+    np.testing.assert_array_equal(film.pixels, read(still).pixels)
 
 
 @pytest.mark.parametrize(

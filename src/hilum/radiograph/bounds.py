@@ -13,6 +13,7 @@ from hilum.radiograph.errors import ReadError, Reason
 MAX_FILE_BYTES = 512 * 1024 * 1024
 # A progressive JPEG normally has about 10 scans; each one costs a pass over the whole picture.
 MAX_JPEG_SCANS = 200
+MAX_PNG_CHUNKS = 100_000  # at the usual 8 KB each, more than a file may hold
 MAX_JPEG2000_TILES = 4096
 LARGE_PIXELS, MAX_PIXELS_A_BYTE = 16_000_000, 1000  # only blank pictures compress further
 START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
@@ -104,6 +105,30 @@ def png_frame(data: bytes) -> Frame:
     if components is None:
         raise ReadError(Reason.INCONSISTENT_HEADER, f"the PNG header states the unknown color type {color_type}")
     return Frame(width, height, components, precision)
+
+
+def still_png(data: bytes) -> bytes:
+    """The PNG without the chunks of an animation, which readers that know of none pass over, as the standard asks.
+
+    Pillow follows them, and of several headers the last, whatever the first one says: so one of each is all there
+    may be. What it makes of a damaged animation are assertions and warnings.
+    """
+    kept: list[bytes] = []
+    kept_from, position = 0, 8
+    for number in range(MAX_PNG_CHUNKS):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if kind == b"IHDR" and number > 0:
+            raise ReadError(Reason.INCONSISTENT_HEADER, "the PNG has several headers; save the film again")
+        if kind == b"acTL" and length >= 8 and int.from_bytes(data[position + 8 : position + 12], "big") > 1:
+            raise ReadError(Reason.MULTI_FRAME, "an animated PNG; save the one film that is meant as its own file")
+        if kind in (b"acTL", b"fcTL", b"fdAT"):
+            kept.append(data[kept_from:position])
+            kept_from = end
+        if kind == b"IEND" or end + 8 > len(data):  # without an end it is cut short, which decoding it will say
+            return b"".join([*kept, data[kept_from:]]) if kept else data
+        position = end
+    raise ReadError(Reason.TOO_LARGE, f"a PNG of more than {MAX_PNG_CHUNKS:,} chunks, as no film has")
 
 
 def check_jpeg2000_complete(data: bytes) -> None:

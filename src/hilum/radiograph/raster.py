@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from io import BytesIO
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,22 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from hilum.radiograph.arrays import check_range, depth_in_use, unit_floats
-from hilum.radiograph.bounds import check_density, check_jpeg_scans, check_size, jpeg_frame, png_frame
+from hilum.radiograph.bounds import Frame, check_density, check_jpeg_scans, check_size, jpeg_frame, png_frame, still_png
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.orientation import upright
 from hilum.radiograph.quiet import quiet
 from hilum.radiograph.radiograph import Radiograph, ReadWarning
 
 ORIENTATION_TAG = 0x0112
+Picture = TypeVar("Picture", JpegImageFile, PngImageFile)
 # Mean distance of the color channels from each other, from 0 (grey) to 1. Films with a colored stamp stay below it.
 STRONGLY_COLORED = 0.05
 # The picture classes are opened directly, not through Image.open: hilum's own bounds replace Pillow's global one.
 # These are what they are known to raise on damaged content; anything else is a bug to be seen.
-PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, struct.error, zlib.error)
+PILLOW_ERRORS = (
+    *(AssertionError, EOFError, IndexError, KeyError, OSError, SyntaxError, TypeError, ValueError),
+    *(struct.error, zlib.error),
+)
 # What becomes grey levels without a question: 8 bits of grey or color, 16 bits of grey, floats from 0 to 1.
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "I;16", "I;16B", "I;16L", "F")
 JPEG_PROCESSES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
@@ -65,10 +69,9 @@ def decode_jpeg(data: bytes, at_least: int | None) -> tuple[NDArray[np.uint8], s
         )
     check_jpeg_scans(data, frame)
     check_density(frame.width * frame.height, len(data))
+    picture = _open(JpegImageFile, data, frame)
     try:
-        with quiet():
-            picture = JpegImageFile(BytesIO(data))
-            code = _exif_orientation(picture)
+        code = _exif_orientation(picture)
         if at_least is not None:
             picture.draft(picture.mode, (at_least, at_least))
         picture.decodermaxblock = len(data)  # all at once: decoding in blocks of 64 KB suspends and resumes libjpeg
@@ -83,16 +86,12 @@ def read_png(data: bytes, max_megapixels: float) -> Radiograph:
     """The film in a PNG file of any depth or color type."""
     frame = png_frame(data)
     check_size(frame.width, frame.height, max_megapixels)
+    picture = _open(PngImageFile, still_png(data), frame)
     try:
-        picture = PngImageFile(BytesIO(data))
-        frames = picture.n_frames
-        picture.load()
-        with quiet():
-            code = _exif_orientation(picture)
+        picture.load()  # first, since EXIF may stand behind the pixels
+        code = _exif_orientation(picture)
     except PILLOW_ERRORS as error:
         raise _refusal(error, data, "PNG") from error
-    if frames > 1:
-        raise ReadError(Reason.MULTI_FRAME, "an animated PNG; save the one film that is meant as its own file")
     return _from_picture(picture, code, "png", frame.precision)
 
 
@@ -104,8 +103,8 @@ def read_image(picture: Image.Image, max_megapixels: float) -> Radiograph:
     try:
         with quiet():
             frames = getattr(picture, "n_frames", 1)
-            code = _exif_orientation(picture)
         picture.load()
+        code = _exif_orientation(picture)
     except PILLOW_ERRORS as error:
         raise ReadError(Reason.DAMAGED, "the image cannot be decoded; get its file again from its source") from error
     if frames > 1:
@@ -145,9 +144,27 @@ def _from_picture(picture: Image.Image, code: int, source: Literal["png", "image
     )
 
 
+def _open(kind: type[Picture], data: bytes, frame: Frame) -> Picture:
+    """Pillow's picture before its pixels are decoded, of the size that was checked: whatever a file claims in how many
+    places, what Pillow goes by is within the limit."""
+    try:
+        with quiet():
+            picture = kind(BytesIO(data))
+    except PILLOW_ERRORS as error:
+        raise _refusal(error, data, kind.format) from error
+    if picture.size != (frame.width, frame.height):
+        raise ReadError(
+            Reason.INCONSISTENT_HEADER,
+            f"the file claims {frame.width} x {frame.height} pixels in one place and {picture.width} x "
+            f"{picture.height} in another; save the film again",
+        )
+    return picture
+
+
 def _exif_orientation(picture: Image.Image) -> int:
     try:
-        code = picture.getexif().get(ORIENTATION_TAG, 1)
+        with quiet():
+            code = picture.getexif().get(ORIENTATION_TAG, 1)
     except PILLOW_ERRORS:
         return 1  # EXIF that cannot be parsed states no orientation; viewers show such a picture as stored
     return code if code in range(1, 9) else 1
@@ -166,6 +183,13 @@ def _to_grey(picture: Image.Image) -> tuple[NDArray[np.uint8], float]:
         return np.asarray(picture), 0.0
     if picture.mode == "1":
         return np.asarray(picture.convert("L")), 0.0
+    try:
+        return _grey_of_color(picture)
+    except PILLOW_ERRORS as error:  # a palette that is missing, or of another kind than the pixels
+        raise ReadError(Reason.DAMAGED, "the colors cannot be made out; get the file again from its source") from error
+
+
+def _grey_of_color(picture: Image.Image) -> tuple[NDArray[np.uint8], float]:
     alpha = None
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
