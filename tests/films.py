@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+
+from hilum.radiograph import Radiograph
 
 CR_STORAGE = "1.2.840.10008.5.1.4.1.1.1"
 
@@ -88,3 +91,25 @@ def smooth_picture(height: int = 40, width: int = 60) -> NDArray[np.uint8]:
     """Smooth enough that JPEG barely changes it, and different in every corner."""
     y, x = np.mgrid[:height, :width]
     return np.asarray(20 + 150 * x / width + 70 * y / height, np.uint8)
+
+
+def film(levels: NDArray[np.uint8]) -> Radiograph:
+    """A film that was read already."""
+    pixels = levels.astype(np.float32) / np.float32(255)
+    height, width = levels.shape
+    return Radiograph(pixels, "png", "PNG", "L", 8, height, width)
+
+
+def shaded(height: int = 128, width: int = 128, brightest: int = 200) -> NDArray[np.uint8]:
+    """Darker at the top left than at the bottom right."""
+    y, x = np.mgrid[:height, :width]
+    return np.asarray((y / height + x / width) / 2 * brightest, np.uint8)
+
+
+def write_films(folder: Path, count: int) -> list[Path]:
+    """Films of rising brightness."""
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        path.write_bytes(picture(Image.fromarray(shaded(brightest=60 + number * 160 // count)), "PNG"))
+    return paths

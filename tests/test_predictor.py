@@ -5,13 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-import subprocess
-import sys
-import textwrap
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -28,7 +23,7 @@ from bundles import (
     tiny_detection_bundle,
     tiny_model,
 )
-from films import dicom, picture
+from films import dicom, film, picture, shaded, write_films
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -41,31 +36,10 @@ from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
 from hilum.bundle.opening import OpenBundle
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.bundle.predictor import Predictor
-from hilum.radiograph import Radiograph, ReadError, Reason, read
+from hilum.radiograph import ReadError, Reason, read
 from hilum.radiograph.geometry import MODES, Geometry
 
 GEOMETRIES = [Geometry("squash", 64, 64), Geometry("fit", 64, 96), Geometry("crop", 96, 64, 0.8)]
-
-
-def film(levels: NDArray[np.uint8]) -> Radiograph:
-    pixels = levels.astype(np.float32) / np.float32(255)
-    height, width = levels.shape
-    return Radiograph(pixels, "png", "PNG", "L", 8, height, width)
-
-
-def shaded(height: int = 128, width: int = 128, brightest: int = 200) -> NDArray[np.uint8]:
-    """Darker at the top left than at the bottom right."""
-    y, x = np.mgrid[:height, :width]
-    return np.asarray((y / height + x / width) / 2 * brightest, np.uint8)
-
-
-def write_films(folder: Path, count: int) -> list[Path]:
-    """Films of rising brightness."""
-    folder.mkdir(exist_ok=True)
-    paths = [folder / f"{number}.png" for number in range(count)]
-    for number, path in enumerate(paths):
-        path.write_bytes(picture(Image.fromarray(shaded(brightest=60 + number * 160 // count)), "PNG"))
-    return paths
 
 
 def test_a_bundle_runs_with_nothing_but_onnxruntime_and_numpy(tmp_path: Path) -> None:
@@ -233,46 +207,6 @@ def test_an_unreadable_film_raises_alone_and_is_a_row_among_others(tmp_path: Pat
     assert (answers[0].reason, answers[0].error) == ("damaged", f"damaged: {answers[0].detail}")
     assert isinstance(answers[2], Failed)
     assert answers[2].error == "cannot_open: No such file or directory"
-
-
-@pytest.mark.parametrize("threads", [1, 4])
-def test_a_stream_keeps_the_order_and_reads_only_a_little_ahead(tmp_path: Path, threads: int) -> None:
-    paths = write_films(tmp_path / "films", 5)
-    asked = 0
-
-    def endless() -> Iterator[Path]:
-        nonlocal asked
-        while True:
-            yield paths[asked % len(paths)]
-            asked += 1
-
-    model = hilum.load(tiny_bundle(tmp_path), threads=threads)
-    alone = [answered(model.predict(path)).probability for path in paths]
-    stream = model.stream(endless())
-    for number in range(40):
-        answer = answered(next(stream))
-        assert (answer.path, answer.probability) == (str(paths[number % 5]), alone[number % 5])
-        assert asked <= number + 2 * threads + 1
-    del stream
-
-
-def test_a_stream_holds_few_films_at_a_time(tmp_path: Path) -> None:
-    """In a process of its own: the peak over 120 films is that over 20."""
-    tiny_bundle(tmp_path)
-    path = tmp_path / "film.png"
-    path.write_bytes(picture(Image.fromarray(shaded(1000, 1000)), "PNG"))
-    code = f"""
-        import resource, hilum
-        model = hilum.load({str(tmp_path / "tiny.onnx")!r}, threads=2)
-        peaks = []
-        for count in (20, 120):
-            for answer in model.stream([{str(path)!r}] * count):
-                pass
-            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-        print(peaks[1] - peaks[0])
-    """
-    answer = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
-    assert int(answer.stdout) < 30_000  # kilobytes; a film takes 4 MB
 
 
 def test_a_network_that_gives_no_number_decides_nothing(tmp_path: Path) -> None:
@@ -484,57 +418,3 @@ def test_a_prediction_says_how_its_film_was_turned(tmp_path: Path) -> None:
     answer = answered(hilum.load(tiny_bundle(tmp_path)).predict(path, Asked(gate=False)))
     assert answer.turn == read(path).turn != 1
     assert (answer.height, answer.width) == (128, 96)
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_what_is_done_is_handed_out_while_the_next_film_is_long_in_coming(tmp_path: Path, threads: int) -> None:
-    """A live queue: each film is answered before the next one is there."""
-    paths = write_films(tmp_path / "films", 3)
-    queue: SimpleQueue[Path | None] = SimpleQueue()
-    queue.put(paths[0])
-    model = hilum.load(tiny_bundle(tmp_path), threads=threads)
-    stream = model.stream(iter(queue.get, None))
-    for number in range(3):
-        assert next(stream).path == str(paths[number])
-        queue.put(paths[number + 1] if number < 2 else None)
-    assert next(stream, None) is None
-
-
-def test_what_ends_a_stream_early_is_raised_in_its_turn(tmp_path: Path) -> None:
-    path = write_films(tmp_path / "films", 1)[0]
-
-    def torn() -> Iterator[Path]:
-        yield path
-        raise RuntimeError("the queue is gone")
-
-    with hilum.load(tiny_bundle(tmp_path), threads=2) as model:
-        stream = model.stream(torn())
-        assert next(stream).path == str(path)
-        with pytest.raises(RuntimeError, match="the queue is gone"):
-            next(stream)
-        assert len(model.predict([path, path])) == 2  # the pool is still there
-
-
-def test_a_film_comes_beside_its_prediction_though_its_file_is_gone(tmp_path: Path) -> None:
-    """Judged as without being drawn, decoded once more and larger, from what was read the first time."""
-    levels = shaded(1600, 1200)
-    paths = [tmp_path / name for name in ("a.jpeg", "b.png", "c.png")]
-    for path, kind in zip(paths, ("JPEG", "PNG", ""), strict=True):
-        path.write_bytes(picture(Image.fromarray(levels), kind) if kind else b"no film")
-    model = hilum.load(tiny_bundle(tmp_path), threads=2)
-    plain = [prediction.to_dict() for prediction in model.predict(paths)]
-    pairs = []
-    for prediction, film in model.stream_with_films(paths, at_least=600):
-        Path(str(prediction.path)).unlink()
-        pairs.append((prediction, film))
-    assert [prediction.to_dict() for prediction, _ in pairs] == plain
-    shapes = [None if film is None else film.pixels.shape for _, film in pairs]
-    assert shapes == [(800, 600), (1600, 1200), None]
-
-
-def test_a_closed_predictor_answers_no_more_films_at_once(tmp_path: Path) -> None:
-    paths = write_films(tmp_path / "films", 2)
-    with hilum.load(tiny_bundle(tmp_path), threads=2) as model:
-        assert len(model.predict(paths)) == 2
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        model.predict(paths)

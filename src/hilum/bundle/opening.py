@@ -19,11 +19,20 @@ FILMS, PROBABILITIES, HEATMAPS, FEATURES, GATE = "films", "probabilities", "heat
 BOXES, SCORES = "boxes", "scores"  # of a detector
 
 
-class OpenBundle:
-    """A bundle whose file and card are known to be good and whose network is being set up."""
+CPU = "cpu"
+# The devices of this onnxruntime: "cpu", and "cuda", "coreml", ... where such a build is installed.
+PROVIDERS: dict[str, str] = {
+    name.removesuffix("ExecutionProvider").lower(): name for name in ort.get_available_providers()
+}
 
-    def __init__(self, path: str | PathLike[str] | None = None) -> None:
+
+class OpenBundle:
+    """A bundle whose file and card are known to be good and whose network is being set up on a device."""
+
+    def __init__(self, path: str | PathLike[str] | None = None, device: str = CPU) -> None:
         self.path = find_bundle(path)
+        self.device = device.lower()
+        provider = _provider(self.device)
         name = str(self.path)
         content = read_bytes(self.path)
         try:
@@ -36,7 +45,7 @@ class OpenBundle:
         self.outputs: list[str] = []
         self._outcome: ort.InferenceSession | BundleError | None = None
         # What was checked is what runs: the session gets the bytes, not the path.
-        self._setting_up = threading.Thread(target=self._set_up, args=(content,))
+        self._setting_up = threading.Thread(target=self._set_up, args=(content, provider))
         self._setting_up.start()
         try:
             check_digest(content, name)  # takes its time, too, and needs no Python
@@ -52,18 +61,25 @@ class OpenBundle:
         assert self._outcome is not None
         return self._outcome
 
-    def _set_up(self, content: bytes) -> None:
+    def _set_up(self, content: bytes, provider: str) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1  # the films are what is done in parallel
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            # What a device cannot compute, the CPU does.
+            session = ort.InferenceSession(content, options, providers=list(dict.fromkeys((provider, PROVIDERS[CPU]))))
         except Exception as error:  # onnxruntime's exceptions share no class of their own
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             self._outcome = BundleError(
                 f"{self.path}: onnxruntime {ort.__version__} cannot run it ({reason}); "
                 "update onnxruntime or export the bundle again"
+            )
+            return
+        if provider not in session.get_providers():  # onnxruntime goes on without it
+            self._outcome = BundleError(
+                f"device {self.device}: onnxruntime {ort.__version__} cannot start it on this machine; "
+                "see to its drivers and libraries, or use device cpu"
             )
             return
         self.outputs = [output.name for output in session.get_outputs()]
@@ -93,3 +109,11 @@ class OpenBundle:
             if shape is None or len(shape) != rank or (columns is not None and shape[1] != columns):
                 return BundleError(f"{self.path}: its network gives no {name} as its card says; export it again")
         return None
+
+
+def _provider(device: str) -> str:
+    """What onnxruntime calls a device."""
+    if device not in PROVIDERS:
+        more = "; pip install onnxruntime-gpu in place of onnxruntime" if device == "cuda" else ""
+        raise BundleError(f"device {device}: onnxruntime {ort.__version__} has {', '.join(PROVIDERS)} here{more}")
+    return PROVIDERS[device]

@@ -19,40 +19,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.asked import Asked, settle
+from hilum.bundle.batches import Batches, Named
 from hilum.bundle.card import BundleError, Card
 from hilum.bundle.decide import decide
 from hilum.bundle.gate import verdict
 from hilum.bundle.in_order import in_order
-from hilum.bundle.opening import BOXES, FEATURES, FILMS, GATE, HEATMAPS, PROBABILITIES, SCORES, OpenBundle
+from hilum.bundle.opening import BOXES, CPU, FEATURES, FILMS, GATE, HEATMAPS, PROBABILITIES, SCORES, OpenBundle
 from hilum.bundle.prediction import Prediction
 from hilum.bundle.reading import Outputs, Reading, Unreadable
+from hilum.bundle.shipped import name_anywhere
 from hilum.radiograph import FilmSource, Radiograph, ReadError, content_of, kind_of, open_film, read
 from hilum.system.cores import available_cores
 
 Film: TypeAlias = "FilmSource | Radiograph"
 AS_IT_IS = Asked()
+BATCH = 32  # films at once, on devices that like many
 T = TypeVar("T")
 
 
-def load(path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Predictor:
+def load(path: str | os.PathLike[str] | None = None, *, threads: int | None = None, device: str = CPU) -> Predictor:
     """The Predictor of a bundle, or of one that ships with hilum: "default" or "boxes". Raises BundleError or OSError.
 
-    `threads` is how many films are worked on at once; as many as there are cores where it is left out.
+    `threads` is how many films are worked on at once; as many as there are cores where it is left out. `device` is
+    where the network runs: "cpu", or what the installed onnxruntime has besides, as "cuda" or "coreml".
     """
-    bundle = OpenBundle(path)
+    bundle = OpenBundle(path, device)
     bundle.session()
     return Predictor(bundle, threads)
 
 
 class Predictor:
-    """A bundle ready for films. It may be used from several threads at once."""
+    """A bundle ready for films. It may be used from several threads at once, and pickled: it is opened anew from its
+    path then, where no other file may lie.
 
-    def __init__(self, bundle: OpenBundle, threads: int | None = None) -> None:
+    `batch` is how many films the network is given at once at most: one on a CPU, where that is fastest.
+    """
+
+    def __init__(self, bundle: OpenBundle, threads: int | None = None, batch: int | None = None) -> None:
         self.path = bundle.path
         self.card: Card = bundle.card
         self.digest = bundle.digest
         self.threads = threads or available_cores()
         self._bundle = bundle
+        self._asked_threads = threads
+        self._batch = batch or (1 if bundle.device == CPU else BATCH)
+        self._run_one = self._run if self._batch == 1 else Batches(self._run, self._batch)
         self._starting = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._process = 0
@@ -65,12 +76,11 @@ class Predictor:
             raise ValueError(
                 f"films of shape {levels.shape} and type {levels.dtype}; {self.path} takes uint8, N x {shape}"
             )
-        if len(films) < 2 or self.threads == 1:
-            parts = [self._run_one(films[number : number + 1]) for number in range(len(films))]
-        else:
-            parts = list(self._workers().map(self._run_one, np.split(films, len(films))))
-        if not parts:
+        if not len(films):
             raise ValueError("no films to run")
+        batches = [films[first : first + self._batch] for first in range(0, len(films), self._batch)]
+        alone = len(batches) == 1 or self.threads == 1 or self._batch > 1
+        parts = list(map(self._run, batches) if alone else self._workers().map(self._run, batches))
         return _outputs({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
     def look(self, film: Film) -> Reading:
@@ -187,12 +197,26 @@ class Predictor:
                 self._pool, self._process = ThreadPoolExecutor(self.threads, "hilum"), os.getpid()
             return self._pool
 
-    def _run_one(self, film: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def _run(self, films: NDArray[np.uint8]) -> Named:
         session = self._bundle.session()
-        return dict(zip(self._bundle.outputs, session.run(None, {FILMS: film}), strict=True))
+        return dict(zip(self._bundle.outputs, session.run(None, {FILMS: films}), strict=True))
+
+    def __reduce__(self) -> tuple[Callable[..., Predictor], tuple[str, str, int | None, str]]:
+        return _reopen, (name_anywhere(self.path), self.digest, self._asked_threads, self._bundle.device)
 
 
-def _outputs(named: dict[str, NDArray[np.float32]]) -> Outputs:
+def _reopen(path: str, digest: str, threads: int | None, device: str) -> Predictor:
+    """The same bundle where a pickled Predictor has come to."""
+    predictor = load(path, threads=threads, device=device)
+    if predictor.digest != digest:
+        raise BundleError(
+            f"{predictor.path}: digest {predictor.digest}, but the bundle that was sent here has {digest}; "
+            "put the same file there"
+        )
+    return predictor
+
+
+def _outputs(named: Named) -> Outputs:
     return Outputs(
         named[PROBABILITIES], named.get(HEATMAPS), named[FEATURES], named.get(GATE), named.get(BOXES), named.get(SCORES)
     )

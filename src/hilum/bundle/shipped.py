@@ -28,6 +28,11 @@ def find_bundle(model: str | os.PathLike[str] | None) -> Path:
     return path
 
 
+def name_anywhere(path: Path) -> str:
+    """What finds this bundle from another folder, or in another installation of hilum."""
+    return next((name for name in (DEFAULT, BOXES) if shipped_bundle(name) == path), str(path.absolute()))
+
+
 def shipped_bundle(name: str) -> Path:
     package = find_spec("hilum")
     assert package is not None
