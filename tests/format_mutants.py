@@ -23,7 +23,7 @@ from pydicom.encaps import get_frame
 from pydicom.uid import AllTransferSyntaxes, RLELossless
 from pydicom.valuerep import VR
 
-from hilum.radiograph.dicom_header import LUT_DATA, LUT_DESCRIPTOR, PIXEL_DATA, WANTED
+from hilum.radiograph.dicom.header import LUT_DATA, LUT_DESCRIPTOR, PIXEL_DATA, WANTED
 
 SIZES = (0, 1, 2, 7, 12, 16, 40, 60, 300, 8_000, 20_000, 65_535, 2**31 - 1, 2**32 - 1)
 BYTES = (0, 1, 2, 3, 7, 8, 9, 12, 15, 16, 17, 31, 32, 64, 127, 128, 254, 255)

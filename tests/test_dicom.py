@@ -34,7 +34,7 @@ from pydicom.uid import (
 )
 
 from hilum import ReadError, Reason, read
-from hilum.radiograph.dicom_header import VIEW_CODE, VOI_LUT, WANTED
+from hilum.radiograph.dicom.header import VIEW_CODE, VOI_LUT, WANTED
 
 WINDOW: dict[str, Any] = {"WindowCenter": 2047.5, "WindowWidth": 4095, "VOILUTFunction": "LINEAR_EXACT"}
 WINDOW["BitsStored"] = 12

@@ -27,7 +27,7 @@ def test_importing_hilum_and_its_command_loads_nothing_heavy() -> None:
 
 
 def test_reading_dicom_loads_neither_torch_pandas_nor_matplotlib() -> None:
-    code = "import sys, hilum.radiograph.dicom; print([name for name in sys.argv[1:] if name in sys.modules])"
+    code = "import sys, hilum.radiograph.dicom.film; print([name for name in sys.argv[1:] if name in sys.modules])"
     assert run("-c", code, *HEAVY[:-1]).stdout.strip() == "[]"
 
 

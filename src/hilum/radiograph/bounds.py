@@ -22,7 +22,7 @@ LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 JPEG_LS = 0xF7
 
 
-class Frame(NamedTuple):
+class Claim(NamedTuple):
     """The size and kind of samples that a compressed picture claims. `process` is a JPEG's start-of-frame marker."""
 
     width: int
@@ -34,6 +34,7 @@ class Frame(NamedTuple):
 
 
 def check_size(width: int, height: int, max_megapixels: float) -> None:
+    """The limit on what is decoded, asked before every allocation that follows from a claim."""
     if width < 1 or height < 1:
         raise ReadError(Reason.INCONSISTENT_HEADER, f"the header claims a picture of {width} x {height} pixels")
     if width * height > max_megapixels * 1e6:
@@ -52,7 +53,7 @@ def check_density(pixels: int, byte_count: int) -> None:
         )
 
 
-def jpeg_frame(data: bytes) -> Frame:
+def jpeg_claim(data: bytes) -> Claim:
     """The frame header of a JPEG or JPEG-LS stream."""
     position = 2
     while (position := data.find(b"\xff", position)) >= 0 and position + 4 <= len(data):
@@ -67,22 +68,23 @@ def jpeg_frame(data: bytes) -> Frame:
             precision, height, width, components = struct.unpack(">BHHB", header)
             if height == 0:
                 raise ReadError(Reason.UNSUPPORTED_ENCODING, "the JPEG states its height after the picture (DNL)")
-            return Frame(width, height, components, precision, process=marker)
+            return Claim(width, height, components, precision, process=marker)
         if marker in (0xD9, 0xDA):  # end of image or start of scan before any frame header
             break
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
     raise ReadError(Reason.DAMAGED, "the JPEG has no frame header; get the file again from its source")
 
 
-def check_jpeg_scans(data: bytes, frame: Frame) -> None:
-    if frame.components == 1 and frame.process in SEQUENTIAL:
+def check_jpeg_scans(data: bytes, claim: Claim) -> None:
+    """A small file of thousands of scans would keep a decoder busy for minutes."""
+    if claim.components == 1 and claim.process in SEQUENTIAL:
         return  # decoders read its one scan and stop
     scans = data.count(b"\xff\xda")
     if scans > MAX_JPEG_SCANS:
         raise ReadError(Reason.TOO_LARGE, f"the JPEG has {scans} scans; real films have at most a few dozen")
 
 
-def jpeg2000_frame(data: bytes, max_megapixels: float) -> Frame:
+def jpeg2000_claim(data: bytes, max_megapixels: float) -> Claim:
     """The size marker of a JPEG 2000 codestream, bare or in a JP2 box."""
     start = data.find(b"\xff\x4f\xff\x51")
     if start < 0 or len(data) < start + 43:
@@ -94,17 +96,18 @@ def jpeg2000_frame(data: bytes, max_megapixels: float) -> Frame:
     tiles = -(-right // tile_width) * -(-bottom // tile_height) if tile_width and tile_height else 0
     if not 1 <= tiles <= MAX_JPEG2000_TILES:
         raise ReadError(Reason.TOO_LARGE, f"the JPEG 2000 stream claims {tiles} tiles")
-    return Frame(width, height, components, (depth & 0x7F) + 1, signed=bool(depth & 0x80))
+    return Claim(width, height, components, (depth & 0x7F) + 1, signed=bool(depth & 0x80))
 
 
-def png_frame(data: bytes) -> Frame:
+def png_claim(data: bytes) -> Claim:
+    """The header chunk of a PNG, which comes first."""
     if len(data) < 33 or data[12:16] != b"IHDR":
         raise ReadError(Reason.DAMAGED, "the PNG has no header chunk; get the file again from its source")
     width, height, precision, color_type = struct.unpack_from(">IIBB", data, 16)
     components = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color_type)
     if components is None:
         raise ReadError(Reason.INCONSISTENT_HEADER, f"the PNG header states the unknown color type {color_type}")
-    return Frame(width, height, components, precision)
+    return Claim(width, height, components, precision)
 
 
 def still_png(data: bytes) -> bytes:

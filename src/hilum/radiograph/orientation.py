@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def upright(pixels: NDArray[np.float32], code: int) -> NDArray[np.float32]:
-    """Undo EXIF orientation `code`: 1 as stored, 3 half turn, 6 and 8 quarter turns, 2, 4, 5, 7 mirrored."""
-    if code in (5, 6, 7, 8):
+def upright(pixels: NDArray[np.float32], turn: int) -> NDArray[np.float32]:
+    """Undo the turn with this EXIF code: 1 as stored, 3 half turn, 6 and 8 quarter turns, 2, 4, 5, 7 mirrored."""
+    if turn in (5, 6, 7, 8):
         pixels = pixels.T
-    if code in (2, 3, 6, 7):
+    if turn in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
-    if code in (3, 4, 7, 8):
+    if turn in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return np.ascontiguousarray(pixels)
 
 
-def code_from_patient_orientation(rows_to: str, columns_to: str) -> int:
+def turn_from_patient_orientation(rows_to: str, columns_to: str) -> int:
     """The EXIF code for a film whose rows and columns run to these body directions (DICOM's PatientOrientation).
 
     Upright is columns to the feet (F) and, on a frontal film, rows to the patient's left (L). A film is mirrored only

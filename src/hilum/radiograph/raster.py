@@ -14,7 +14,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from hilum.radiograph.arrays import check_range, depth_in_use, unit_floats
-from hilum.radiograph.bounds import Frame, check_density, check_jpeg_scans, check_size, jpeg_frame, png_frame, still_png
+from hilum.radiograph.bounds import Claim, check_density, check_jpeg_scans, check_size, jpeg_claim, png_claim, still_png
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.orientation import upright
 from hilum.radiograph.quiet import quiet
@@ -37,21 +37,21 @@ JPEG_PROCESSES = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
 
 def read_jpeg(data: bytes, at_least: int | None, max_megapixels: float) -> Radiograph:
     """The film in a JPEG file, smaller where `at_least` allows it."""
-    frame = jpeg_frame(data)
-    check_size(frame.width, frame.height, max_megapixels)
-    grey, mode, colorfulness, code = decode_jpeg(data, at_least)
-    full_size = (frame.width, frame.height) if code >= 5 else (frame.height, frame.width)
+    claim = jpeg_claim(data)
+    check_size(claim.width, claim.height, max_megapixels)
+    grey, mode, colorfulness, turn = decode_jpeg(data, at_least)
+    full_size = (claim.width, claim.height) if turn >= 5 else (claim.height, claim.width)
     return Radiograph(
-        pixels=upright(unit_floats(grey, 255), code),
+        pixels=upright(unit_floats(grey, 255), turn),
         format="jpeg",
-        encoding=f"JPEG {JPEG_PROCESSES.get(frame.process, 'unusual process')}",
+        encoding=f"JPEG {JPEG_PROCESSES.get(claim.process, 'unusual process')}",
         mode=mode,
-        bits=frame.precision,
+        bits=claim.precision,
         height=full_size[0],
         width=full_size[1],
-        turn=code,
+        turn=turn,
         colorfulness=colorfulness,
-        warnings=_notices(code, colorfulness),
+        warnings=_warnings(turn, colorfulness),
     )
 
 
@@ -61,17 +61,17 @@ def decode_jpeg(data: bytes, at_least: int | None) -> tuple[NDArray[np.uint8], s
     With `at_least` the inverse cosine transform runs at 1/2, 1/4 or 1/8 size as long as no side falls below it, which
     skips most of the work.
     """
-    frame = jpeg_frame(data)
-    if frame.precision != 8:
+    claim = jpeg_claim(data)
+    if claim.precision != 8:
         raise ReadError(
             Reason.UNSUPPORTED_ENCODING,
-            f"a JPEG file of {frame.precision} bits a sample; convert it to a 16-bit PNG or put it in a DICOM file",
+            f"a JPEG file of {claim.precision} bits a sample; convert it to a 16-bit PNG or put it in a DICOM file",
         )
-    check_jpeg_scans(data, frame)
-    check_density(frame.width * frame.height, len(data))
-    picture = _open(JpegImageFile, data, frame)
+    check_jpeg_scans(data, claim)
+    check_density(claim.width * claim.height, len(data))
+    picture = _open(JpegImageFile, data, claim)
     try:
-        code = _exif_orientation(picture)
+        turn = _turn_from_exif(picture)
         if at_least is not None:
             picture.draft(picture.mode, (at_least, at_least))
         picture.decodermaxblock = len(data)  # all at once: decoding in blocks of 64 KB suspends and resumes libjpeg
@@ -79,20 +79,20 @@ def decode_jpeg(data: bytes, at_least: int | None) -> tuple[NDArray[np.uint8], s
     except PILLOW_ERRORS as error:
         raise _refusal(error, data, "JPEG") from error
     grey, colorfulness = _to_grey(picture)
-    return grey, picture.mode, colorfulness, code
+    return grey, picture.mode, colorfulness, turn
 
 
 def read_png(data: bytes, max_megapixels: float) -> Radiograph:
     """The film in a PNG file of any depth or color type."""
-    frame = png_frame(data)
-    check_size(frame.width, frame.height, max_megapixels)
-    picture = _open(PngImageFile, still_png(data), frame)
+    claim = png_claim(data)
+    check_size(claim.width, claim.height, max_megapixels)
+    picture = _open(PngImageFile, still_png(data), claim)
     try:
         picture.load()  # first, since EXIF may stand behind the pixels
-        code = _exif_orientation(picture)
+        turn = _turn_from_exif(picture)
     except PILLOW_ERRORS as error:
         raise _refusal(error, data, "PNG") from error
-    return _from_picture(picture, code, "png", frame.precision)
+    return _from_picture(picture, turn, "png", claim.precision)
 
 
 def read_image(picture: Image.Image, max_megapixels: float) -> Radiograph:
@@ -104,17 +104,17 @@ def read_image(picture: Image.Image, max_megapixels: float) -> Radiograph:
         with quiet():
             frames = getattr(picture, "n_frames", 1)
         picture.load()
-        code = _exif_orientation(picture)
+        turn = _turn_from_exif(picture)
     except PILLOW_ERRORS as error:
         raise ReadError(Reason.DAMAGED, "the image cannot be decoded; get its file again from its source") from error
     if frames > 1:
         raise ReadError(Reason.MULTI_FRAME, f"an image of {frames} frames; give a copy() of the one that is meant")
-    return _from_picture(picture, code, "image", 16 if picture.mode.startswith("I") else 8)
+    return _from_picture(picture, turn, "image", 16 if picture.mode.startswith("I") else 8)
 
 
-def _from_picture(picture: Image.Image, code: int, source: Literal["png", "image"], bits: int) -> Radiograph:
+def _from_picture(picture: Image.Image, turn: int, source: Literal["png", "image"], bits: int) -> Radiograph:
     """A decoded picture as a film; `bits` is what its samples were stored in."""
-    notices: list[ReadWarning] = []
+    warnings: list[ReadWarning] = []
     colorfulness = 0.0
     if picture.mode == "F":
         levels, highest, bits = np.asarray(picture), 1, 32
@@ -124,27 +124,27 @@ def _from_picture(picture: Image.Image, code: int, source: Literal["png", "image
         check_range(levels, 2**16 - 1)
         used = depth_in_use(int(levels.max()))
         if used < bits:
-            notices.append(ReadWarning("shallow_levels", f"a 16-bit picture that uses {used} bits; scaled by these"))
+            warnings.append(ReadWarning("shallow_levels", f"a 16-bit picture that uses {used} bits; scaled by these"))
         highest, bits = 2**used - 1, used
     else:
         levels, colorfulness = _to_grey(picture)
         highest = 255
-    height, width = levels.shape[::-1] if code >= 5 else levels.shape
+    height, width = levels.shape[::-1] if turn >= 5 else levels.shape
     return Radiograph(
-        pixels=upright(unit_floats(levels, highest), code),
+        pixels=upright(unit_floats(levels, highest), turn),
         format=source,
         encoding="PNG" if source == "png" else "PIL image",
         mode=picture.mode,
         bits=bits,
         height=height,
         width=width,
-        turn=code,
+        turn=turn,
         colorfulness=colorfulness,
-        warnings=(*notices, *_notices(code, colorfulness)),
+        warnings=(*warnings, *_warnings(turn, colorfulness)),
     )
 
 
-def _open(kind: type[Picture], data: bytes, frame: Frame) -> Picture:
+def _open(kind: type[Picture], data: bytes, claim: Claim) -> Picture:
     """Pillow's picture before its pixels are decoded, of the size that was checked: whatever a file claims in how many
     places, what Pillow goes by is within the limit."""
     try:
@@ -152,22 +152,22 @@ def _open(kind: type[Picture], data: bytes, frame: Frame) -> Picture:
             picture = kind(BytesIO(data))
     except PILLOW_ERRORS as error:
         raise _refusal(error, data, kind.format) from error
-    if picture.size != (frame.width, frame.height):
+    if picture.size != (claim.width, claim.height):
         raise ReadError(
             Reason.INCONSISTENT_HEADER,
-            f"the file claims {frame.width} x {frame.height} pixels in one place and {picture.width} x "
+            f"the file claims {claim.width} x {claim.height} pixels in one place and {picture.width} x "
             f"{picture.height} in another; save the film again",
         )
     return picture
 
 
-def _exif_orientation(picture: Image.Image) -> int:
+def _turn_from_exif(picture: Image.Image) -> int:
     try:
         with quiet():
-            code = picture.getexif().get(ORIENTATION_TAG, 1)
+            turn = picture.getexif().get(ORIENTATION_TAG, 1)
     except PILLOW_ERRORS:
         return 1  # EXIF that cannot be parsed states no orientation; viewers show such a picture as stored
-    return code if code in range(1, 9) else 1
+    return turn if turn in range(1, 9) else 1
 
 
 def _refusal(error: Exception, data: bytes, kind: str) -> ReadError:
@@ -210,13 +210,13 @@ def _colorfulness(color: Image.Image) -> float:
     return float((sample.max(axis=2) - sample.min(axis=2)).mean() / 255)
 
 
-def color_notice(colorfulness: float) -> tuple[ReadWarning, ...]:
+def color_warning(colorfulness: float) -> tuple[ReadWarning, ...]:
     """A warning where a picture is too colorful for a film."""
     if colorfulness <= STRONGLY_COLORED:
         return ()
     return (ReadWarning("strongly_colored", "a color picture, turned grey; films are grey: is it a film?"),)
 
 
-def _notices(code: int, colorfulness: float) -> tuple[ReadWarning, ...]:
-    turned = (ReadWarning("turned", f"turned upright as its EXIF orientation ({code}) says"),) if code != 1 else ()
-    return (*turned, *color_notice(colorfulness))
+def _warnings(turn: int, colorfulness: float) -> tuple[ReadWarning, ...]:
+    turned = (ReadWarning("turned", f"turned upright as its EXIF orientation ({turn}) says"),) if turn != 1 else ()
+    return (*turned, *color_warning(colorfulness))

@@ -75,9 +75,9 @@ def read(
 
             return read_image(film, max_megapixels)
         case "dataset":
-            from hilum.radiograph.dicom import read_dataset
+            from hilum.radiograph.dicom.film import read_dicom_dataset
 
-            return read_dataset(film, at_least, max_megapixels)
+            return read_dicom_dataset(film, at_least, max_megapixels)
     raise TypeError(
         "a film is a path, bytes, an open binary file, a NumPy array, a PIL image or a pydicom Dataset, "
         f"not {type(source).__name__}"
@@ -166,7 +166,7 @@ def _read_file(file: BinaryIO, at_least: int | None, max_megapixels: float) -> R
 
             return read_png(file.read(), max_megapixels)
         case "dicom":
-            from hilum.radiograph.dicom import read_dicom
+            from hilum.radiograph.dicom.film import read_dicom
 
             if not isinstance(file, FileIO):
                 return read_dicom(file, at_least, max_megapixels)

@@ -17,9 +17,9 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import correct_ambiguous_vr, write_data_element
 from pydicom.tag import BaseTag
 
-from hilum.radiograph import dicom_header as tags
 from hilum.radiograph.bounds import MAX_FILE_BYTES
-from hilum.radiograph.dicom_header import HEADER_ERRORS, Header, Opened
+from hilum.radiograph.dicom import header as tags
+from hilum.radiograph.dicom.header import HEADER_ERRORS, Header, Opened
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.quiet import quiet
 
@@ -29,7 +29,7 @@ TEXTS = "ISO_IR 192"  # what texts inside a sequence are encoded as: nothing rea
 def open_dataset(dataset: Dataset) -> Opened:
     """The data set as an opened file, whose pixels stand in the encoding that its file meta group names."""
     transfer_syntax = _transfer_syntax(dataset)
-    implicit, little = _byte_layout(dataset, transfer_syntax)
+    implicit, little = _element_encoding(dataset, transfer_syntax)
     encoded = DicomBytesIO()
     encoded.is_implicit_VR, encoded.is_little_endian = implicit, little
     with quiet():
@@ -55,7 +55,7 @@ def _transfer_syntax(dataset: Dataset) -> str | None:
         return None
 
 
-def _byte_layout(dataset: Dataset, transfer_syntax: str | None) -> tuple[bool, bool]:
+def _element_encoding(dataset: Dataset, transfer_syntax: str | None) -> tuple[bool, bool]:
     """Whether elements lack a VR, and whether bytes run little end first: as in the file that the pixels come from."""
     if transfer_syntax is not None:
         return transfer_syntax == tags.IMPLICIT_LITTLE, transfer_syntax != tags.EXPLICIT_BIG

@@ -17,24 +17,24 @@ from openjpeg.utils import decode as decode_jpeg2000
 from pydicom.config import IGNORE
 from pydicom.uid import UID
 
-from hilum.radiograph import dicom_header as tags
 from hilum.radiograph.bounds import (
     JPEG_LS,
     LOSSLESS,
-    Frame,
+    Claim,
     check_density,
     check_jpeg2000_complete,
     check_jpeg_ls_end,
     check_jpeg_scans,
     check_size,
-    jpeg2000_frame,
-    jpeg_frame,
+    jpeg2000_claim,
+    jpeg_claim,
 )
-from hilum.radiograph.dicom_header import Opened
+from hilum.radiograph.dicom import header as tags
+from hilum.radiograph.dicom.header import Opened
+from hilum.radiograph.dicom.rle import decode_rle
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.quiet import quiet
 from hilum.radiograph.raster import decode_jpeg
-from hilum.radiograph.rle import decode_rle
 
 NATIVE = (None, tags.IMPLICIT_LITTLE, tags.EXPLICIT_LITTLE, tags.EXPLICIT_BIG, tags.DEFLATED)
 LONG_VRS = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL", b"OV")
@@ -59,6 +59,7 @@ class Layout:
 
     @property
     def byte_count(self) -> int:
+        """What the pixels take where they are not compressed."""
         # YBR_FULL_422 shares its two color samples between two neighbors
         samples = 2 if self.photometric == "YBR_FULL_422" else self.samples
         return self.rows * self.columns * samples * (self.allocated // 8)
@@ -97,11 +98,11 @@ def read_color(opened: Opened, layout: Layout, max_megapixels: float) -> NDArray
     if encapsulated:
         frame = _one_frame(value)
         if frame.startswith(b"\xff\xd8"):
-            stream = jpeg_frame(frame)
-            _check_stream(stream, frame, layout, max_megapixels)
-            check_jpeg_scans(frame, stream)
+            claim = jpeg_claim(frame)
+            _check_stream(claim, frame, layout, max_megapixels)
+            check_jpeg_scans(frame, claim)
         elif frame.startswith(JPEG2000):
-            _check_stream(jpeg2000_frame(frame, max_megapixels), frame, layout, max_megapixels)
+            _check_stream(jpeg2000_claim(frame, max_megapixels), frame, layout, max_megapixels)
         elif opened.transfer_syntax == tags.RLE:
             # for its bounds only: pydicom's decoder also knows how to put color together
             decode_rle(frame, layout.samples * layout.allocated // 8, layout.rows * layout.columns)
@@ -126,7 +127,7 @@ def read_color(opened: Opened, layout: Layout, max_megapixels: float) -> NDArray
         raise ReadError(
             Reason.UNSUPPORTED_ENCODING, f"a color picture that cannot be decoded ({opened.encoding}); export it as PNG"
         ) from error
-    if values.shape != (layout.rows, layout.columns, 3):  # some decoders go by the stream and not by the header
+    if values.shape != (layout.rows, layout.columns, 3):  # some decoders go by the codestream and not by the header
         raise ReadError(
             Reason.INCONSISTENT_HEADER, "the color picture is not of the size its header states; export it as PNG"
         )
@@ -198,37 +199,37 @@ def _encapsulate(frame: bytes) -> bytes:
     return ITEM + bytes(4) + ITEM + struct.pack("<I", len(frame)) + frame + END_OF_ITEMS + bytes(4)
 
 
-def _check_stream(stream: Frame, frame: bytes, layout: Layout, max_megapixels: float) -> None:
-    check_size(stream.width, stream.height, max_megapixels)
-    check_density(stream.width * stream.height, len(frame))
-    if stream.process == JPEG_LS:
+def _check_stream(claim: Claim, frame: bytes, layout: Layout, max_megapixels: float) -> None:
+    check_size(claim.width, claim.height, max_megapixels)
+    check_density(claim.width * claim.height, len(frame))
+    if claim.process == JPEG_LS:
         check_jpeg_ls_end(frame)
-    if (stream.width, stream.height, stream.components) != (layout.columns, layout.rows, layout.samples):
+    if (claim.width, claim.height, claim.components) != (layout.columns, layout.rows, layout.samples):
         raise ReadError(
             Reason.INCONSISTENT_HEADER,
             f"the header states {layout.columns} x {layout.rows} x {layout.samples}, "
-            f"the compressed picture is {stream.width} x {stream.height} x {stream.components}",
+            f"the compressed picture is {claim.width} x {claim.height} x {claim.components}",
         )
 
 
 def _decode_jpeg_family(frame: bytes, layout: Layout, at_least: int | None, max_megapixels: float) -> Stored:
-    stream = jpeg_frame(frame)
-    _check_stream(stream, frame, layout, max_megapixels)
-    if stream.process == JPEG_LS:
+    claim = jpeg_claim(frame)
+    _check_stream(claim, frame, layout, max_megapixels)
+    if claim.process == JPEG_LS:
         try:
             decoded = bytes(jpeg_ls.decode_pixel_data(frame)[0])
         except CODEC_ERRORS as error:
             raise _damaged("JPEG-LS") from error
-        return _from_codec(np.frombuffer(decoded, f"<u{1 if stream.precision <= 8 else 2}"), stream, layout)
-    if stream.precision == 8 and stream.process not in LOSSLESS:
+        return _from_codec(np.frombuffer(decoded, f"<u{1 if claim.precision <= 8 else 2}"), claim, layout)
+    if claim.precision == 8 and claim.process not in LOSSLESS:
         return Stored(decode_jpeg(frame, at_least)[0], 8, layout.signed)
-    check_jpeg_scans(frame, stream)
+    check_jpeg_scans(frame, claim)
     if b"\xff\xd9" not in frame[-64:]:
         raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the JPEG ends before its picture does; copy the file again")
     try:
         from imagecodecs import jpeg_decode
     except ImportError as error:
-        kind = "lossless" if stream.process in LOSSLESS else f"{stream.precision}-bit"
+        kind = "lossless" if claim.process in LOSSLESS else f"{claim.precision}-bit"
         raise ReadError(
             Reason.UNSUPPORTED_ENCODING, f"{kind} JPEG needs an extra package: pip install 'hilum[codecs]'"
         ) from error
@@ -236,18 +237,18 @@ def _decode_jpeg_family(frame: bytes, layout: Layout, at_least: int | None, max_
         decoded_array = jpeg_decode(frame)
     except CODEC_ERRORS as error:
         raise _damaged("JPEG") from error
-    return _from_codec(decoded_array, stream, layout)
+    return _from_codec(decoded_array, claim, layout)
 
 
 def _decode_jpeg2000(frame: bytes, layout: Layout, max_megapixels: float) -> Stored:
-    stream = jpeg2000_frame(frame, max_megapixels)
-    _check_stream(stream, frame, layout, max_megapixels)
+    claim = jpeg2000_claim(frame, max_megapixels)
+    _check_stream(claim, frame, layout, max_megapixels)
     check_jpeg2000_complete(frame)
     try:
         decoded = decode_jpeg2000(frame)
     except CODEC_ERRORS as error:
         raise _damaged("JPEG 2000") from error
-    return _from_codec(decoded, stream, layout)
+    return _from_codec(decoded, claim, layout)
 
 
 def _decode_rle(frame: bytes, layout: Layout) -> Stored:
@@ -259,15 +260,15 @@ def _decode_rle(frame: bytes, layout: Layout) -> Stored:
     return Stored(values, layout.stored, layout.signed)
 
 
-def _from_codec(decoded: NDArray[np.integer], stream: Frame, layout: Layout) -> Stored:
-    if decoded.dtype.itemsize > 2 or stream.precision > 16:
-        raise ReadError(Reason.UNSUPPORTED_ENCODING, f"{stream.precision} bits a pixel; films have at most 16")
+def _from_codec(decoded: NDArray[np.integer], claim: Claim, layout: Layout) -> Stored:
+    if decoded.dtype.itemsize > 2 or claim.precision > 16:
+        raise ReadError(Reason.UNSUPPORTED_ENCODING, f"{claim.precision} bits a pixel; films have at most 16")
     if decoded.size != layout.rows * layout.columns:
         raise _damaged("compressed")
     values = decoded.reshape(layout.rows, layout.columns).view(f"u{decoded.dtype.itemsize}")
     # Only JPEG 2000 states a sign of its own; elsewhere the header's holds.
-    signed = stream.signed if stream.process == 0 else layout.signed
-    return Stored(values, stream.precision, signed)
+    signed = claim.signed if claim.process == 0 else layout.signed
+    return Stored(values, claim.precision, signed)
 
 
 def _damaged(kind: str) -> ReadError:

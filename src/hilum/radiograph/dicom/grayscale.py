@@ -26,6 +26,7 @@ class LookupTable:
     entries: NDArray[np.uint16]
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The entry for each value."""
         index = np.clip(np.rint(values) - self.first, 0, len(self.entries) - 1)
         return np.asarray(self.entries[index.astype(np.int64)], np.float64)
 
@@ -41,12 +42,15 @@ class LookupTable:
 
 @dataclass(frozen=True, slots=True)
 class Window:
+    """The range of values that is spread over black to white, and how."""
+
     center: float
     width: float
     function: str = "LINEAR"
 
     @property
     def is_valid(self) -> bool:
+        """Whether it can be applied; files hold widths of 0, negative ones and texts instead of numbers."""
         smallest = 1.0 if self.function == "LINEAR" else 0.0
         return math.isfinite(self.center) and math.isfinite(self.width) and self.width >= smallest and self.width > 0
 
@@ -80,12 +84,13 @@ class Pipeline:
         values = self._values(2 ** (8 * stored.dtype.itemsize))
         if self.voi is not None:
             shown = self._look_up(stored, self._shown(values))
-            if shown.min() < shown.max():
+            if shown.min() < shown.max():  # a window beside all values would show one grey level
                 return shown, True
         return self._look_up(stored, self._stretched(values, stored)), False
 
     def _values(self, count: int) -> NDArray[np.float64]:
         """What each storable value stands for: unused high bits dropped, sign extended, modality applied."""
+        # High bits beyond BitsStored held overlays once, and hold noise in some files.
         values = np.arange(count, dtype=np.int64) & (2**self.bits - 1)
         if self.signed:
             values = np.where(values >= 2 ** (self.bits - 1), values - 2**self.bits, values)
@@ -101,6 +106,7 @@ class Pipeline:
 
     def _stretched(self, values: NDArray[np.float64], stored: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
         counts = _histogram(stored)
+        # Padding is what a detector never saw; it would pull the stretch towards itself.
         if self.padding is not None:
             padded = np.arange(len(counts)) & (2**self.bits - 1) == self.padding & (2**self.bits - 1)
             if counts[~padded].sum() > 0:

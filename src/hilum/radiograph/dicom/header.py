@@ -65,14 +65,17 @@ class Header:
     little_endian: bool = True
 
     def has(self, tag: int) -> bool:
+        """Whether the element is there at all, with a value or without."""
         return tag in self.elements
 
     def raw(self, tag: int) -> bytes | None:
+        """The bytes of the element as they stand in the file; None where there are none."""
         element = self.elements.get_item(BaseTag(tag), keep_deferred=True)
         value = element.value if element is not None else None
         return value if isinstance(value, bytes) and value else None
 
     def vr(self, tag: int) -> str | None:
+        """The type that the file gives the element; None in an encoding that leaves types out."""
         element = self.elements.get_item(BaseTag(tag), keep_deferred=True)
         return element.VR if isinstance(element, RawDataElement) else None
 
@@ -84,12 +87,15 @@ class Header:
         return list(struct.unpack_from(code, raw))
 
     def word(self, tag: int, signed: bool = False) -> int | None:
+        """The first 16-bit number, which is mostly the only one."""
         return next(iter(self.words(tag, signed)), None)
 
     def texts(self, tag: int) -> list[str]:
+        """The parts of a text. What is looked at is ASCII by the standard, so no character set is decoded."""
         return [part.strip(" \0") for part in (self.raw(tag) or b"").decode("ascii", "replace").split("\\")]
 
     def text(self, tag: int) -> str:
+        """The first part of a text; empty where there is none."""
         return self.texts(tag)[0]
 
     def decimals(self, tag: int) -> list[float]:
@@ -123,6 +129,7 @@ class Opened:
 
     @property
     def encoding(self) -> str:
+        """The transfer syntax in DICOM's words; one that DICOM does not know is not repeated."""
         if self.transfer_syntax is None:
             return "unstated transfer syntax"
         return _uid_name(self.transfer_syntax) or "unknown transfer syntax"
@@ -133,7 +140,7 @@ def open_dicom(file: BinaryIO, max_inflated: int) -> Opened:
     transfer_syntax = _read_transfer_syntax(file)
     if transfer_syntax == DEFLATED:
         file = _inflate(file, max_inflated)
-    implicit, little = _byte_layout(transfer_syntax, file)
+    implicit, little = _element_encoding(transfer_syntax, file)
     try:
         with quiet():
             elements = read_dataset(file, implicit, little, stop_when=_at_pixels, specific_tags=list(WANTED))
@@ -195,7 +202,7 @@ def _inflate(file: BinaryIO, max_inflated: int) -> BytesIO:
     return inflated
 
 
-def _byte_layout(transfer_syntax: str | None, file: BinaryIO) -> tuple[bool, bool]:
+def _element_encoding(transfer_syntax: str | None, file: BinaryIO) -> tuple[bool, bool]:
     """Whether elements lack a VR, and whether bytes run little end first. Guessed where it is not stated."""
     if transfer_syntax == EXPLICIT_BIG:
         return False, False
