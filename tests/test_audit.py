@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from hilum.dataset.audit import Finding, Report, audit, leakage
+from hilum.dataset.audit import Finding, Report, audit, leakage, shortcut
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import SCHEMA, Manifest, ManifestError
 from hilum.dataset.phantom.film import draw_phantom
@@ -275,6 +275,14 @@ def test_labels_by_chance_are_no_shortcut(clean: Manifest, tmp_path: Path) -> No
     assert found["metadata_shortcut"].severity == "note"
     assert 0.2 < found["metadata_shortcut"].figures["auc"] < 0.75
     assert found["view_tells"].figures["auc"] < 0.65
+
+
+def test_an_auc_below_one_half_is_explained(clean: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortcut, "_cross_validated", lambda columns, sick, patients: 0.35)
+    finding = judged(changed(clean, view=lambda number, _: ("AP", "PA")[number % 3 > 0]), tmp_path)["metadata_shortcut"]
+    assert finding.severity == "note"
+    assert "do not tell pneumonia from none: AUC 0.35" in finding.sentence
+    assert "Below one half" in finding.sentence and "chance" in finding.sentence
 
 
 def test_too_few_films_are_said_to_be_too_few(clean: Manifest, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def find_duplicates(films: Films) -> list[Finding]:
                 "near_duplicates",
                 "warning",
                 len(films.similar),
-                f"{_films_in_groups(films.similar)} look like the same exposure, encoded, cropped or processed anew.",
+                f"{_films_in_groups(films.similar)} that look like one exposure, encoded, cropped or processed anew.",
                 "Look at them; give each group one patient, or keep one film of it.",
                 named(films.paths, films.similar),
                 {"films": sum(map(len, films.similar))},
@@ -48,7 +48,7 @@ def find_conflicting_labels(films: Films) -> list[Finding]:
             "conflicting_labels",
             "warning",
             len(groups),
-            f"{counted(len(groups), 'group')} of the same film have different labels.",
+            f"{counted(len(groups), 'group')} of the same film {_have(groups)} different labels.",
             "Ask the source which label is right, or drop the whole group.",
             named(films.paths, groups),
         )
@@ -71,7 +71,7 @@ def find_conflicting_boxes(films: Films) -> list[Finding]:
             "conflicting_boxes",
             "warning",
             len(groups),
-            f"{counted(len(groups), 'group')} of identical films have different boxes; "
+            f"{counted(len(groups), 'group')} of identical films {_have(groups)} different boxes; "
             f"in {len(partly):,} of them only some copies have any.",
             "Where one copy has boxes, keep that one; where they contradict, ask the source or drop the whole group.",
             named(films.paths, groups),
@@ -90,11 +90,15 @@ def find_shared_films(films: Films) -> list[Finding]:
             "patients_share_film",
             "warning",
             len(groups),
-            f"{counted(len(groups), 'group')} of the same film belong to different patients, which may be one person.",
+            f"{counted(len(groups), 'group')} of one film {_have(groups)} different patients, who may be one person.",
             "Give them one patient in the manifest; else a split by patient can part them.",
             named(films.paths, groups),
         )
     ]
+
+
+def _have(groups: Groups) -> str:
+    return "has" if len(groups) == 1 else "have"
 
 
 def _films_in_groups(groups: Groups) -> str:

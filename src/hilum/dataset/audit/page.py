@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from html import escape
+from pathlib import PurePosixPath
 from string import Template
 from typing import Any
 
@@ -34,7 +35,7 @@ PAGE = Template("""<!doctype html>
 <p class="quiet">Research use only, not a medical device. Data set $digest.</p>
 </header>
 <nav aria-label="Findings"><table>
-<thead><tr><th>Severity</th><th>Finding</th><th>What was found</th></tr></thead>
+<thead><tr><th>Severity</th><th>Finding</th><th>What was found</th><th>What to do</th></tr></thead>
 <tbody>
 $rows</tbody>
 </table></nav>
@@ -44,7 +45,7 @@ $sections</main>
 </html>
 """)
 ROW = Template("""<tr><td><span class="severity $severity">$severity</span></td>\
-<td><a href="#$kind">$title</a></td><td>$sentence</td></tr>
+<td><a href="#$kind">$title</a></td><td>$sentence</td><td class="quiet">$advice</td></tr>
 """)
 SECTION = Template("""<section id="$kind">
 <h2>$title <span class="severity $severity">$severity</span></h2>
@@ -76,6 +77,7 @@ def _row(finding: Finding) -> str:
         kind=finding.kind,
         title=_title(finding),
         sentence=escape(finding.sentence),
+        advice=escape(finding.advice),
     )
 
 
@@ -109,7 +111,7 @@ def _title(finding: Finding) -> str:
 
 
 def _bars(aucs: dict[str, float]) -> str:
-    """How well each fact of the file alone tells the classes apart: 0.5 is not at all, 1 is always."""
+    """How well each fact of the file alone tells the classes apart, whichever way round it does."""
     if not aucs:
         return ""
     rows = "".join(
@@ -117,7 +119,8 @@ def _bars(aucs: dict[str, float]) -> str:
         f'<td class="scale"><div class="bar" style="width:{200 * (auc - 0.5):.0f}%"></div></td></tr>'
         for name, auc in aucs.items()
     )
-    return f'<table class="bars"><caption>AUC of each alone, from 0.5 to 1</caption><tbody>{rows}</tbody></table>\n'
+    caption = "AUC of each alone: 0.5 tells nothing, 1 everything"
+    return f'<table class="bars"><caption>{caption}</caption><tbody>{rows}</tbody></table>\n'
 
 
 def _group(group: tuple[str, ...], finding: Finding, films: Films, row_of: dict[str, int]) -> str:
@@ -129,20 +132,22 @@ def _group(group: tuple[str, ...], finding: Finding, films: Films, row_of: dict[
 
 def _film(path: str, finding: Finding, films: Films, row: int) -> str:
     film = films.table.row(row, named=True)
-    said = [values[path] for values in finding.figures.values() if isinstance(values, dict) and path in values]
-    words = [film["label"] or "no label", films.sides[row] or "", *map(_word, said)]
+    known = {name: of[path] for name, of in finding.figures.items() if isinstance(of, dict) and path in of}
+    words = [film["label"] or "no label", films.sides[row] or "", *(_word(name, it) for name, it in known.items())]
+    shown = "/".join(PurePosixPath(path).parts[-3:])  # where a data set lies is nobody's concern
     return FILM.substitute(
-        picture=_picture(films, row, film["boxes"] or [] if "boxes" in finding.kind else [], path),
-        path=escape(path),
+        picture=_picture(films, row, film["boxes"] or [] if "boxes" in finding.kind else [], shown),
+        path=escape(shown).replace("/", "/<wbr>"),
         words=escape(" · ".join(word for word in words if word)),
     )
 
 
-def _word(said: Any) -> str:
-    return f"{said:g}" if isinstance(said, float) else str(said)
+def _word(name: str, value: Any) -> str:
+    """A number says what it is of: 7.5 times usual scatter."""
+    return f"{value:g} {name.replace('_', ' ')}" if isinstance(value, float) else str(value)
 
 
-def _picture(films: Films, row: int, boxes: list[list[float]], path: str) -> str:
+def _picture(films: Films, row: int, boxes: list[list[float]], name: str) -> str:
     if films.picture[row] < 0:
         return '<div class="missing">cannot be read</div>'
     stored = int(films.store.rows([films.table["file_digest"][row]])[0])
@@ -154,4 +159,4 @@ def _picture(films: Films, row: int, boxes: list[list[float]], path: str) -> str
             cv2.rectangle(shown, corners[:2], corners[2:], BOX, 1)
     _, encoded = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     data = base64.b64encode(encoded.tobytes()).decode()
-    return f'<img src="data:image/jpeg;base64,{data}" width="{SIDE}" height="{SIDE}" alt="chest film {escape(path)}">'
+    return f'<img src="data:image/jpeg;base64,{data}" width="{SIDE}" height="{SIDE}" alt="chest film {escape(name)}">'

@@ -109,6 +109,12 @@ def _files_alone(
     measured = f"AUC {auc:.2f} ± {error:.2f} over {counted(len(sick), 'film')}"
     if auc < TELLING or auc - 2 * error <= 0.5:
         sentence = f"The files alone hardly tell pneumonia from none: {measured}."
+        if auc < 0.5:
+            sentence = (
+                f"The files alone do not tell pneumonia from none: {measured}. Below one half, what was learned from "
+                "some patients was the other way round in the others; that is the way of chance, and no rule a network "
+                "could use."
+            )
         return Finding("metadata_shortcut", "note", len(sick), sentence, figures=figures)
     if auc_without < TELLING:
         return Finding(
@@ -178,12 +184,18 @@ def _view_alone(views: list[str], sick: NDArray[np.bool_]) -> Finding:
     }
     auc = _auc_alone(np.array([shares[view] for view in views]), sick)
     told = ", ".join(f"{view} {share:.0%}" for view, share in shares.items())
+    if auc < TELLING:
+        sentence = f"The view alone hardly tells pneumonia from none: AUC {auc:.2f} (share of pneumonia: {told})."
+    else:
+        sentence = (
+            f"The view alone tells pneumonia from none with an AUC of {auc:.2f} (share of pneumonia: {told}): sicker "
+            "patients are filmed lying down."
+        )
     return Finding(
         "view_tells",
         "note",
         len(views),
-        f"The view alone tells pneumonia from none with an AUC of {auc:.2f} (share of pneumonia: {told}): sicker "
-        "patients are filmed lying down.",
+        sentence,
         "Report figures for each view as well.",
         figures={"auc": auc, "share_of_pneumonia": shares},
     )
