@@ -75,7 +75,7 @@ def hilum_feed(manifest: Manifest, stores: Path, device: torch.device) -> Feed:
 
 
 def hilum_batches(feed: Feed, *, three_channels: bool) -> Batches:
-    from hilum.network.classifier import Normalization
+    from hilum.network.view import Normalization
 
     normalization = Normalization(MEAN, STD).to(feed.device)
     epochs = iter(range(10**6))

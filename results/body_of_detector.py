@@ -25,7 +25,8 @@ def main() -> None:
     recipe = run.recipe()
     weights = imagenet_weights(find_backbone(recipe.network.name), (recipe.input.height, recipe.input.width))
     trained = torch.load(run.best, map_location="cpu", weights_only=True)["network"]
-    body = {name.removeprefix("body."): tensor for name, tensor in trained.items() if name.startswith("body.")}
+    start = "film.body.net."
+    body = {name.removeprefix(start): tensor for name, tensor in trained.items() if name.startswith(start)}
     unknown = body.keys() - weights.keys()
     assert not unknown, f"the network has no {sorted(unknown)[:3]}"
     left = sorted(weights.keys() - body.keys())

@@ -26,8 +26,8 @@ from torch.nn import functional
 
 from hilum.bundle.card import Calibration
 from hilum.dataset.phantom.film import draw_phantom
-from hilum.export.graph.graph import Graph
-from hilum.network import Classifier, create_classifier
+from hilum.export.graph.graph import Fitted, Graph
+from hilum.network import Network, View, create_network
 from hilum.radiograph.geometry import Geometry
 
 LABELS = ("normal", "bacterial", "normal", "viral")
@@ -60,55 +60,55 @@ def draw(count: int, side: int, seed: int) -> Films:
     )
 
 
-def network(films: Films, weights: str = "imagenet") -> Classifier:
+def network(films: Films, weights: str = "imagenet") -> View:
     side = films.levels.shape[1]
-    return create_classifier("efficientnet_lite0", 2, weights, input_size=(side, side), seed=1).eval()
+    return create_network("efficientnet_lite0", 2, weights, input_size=(side, side), seed=1).eval().film
 
 
-def learn_head(films: Films, *, shuffled: bool = False) -> Classifier:
+def learn_head(films: Films, *, shuffled: bool = False) -> View:
     """The last layer alone, by logistic regression on the averaged feature maps."""
-    classifier = network(films)
+    view = network(films)
     with torch.inference_mode():
-        parts = [classifier.body(classifier.normalization(part)) for part in in_parts(films.levels)]
+        parts = [view.body(view.normalization(part)) for part in in_parts(films.levels)]
     features = torch.cat(parts).double().numpy()
     center, scale = features.mean(0), features.std(0) + 1e-3
     fitted = LogisticRegression(C=1e-3, max_iter=2000).fit((features - center) / scale, taught(films, shuffled))
     weights = fitted.coef_[0] / scale / 2
-    last = classifier.get_submodule("head.linear")
+    last = view.get_submodule("head.linear")
     assert isinstance(last, torch.nn.Linear)
     bias = fitted.intercept_[0] / 2 - weights @ center
     with torch.no_grad():
         last.weight.copy_(torch.from_numpy(np.stack([-weights, weights])))
         last.bias.copy_(torch.tensor([-bias, bias]))
-    return classifier
+    return view
 
 
-def learn_everything(films: Films, epochs: int, *, shuffled: bool = False) -> Classifier:
-    classifier, targets = network(films), torch.from_numpy(taught(films, shuffled))
-    optimizer = torch.optim.AdamW(classifier.parameters(), 1e-3, weight_decay=0.02)
+def learn_everything(films: Films, epochs: int, *, shuffled: bool = False) -> View:
+    view, targets = network(films), torch.from_numpy(taught(films, shuffled))
+    optimizer = torch.optim.AdamW(view.parameters(), 1e-3, weight_decay=0.02)
     a_batch = 16
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * (len(targets) // a_batch))
     torch.manual_seed(1)
-    classifier.train()
+    view.train()
     for epoch in range(epochs):
         order = torch.randperm(len(targets))
         for start in range(0, len(targets) - a_batch + 1, a_batch):
             chosen = order[start : start + a_batch]
             (batch,) = in_parts(films.levels[chosen.numpy()], a_batch)
             optimizer.zero_grad()
-            loss = functional.cross_entropy(classifier(batch.flip(3) if epoch % 2 else batch), targets[chosen])
+            loss = functional.cross_entropy(view(batch.flip(3) if epoch % 2 else batch), targets[chosen])
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     # Running averages of so few steps still hold much of where they began.
-    for module in classifier.modules():
+    for module in view.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
             module.reset_running_stats()
     with torch.no_grad():
         for part in in_parts(films.levels):
-            classifier(part)
-    return classifier.eval()
+            view(part)
+    return view.eval()
 
 
 def taught(films: Films, shuffled: bool) -> NDArray[np.int64]:
@@ -121,8 +121,8 @@ def in_parts(levels: NDArray[np.uint8], count: int = 4) -> Iterator[Tensor]:
 
 
 @torch.inference_mode()
-def play(classifier: Classifier, films: Films) -> Game:
-    graph = Graph(classifier, Calibration("none", 1.0, [], [], {}), [1])
+def play(view: View, films: Films) -> Game:
+    graph = Graph(Network(view), Fitted(Calibration("none", 1.0, [], [], {}), [1]))
     said = [
         dict(zip(graph.outputs, graph(torch.from_numpy(part)[:, None]), strict=True))
         for part in np.array_split(films.levels, -(-len(films.levels) // 4))

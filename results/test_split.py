@@ -35,7 +35,7 @@ import hilum
 from hilum import read
 from hilum.bundle.predictor import Predictor
 from hilum.dataset.manifest.manifest import load_manifest
-from hilum.network import create_classifier
+from hilum.network import create_network
 
 Bools = NDArray[np.bool_]
 FIRST, ODD = 250, (705, 772)
@@ -265,7 +265,7 @@ def print_counterfactuals(films: Films, model: Predictor, threshold: float) -> N
 @torch.inference_mode()
 def imagenet_features(levels: Levels) -> NDArray[np.float32]:
     """What a network says of films that has never seen one."""
-    network = create_classifier("efficientnet_lite0", 2, "imagenet", input_size=(SIDE, SIDE), seed=1).eval()
+    network = create_network("efficientnet_lite0", 2, "imagenet", input_size=(SIDE, SIDE), seed=1).eval().film
     parts = (torch.from_numpy(levels[start : start + 4])[:, None].float() / 255 for start in range(0, len(levels), 4))
     return torch.cat([network.body(network.normalization(part)) for part in parts]).numpy()
 

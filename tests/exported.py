@@ -13,7 +13,7 @@ from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.dataset.phantom.phantom import write_phantoms
 from hilum.dataset.store.store import build_store
-from hilum.network import create_classifier
+from hilum.network import create_network
 from hilum.training.checkpoint import write_state
 from hilum.training.feed.feed import choose_examples
 from hilum.training.recipe import Recipe, recipe_from
@@ -65,21 +65,21 @@ def learned_weights(recipe: Recipe, manifest: Manifest, steps: int) -> dict[str,
     films = torch.from_numpy(store.pixels[seen.rows])[:, None].float() / 255
     targets = torch.from_numpy(seen.targets)
     network, size = recipe.network, (recipe.input.height, recipe.input.width)
-    classifier = create_classifier(network.name, len(recipe.classes), "none", network.head, input_size=size, seed=7)
+    made = create_network(network.name, len(recipe.classes), "none", head=network.head, input_size=size, seed=7)
     torch.manual_seed(7)
-    for module in classifier.modules():
+    for module in made.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):  # a start from which few steps are enough
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-    optimizer = torch.optim.Adam(classifier.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(made.parameters(), 1e-3)
     for _ in range(steps):
         batch = torch.randperm(len(films))[:32]
         optimizer.zero_grad()
-        functional.cross_entropy(classifier.train()(films[batch]), targets[batch]).backward()  # type: ignore[no-untyped-call]
+        functional.cross_entropy(made.train()(films[batch]).film, targets[batch]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    for module in classifier.modules():
+    for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # plain averages, since the running ones are still near their start
             module.reset_running_stats()
     with torch.no_grad():
-        classifier(films)
-    return classifier.state_dict()
+        made(films)
+    return made.state_dict()

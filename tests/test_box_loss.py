@@ -10,7 +10,8 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import box_iou
 
-from hilum.network.detector import Found, draw_anchors, encode
+from hilum.network.anchors import draw_anchors, encode
+from hilum.network.box_head import Candidates
 from hilum.network.pyramid import Pyramid
 from hilum.training.task.box_loss import BACKGROUND, NEITHER, Boxes, assign, box_losses
 
@@ -27,10 +28,10 @@ def batch(seed: int, counts: list[int]) -> Boxes:
     return Boxes(corners, present, torch.ones(len(counts), dtype=torch.bool))
 
 
-def found(seed: int, films: int) -> Found:
+def found(seed: int, films: int) -> Candidates:
     random = torch.Generator().manual_seed(seed + 1000)
     scores = torch.randn(films, len(ANCHORS), generator=random)
-    return Found(scores, torch.randn(films, len(ANCHORS), 4, generator=random), torch.zeros(films, 2))
+    return Candidates(scores, torch.randn(films, len(ANCHORS), 4, generator=random))
 
 
 @given(st.integers(0, 1000), st.lists(st.integers(0, 4), min_size=1, max_size=4))
@@ -79,7 +80,7 @@ def test_films_without_opacity_teach_background_and_films_of_unknown_boxes_teach
 
 def test_boxes_of_films_that_are_unknown_count_nothing() -> None:
     boxes, said = batch(3, [2, 2]), found(3, 2)
-    first = box_losses(Found(*(part[:1] for part in said)), ANCHORS, Boxes(*(part[:1] for part in boxes)), "giou")
+    first = box_losses(Candidates(*(part[:1] for part in said)), ANCHORS, Boxes(*(part[:1] for part in boxes)), "giou")
     both = box_losses(said, ANCHORS, boxes._replace(known=torch.tensor([True, False])), "giou")
     assert both.boxes.item() == pytest.approx(first.boxes.item() / 2)
     assert both.scores.item() == pytest.approx(first.scores.item() / 2)

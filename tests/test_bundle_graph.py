@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from hilum.bundle.card import Calibration
 from hilum.export.calibrate import apply
 from hilum.export.gate.module import Taps
-from hilum.export.graph.graph import Graph, Levels
+from hilum.export.graph.graph import Fitted, Graph, Levels
 from hilum.export.graph.probability import Probabilities
-from hilum.network import Classifier, Head, create_classifier
+from hilum.network import Head, Network, View, create_network
 
 UNCALIBRATED = Calibration("none", 1.0, [], [], {})
 
@@ -49,31 +49,35 @@ CASES = [
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case.name}-{case.head}", scope="module")
-def made(request: pytest.FixtureRequest) -> tuple[Case, Classifier, Graph]:
+def made(request: pytest.FixtureRequest) -> tuple[Case, View, Graph]:
     case: Case = request.param
-    classifier = lively(case.name, case.size, case.head)
-    return case, classifier, Graph(classifier, UNCALIBRATED, [1])
+    view = lively(case.name, case.size, case.head)
+    return case, view, graph_of(view)
 
 
-def lively(name: str, size: int, head: Head = "linear") -> Classifier:
+def lively(name: str, size: int, head: Head = "linear") -> View:
     """A random network whose statistics fit films, and whose logits differ between them as a trained one's do."""
-    classifier = create_classifier(name, 3, "none", head, input_size=(size, size), seed=3)
+    view = create_network(name, 3, "none", head=head, input_size=(size, size), seed=3).film
     torch.manual_seed(3)
-    for module in classifier.modules():
+    for module in view.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.7, 1.5)
             nn.init.normal_(module.bias, 0.1, 0.2)
             module.momentum = 1.0  # take the next batch's statistics as they are
     shown = films(size, 8).float() / 255
-    last = [module for module in classifier.head.modules() if isinstance(module, nn.Linear)][-1]
+    last = [module for module in view.head.modules() if isinstance(module, nn.Linear)][-1]
     with torch.no_grad():
-        classifier.train()(shown)
-        classifier.eval()
+        view.train()(shown)
+        view.eval()
         last.weight.sub_(last.weight.mean(0))  # so that there is evidence for some class
-        logits = before_log_softmax(classifier)(shown)
+        logits = before_log_softmax(view)(shown)
         last.bias.sub_(logits.mean(0)).div_(logits.std(0).mean())
         last.weight.div_(logits.std(0).mean())
-    return classifier
+    return view
+
+
+def graph_of(view: View) -> Graph:
+    return Graph(Network(view), Fitted(UNCALIBRATED, [1]))
 
 
 def films(size: int, count: int = 3) -> Tensor:
@@ -83,28 +87,28 @@ def films(size: int, count: int = 3) -> Tensor:
     return (smooth * 235 + torch.rand(count, 1, size, size) * 20).to(torch.uint8)
 
 
-def test_the_graph_says_what_the_network_says(made: tuple[Case, Classifier, Graph]) -> None:
-    case, classifier, graph = made
+def test_the_graph_says_what_the_network_says(made: tuple[Case, View, Graph]) -> None:
+    case, view, graph = made
     shown = films(case.size)
     with torch.no_grad():
         said = dict(zip(graph.outputs, graph(shown), strict=True))
-        expected = classifier(shown.float() / 255).softmax(1)
-        features = classifier.body(classifier.normalization(shown.float() / 255))
+        expected = view(shown.float() / 255).softmax(1)
+        features = view.body(view.normalization(shown.float() / 255))
     assert graph.heatmap == case.kind
     assert expected.std(0).max() > 1e-4, "the network must tell the films apart"
     torch.testing.assert_close(said["probabilities"], expected, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(said["features"], features, atol=1e-4, rtol=1e-3)
 
 
-def test_heatmaps_are_gradients_times_maps(made: tuple[Case, Classifier, Graph]) -> None:
+def test_heatmaps_are_gradients_times_maps(made: tuple[Case, View, Graph]) -> None:
     """Against PyTorch's own gradients, of the logit before log-softmax."""
-    case, classifier, graph = made
+    case, view, graph = made
     shown = films(case.size)
     with torch.no_grad():
         said = dict(zip(graph.outputs, graph(shown), strict=True))["heatmaps"]
     kept: list[Tensor] = []
-    hook = classifier.get_submodule(case.last_map).register_forward_hook(lambda module, given, maps: kept.append(maps))
-    logits = before_log_softmax(classifier)((shown.float() / 255).requires_grad_())
+    hook = view.get_submodule(case.last_map).register_forward_hook(lambda module, given, maps: kept.append(maps))
+    logits = before_log_softmax(view)((shown.float() / 255).requires_grad_())
     hook.remove()
     for column in range(3):
         (gradient,) = torch.autograd.grad(logits[:, column].sum(), kept[0], retain_graph=True)
@@ -117,14 +121,14 @@ def test_heatmaps_are_gradients_times_maps(made: tuple[Case, Classifier, Graph])
         torch.testing.assert_close(said[:, column], expected.detach(), atol=1e-4 * max(scale, 1e-6), rtol=1e-3)
 
 
-def test_heatmaps_rank_places_like_the_grad_cam_package(made: tuple[Case, Classifier, Graph]) -> None:
-    case, classifier, graph = made
+def test_heatmaps_rank_places_like_the_grad_cam_package(made: tuple[Case, View, Graph]) -> None:
+    case, view, graph = made
     shown = films(case.size)
     with torch.no_grad():
         said = dict(zip(graph.outputs, graph(shown), strict=True))["heatmaps"]
-    layer = classifier.get_submodule(case.last_map)
+    layer = view.get_submodule(case.last_map)
     compared = 0
-    with GradCAM(before_log_softmax(classifier), [layer]) as package:
+    with GradCAM(before_log_softmax(view), [layer]) as package:
         for column in range(3):
             targets = [ClassifierOutputTarget(column)] * len(shown)
             package(shown.float() / 255, targets)
@@ -140,25 +144,25 @@ def test_heatmaps_rank_places_like_the_grad_cam_package(made: tuple[Case, Classi
     assert compared > 0
 
 
-def before_log_softmax(classifier: Classifier) -> nn.Module:
-    layers = [layer for layer in classifier.head.children() if not isinstance(layer, nn.LogSoftmax)]
-    return nn.Sequential(classifier.normalization, classifier.body, *layers)
+def before_log_softmax(view: View) -> nn.Module:
+    layers = [layer for layer in view.head.children() if not isinstance(layer, nn.LogSoftmax)]
+    return nn.Sequential(view.normalization, view.body, *layers)
 
 
 def test_a_class_activation_map_averages_to_the_logit() -> None:
-    classifier = lively("resnet18", 64)
-    graph = Graph(classifier, UNCALIBRATED, [1])
+    view = lively("resnet18", 64)
+    graph = graph_of(view)
     shown = films(64)
     with torch.no_grad():
         said = dict(zip(graph.outputs, graph(shown), strict=True))
-        logits = classifier(shown.float() / 255)
-    bias = classifier.head.linear.bias  # type: ignore[union-attr]
+        logits = view(shown.float() / 255)
+    bias = view.head.linear.bias  # type: ignore[union-attr]
     torch.testing.assert_close(said["heatmaps"].mean((2, 3)) + bias, logits, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["timm/mobilenetv3_small_050", "timm/convnext_atto"])
 def test_a_network_without_a_true_heatmap_has_none(name: str) -> None:
-    graph = Graph(lively(name, 64), UNCALIBRATED, [1])
+    graph = graph_of(lively(name, 64))
     assert graph.heatmap.startswith("none: ") and name in graph.heatmap
     assert graph.outputs == ["probabilities", "features"]
     with torch.no_grad():
@@ -167,7 +171,7 @@ def test_a_network_without_a_true_heatmap_has_none(name: str) -> None:
 
 def test_grey_levels_are_folded_where_that_changes_nothing() -> None:
     """The second standardizes the weights of its convolutions, so nothing can be folded into them."""
-    folded, kept = (Graph(lively(name, 64), UNCALIBRATED, [1]) for name in ("resnet18", "timm/nf_resnet26"))
+    folded, kept = (graph_of(lively(name, 64)) for name in ("resnet18", "timm/nf_resnet26"))
     assert isinstance(folded.normalization, Levels)
     assert not isinstance(kept.normalization, Levels)
 
@@ -181,13 +185,13 @@ def test_grey_levels_are_folded_where_that_changes_nothing() -> None:
     ],
 )
 def test_the_gate_in_the_graph_reads_what_it_read_in_the_network(name: str, size: int, taps: tuple[str, ...]) -> None:
-    classifier, shown = lively(name, size), films(size)
-    caught = Taps(classifier.body, taps)
+    view, shown = lively(name, size), films(size)
+    caught = Taps(view.body, taps)
     with torch.no_grad():
-        classifier(shown.float() / 255)
+        view(shown.float() / 255)
         expected = Averages(taps)(shown.float() / 255, caught.maps)
         caught.remove()
-        graph = Graph(classifier, UNCALIBRATED, [1], Averages(taps))  # type: ignore[arg-type]
+        graph = Graph(Network(view), Fitted(UNCALIBRATED, [1], None, Averages(taps)))  # type: ignore[arg-type]
         said = graph(shown)[-1]
     assert graph.outputs[-1] == "gate"
     torch.testing.assert_close(said, expected, atol=1e-4, rtol=1e-3)

@@ -16,8 +16,8 @@ from torch import nn
 from hilum.bundle.card import Calibration
 from hilum.export.compress import half_weights, int8
 from hilum.export.graph.as_onnx import as_onnx
-from hilum.export.graph.graph import Graph
-from hilum.network import create_classifier
+from hilum.export.graph.graph import Fitted, Graph
+from hilum.network import create_network
 
 SIDE = 64
 
@@ -32,14 +32,14 @@ def films() -> NDArray[np.uint8]:
 @pytest.fixture(scope="module")
 def model(films: NDArray[np.uint8]) -> onnx.ModelProto:
     """EfficientNet-Lite0 as ImageNet left it, with a head that tells the films apart."""
-    classifier = create_classifier("efficientnet_lite0", 2, "imagenet", input_size=(SIDE, SIDE), seed=1)
-    last = classifier.get_submodule("head.linear")
+    network = create_network("efficientnet_lite0", 2, "imagenet", input_size=(SIDE, SIDE), seed=1)
+    last = network.get_submodule("film.head.linear")
     assert isinstance(last, nn.Linear)
     with torch.no_grad():
-        logits = classifier.eval()(torch.from_numpy(films)[:, None].float() / 255)
+        logits = network.eval()(torch.from_numpy(films)[:, None].float() / 255).film
         last.weight.mul_(2 / logits.std(0).mean())
         last.bias.sub_(2 * logits.mean(0) / logits.std(0).mean())
-    return as_onnx(Graph(classifier, Calibration("none", 1.0, [], [], {}), [1]))
+    return as_onnx(Graph(network, Fitted(Calibration("none", 1.0, [], [], {}), [1])))
 
 
 def run(model: onnx.ModelProto, films: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -90,8 +90,8 @@ def test_int8_holds_standard_operators_and_weights_of_seven_bits(
 
 def test_int8_bears_channels_with_means_of_their_own(films: NDArray[np.uint8]) -> None:
     """The first convolution then reads a channel of ones beside the grey levels; both are rounded with one scale."""
-    classifier = create_classifier("resnet18", 2, "none", input_size=(SIDE, SIDE), seed=1)
-    model = as_onnx(Graph(classifier, Calibration("none", 1.0, [], [], {}), [1]))
+    network = create_network("resnet18", 2, "none", input_size=(SIDE, SIDE), seed=1)
+    model = as_onnx(Graph(network, Fitted(Calibration("none", 1.0, [], [], {}), [1])))
     weights = next(
         numpy_helper.to_array(tensor)
         for tensor in int8(model, films[:2]).graph.initializer

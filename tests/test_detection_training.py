@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hilum.dataset.store.store import Store
-from hilum.network.detector import create_detector
+from hilum.network.network import create_network
 from hilum.training.feed.feed import Examples, Feed
 from hilum.training.fit import Interrupted, fit
 from hilum.training.observer import Event, Step
@@ -19,7 +19,7 @@ from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, RecipeError, load_recipe, recipe_from
 from hilum.training.run import Run, create_run
-from hilum.training.task.detection import Detection
+from hilum.training.task.task import Task
 
 CPU = torch.device("cpu")
 SIDE, FILMS = 64, 24
@@ -69,8 +69,10 @@ def train(folder: Path, epochs: int, stop_at: int = 0, mosaic: float = 0.0) -> t
     wanted = recipe(epochs, mosaic)
     assert wanted.detector is not None
     pixels, examples = films()
-    detector = create_detector(wanted.network.name, 2, "none", wanted.detector, (SIDE, SIDE), 1)
-    task = Detection(detector, wanted, examples, CPU)
+    network = create_network(
+        wanted.network.name, 2, "none", boxes=wanted.detector, dropout=0.2, input_size=(SIDE, SIDE), seed=1
+    )
+    task = Task(network, wanted, examples, CPU)
     feed = Feed(pixels, examples, wanted.augmentation, 8, CPU, seed=1)
     run = Run(folder) if folder.exists() else create_run(folder, wanted, {})
     steps: list[Event] = []
@@ -82,7 +84,7 @@ def train(folder: Path, epochs: int, stop_at: int = 0, mosaic: float = 0.0) -> t
     prepared = Prepared(task, feed, feed, Store(pixels, wanted.input.to_geometry(), folder, (), {}), {})
     history = fit(run, wanted, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
     digest = hashlib.sha256()
-    for tensor in detector.state_dict().values():
+    for tensor in network.state_dict().values():
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest(), history
 

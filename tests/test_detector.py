@@ -1,4 +1,4 @@
-"""Detectors: their anchors, their boxes, their weights."""
+"""The head that says where: its anchors, its boxes, its weights."""
 
 from __future__ import annotations
 
@@ -12,29 +12,51 @@ from hypothesis import strategies as st
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
+from hilum.network.anchors import decode, draw_anchors, encode
 from hilum.network.backbone import UnknownNetworkError
-from hilum.network.classifier import create_classifier
-from hilum.network.detector import create_detector, decode, draw_anchors, encode
+from hilum.network.box_head import BoxHead, Candidates
+from hilum.network.network import Network, create_network
 from hilum.network.pyramid import Pyramid
 from hilum.network.weights import WeightsError
 
 SMALL = Pyramid(width=32, depth=1)
 
 
-def test_a_detector_says_something_for_every_anchor_and_film() -> None:
-    detector = create_detector("resnet18", 3, "none", SMALL, (64, 96), seed=1)
-    found = detector(torch.rand(2, 1, 64, 96))
+def made(
+    name: str = "resnet18",
+    weights: str | Path = "none",
+    pyramid: Pyramid = SMALL,
+    size: tuple[int, int] = (64, 64),
+    *,
+    classes: int = 2,
+    seed: int = 1,
+) -> tuple[Network, BoxHead]:
+    network = create_network(name, classes, weights, boxes=pyramid, input_size=size, seed=seed)
+    assert network.boxes is not None
+    return network, network.boxes
+
+
+def candidates(network: Network, films: torch.Tensor) -> Candidates:
+    with torch.no_grad():
+        found: Candidates | None = network(films).boxes
+    assert found is not None
+    return found
+
+
+def test_something_is_given_for_every_anchor_and_film() -> None:
+    network, head = made(size=(64, 96), classes=3)
+    films = torch.rand(2, 1, 64, 96)
+    found = candidates(network, films)
     places = 4 * 6 + 2 * 3 + 1 * 2
-    assert detector.anchors.shape == (9 * places, 4)
+    assert head.anchors.shape == (9 * places, 4)
     assert found.scores.shape == (2, 9 * places)
     assert found.offsets.shape == (2, 9 * places, 4)
-    assert found.image.shape == (2, 3)
+    assert network(films).film.shape == (2, 3)
 
 
 def test_before_training_opacities_are_taken_for_rare() -> None:
-    detector = create_detector("resnet18", 3, "none", SMALL, (64, 64), seed=1).eval()
-    with torch.no_grad():
-        scores = detector(torch.rand(1, 1, 64, 64)).scores
+    network, _ = made(classes=3)
+    scores = candidates(network.eval(), torch.rand(1, 1, 64, 64)).scores
     assert scores.sigmoid().mean() == pytest.approx(0.01, abs=0.005)
 
 
@@ -54,15 +76,12 @@ def test_published_anchors_are_those_of_torchvision_at_the_centers_of_places() -
 
 def test_a_score_stands_for_the_place_it_was_computed_at() -> None:
     """A bright patch changes the scores of anchors near it more than those far away."""
-    detector = create_detector(
-        "resnet18", 2, "none", Pyramid(width=32, depth=1, levels=1, norm="none"), (128, 128), seed=1
-    )
-    detector.eval()
+    network, head = made(pyramid=Pyramid(width=32, depth=1, levels=1, norm="none"), size=(128, 128))
+    network.eval()
     blank, marked = torch.zeros(1, 1, 128, 128), torch.zeros(1, 1, 128, 128)
     marked[..., 96:112, 16:32] = 1
-    with torch.no_grad():
-        change = (detector(marked).scores - detector(blank).scores)[0].abs()
-    centers = (detector.anchors[:, :2] + detector.anchors[:, 2:]) / 2
+    change = (candidates(network, marked).scores - candidates(network, blank).scores)[0].abs()
+    centers = (head.anchors[:, :2] + head.anchors[:, 2:]) / 2
     x, y = centers[change.reshape(-1, 9).sum(1).argmax() * 9].tolist()
     assert abs(x - 24) <= 24
     assert abs(y - 104) <= 24
@@ -82,31 +101,40 @@ def test_offsets_are_those_of_torchvision_and_lead_back(made: list[tuple[float, 
     assert torch.allclose(decode(offsets, anchors), boxes, atol=1e-2)
 
 
-def test_weights_of_the_network_alone_fill_the_body_and_those_of_a_detector_all(tmp_path: Path) -> None:
-    classifier = create_classifier("resnet18", 2, "none", seed=3)
-    alone = {name.removeprefix("body."): tensor for name, tensor in classifier.state_dict().items() if "body." in name}
-    torch.save(alone, tmp_path / "body.pth")
-    detector = create_detector("resnet18", 2, tmp_path / "body.pth", SMALL, (64, 64), seed=1)
-    assert torch.equal(detector.body.state_dict()["layer3.0.conv1.weight"], alone["layer3.0.conv1.weight"])
-    assert "new pyramid" in detector.origin
-    torch.save(detector.state_dict(), tmp_path / "whole.pth")
-    again = create_detector("resnet18", 2, tmp_path / "whole.pth", SMALL, (64, 64), seed=2)
+def test_weights_of_the_network_alone_fill_the_body_and_those_of_a_whole_one_all(tmp_path: Path) -> None:
+    own = create_network("resnet18", 2, "none", seed=3).film.body.state_dict()
+    torch.save(own, tmp_path / "body.pth")
+    network, _ = made(weights=tmp_path / "body.pth")
+    assert torch.equal(network.film.body.state_dict()["net.layer3.0.conv1.weight"], own["layer3.0.conv1.weight"])
+    assert network.origin == "body.pth, new head and boxes"
+    torch.save(network.state_dict(), tmp_path / "whole.pth")
+    again, _ = made(weights=tmp_path / "whole.pth", seed=2)
+    assert again.origin == "whole.pth"
     for name, tensor in again.state_dict().items():
-        assert torch.equal(tensor, detector.state_dict()[name]), name
+        assert torch.equal(tensor, network.state_dict()[name]), name
     with pytest.raises(WeightsError, match="missing"):
-        create_detector("resnet34", 2, tmp_path / "body.pth", SMALL, (64, 64))
+        made("resnet34", tmp_path / "body.pth")
+
+
+def test_another_pyramid_is_new_on_the_same_body(tmp_path: Path) -> None:
+    network, _ = made()
+    torch.save(network.state_dict(), tmp_path / "whole.pth")
+    other, _ = made(weights=tmp_path / "whole.pth", pyramid=Pyramid(width=16, depth=1), seed=2)
+    assert other.origin == "whole.pth, new boxes"
+    assert torch.equal(other.film.head.state_dict()["linear.weight"], network.film.head.state_dict()["linear.weight"])
 
 
 def test_efficientnet_lite_starts_from_its_imagenet_weights() -> None:
-    detector = create_detector("efficientnet_lite0", 2, "imagenet", SMALL, (64, 64), seed=1)
-    own = create_classifier("efficientnet_lite0", 2).body.state_dict()
-    assert torch.equal(detector.body.state_dict()["blocks.5.0.conv_pw.weight"], own["blocks.5.0.conv_pw.weight"])
+    network, _ = made("efficientnet_lite0", "imagenet")
+    own = create_network("efficientnet_lite0", 2).film.body.state_dict()
+    given = network.film.body.state_dict()
+    assert torch.equal(given["net.blocks.5.0.conv_pw.weight"], own["blocks.5.0.conv_pw.weight"])
 
 
 def test_networks_without_maps_and_odd_sizes_are_refused() -> None:
     with pytest.raises(UnknownNetworkError, match="no feature maps"):
-        create_detector("vgg11", 2, "none", SMALL, (64, 64))
+        made("vgg11")
     with pytest.raises(ValueError, match="multiples of 32"):
-        create_detector("resnet18", 2, "none", SMALL, (70, 64))
+        made(size=(70, 64))
     with pytest.raises(ValueError, match="first_stride"):
         Pyramid(first_stride=12)

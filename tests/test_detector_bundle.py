@@ -30,10 +30,10 @@ from hilum.dataset.store.store import build_store
 from hilum.export.box_settings import RawFilm, calibrate_boxes, likely
 from hilum.export.export import export_run
 from hilum.export.graph.as_onnx import as_onnx
-from hilum.export.graph.detector_graph import DetectorGraph
+from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES, LEAST_SCORE, suppress_in_graph
 from hilum.measures.boxes.overlap import Detections, shrink, suppress
-from hilum.network.detector import create_detector
+from hilum.network.network import create_network
 from hilum.network.pyramid import Pyramid
 from hilum.training.feed.feed import Feed, choose_examples
 from hilum.training.fit import fit
@@ -41,7 +41,7 @@ from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, recipe_from
 from hilum.training.run import Run, create_run
-from hilum.training.task.detection import Detection
+from hilum.training.task.task import Task
 
 SIDE = 64
 PLAIN = Calibration("temperature", 1.5, [], [], {})
@@ -93,28 +93,33 @@ def test_suppression_in_the_graph_is_that_of_the_evaluation(seed: int, overlap: 
 
 
 def test_the_graph_says_what_the_network_says() -> None:
-    detector = create_detector(
-        "timm/mobilenetv3_small_050", 3, "none", Pyramid(8, 2, width=16, depth=1), (SIDE, SIDE), seed=3
+    pyramid = Pyramid(8, 2, width=16, depth=1)
+    network = create_network(
+        "timm/mobilenetv3_small_050", 3, "none", boxes=pyramid, input_size=(SIDE, SIDE), seed=3
     ).eval()
+    head = network.boxes
+    assert head is not None
     with torch.no_grad():
-        for layer in (detector.score_tower.output, detector.box_tower.output):
+        for layer in (head.score_tower.output, head.box_tower.output):
             layer.weight.normal_(0, 0.3)
             layer.bias.zero_()  # type: ignore[union-attr]
     slope, share, offset = 1.3, 0.4, -0.2
     card = BoxCard(0.3, 0.4, 0.9, 20, [slope, share, offset], {})
-    model = suppress_in_graph(as_onnx(DetectorGraph(detector, PLAIN, [1, 2], card.calibration)), card)
+    model = suppress_in_graph(as_onnx(Graph(network, Fitted(PLAIN, [1, 2], card.calibration))), card)
     films = np.random.default_rng(5).integers(0, 256, (3, 1, SIDE, SIDE), np.uint8)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     said = dict(zip(names, session.run(None, {"films": films}), strict=True))
     with torch.no_grad():
-        found = detector(torch.from_numpy(films).float() / 255)
-    logits = found.image.double().numpy()
+        outputs = network(torch.from_numpy(films).float() / 255)
+    found = outputs.boxes
+    assert found is not None
+    logits = outputs.film.double().numpy()
     shares = np.exp(logits / 1.5)
     np.testing.assert_allclose(said["probabilities"], shares / shares.sum(1, keepdims=True), atol=1e-5)
     positive = np.log(np.exp(logits[:, 1]) + np.exp(logits[:, 2])) - logits[:, 0]
     for film in range(3):
-        anchors, moved = detector.anchors.double().numpy(), found.offsets[film].double().numpy()
+        anchors, moved = head.anchors.double().numpy(), found.offsets[film].double().numpy()
         sides = anchors[:, 2:] - anchors[:, :2]
         center = (anchors[:, :2] + anchors[:, 2:]) / 2 + moved[:, :2] * sides
         half = sides * np.exp(np.minimum(moved[:, 2:], np.log(8))) / 2
@@ -197,12 +202,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     assert wanted.detector is not None
     store = build_store(films, wanted.input.to_geometry(), processes=1)
     train, val = (choose_examples(films, store, wanted.classes, [split], with_boxes=True) for split in ("train", "val"))
-    detector = create_detector(wanted.network.name, 2, "none", wanted.detector, (SIDE, SIDE), 1)
+    network = create_network(
+        wanted.network.name, 2, "none", boxes=wanted.detector, dropout=0.2, input_size=(SIDE, SIDE), seed=1
+    )
     facts = {"recipe": "0123456789abcdef", "data": films.digest, "manifest": str(manifest), "weights": "random"}
     run = create_run(folder / "run", wanted, facts | dict.fromkeys(("hilum", "torch", "torchvision", "timm"), "0.1"))
     cpu = torch.device("cpu")
     feeds = [Feed(store.pixels, examples, wanted.augmentation, 8, cpu, seed=1) for examples in (train, val)]
-    prepared = Prepared(Detection(detector, wanted, train, cpu), feeds[0], feeds[1], store, {})
+    prepared = Prepared(Task(network, wanted, train, cpu), feeds[0], feeds[1], store, {})
     fit(run, wanted, prepared, Processes())
     return run, manifest
 

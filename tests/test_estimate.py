@@ -11,7 +11,7 @@ from test_fit import CPU, SIDE, digest, films, recipe
 
 import hilum.training.estimate as module
 from hilum.dataset.store.store import Store
-from hilum.network.classifier import create_classifier
+from hilum.network.network import create_network
 from hilum.radiograph.geometry import Geometry
 from hilum.training.estimate import Estimate, estimate, in_words
 from hilum.training.feed.feed import Feed
@@ -20,7 +20,7 @@ from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe
 from hilum.training.run import create_run
-from hilum.training.task.classification import Classification
+from hilum.training.task.task import Task
 
 TWO_PHASES = [{"epochs": 2, "train": "head"}, {"epochs": 2}]
 
@@ -28,10 +28,10 @@ TWO_PHASES = [{"epochs": 2, "train": "head"}, {"epochs": 2}]
 def prepared(wanted: Recipe) -> Prepared:
     pixels, train, val = films()
     # Batch normalization, so that statistics could be changed, and dropout, so that random numbers could be used up.
-    classifier = create_classifier("mobilenetv3_small_050", 2, "none", "linear", 0.2, (SIDE, SIDE), 1)
+    network = create_network("mobilenetv3_small_050", 2, "none", dropout=0.2, input_size=(SIDE, SIDE), seed=1)
     store = Store(pixels, Geometry("squash", SIDE, SIDE), Path("store"), (), {})
     feed = Feed(pixels, train, wanted.augmentation, wanted.training.batch_size, CPU, seed=1)
-    task = Classification(classifier, wanted, train, CPU)
+    task = Task(network, wanted, train, CPU)
     return Prepared(task, feed, Feed(pixels, val, wanted.augmentation, 16, CPU), store, {})
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from test_fit import CPU, SIDE, digest, films, recipe
 
 from hilum.dataset.store.store import Store
-from hilum.network.classifier import create_classifier
+from hilum.network.network import create_network
 from hilum.training.feed.feed import Feed
 from hilum.training.feed.offline import OfflineFeed
 from hilum.training.fit import Interrupted, fit
@@ -19,7 +19,7 @@ from hilum.training.observer import Event, Step
 from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.run import Run, create_run
-from hilum.training.task.classification import Classification
+from hilum.training.task.task import Task
 from hilum.training.variation.augment import draw, matrices
 from hilum.training.variation.sampler_torch import sample
 
@@ -88,7 +88,7 @@ def test_a_run_on_them_stopped_in_an_epoch_goes_on_bit_for_bit(tmp_path: Path) -
     def train(folder: Path, stop_at: int = 0) -> str:
         torch.set_num_threads(1)
         pixels, _, judged = films()
-        classifier = create_classifier("small_cnn1", 2, "none", "linear", None, (SIDE, SIDE), 1)
+        network = create_network("small_cnn1", 2, "none", input_size=(SIDE, SIDE), seed=1)
         run = Run(folder) if folder.exists() else create_run(folder, wanted, {})
         steps: list[Step] = []
 
@@ -97,11 +97,11 @@ def test_a_run_on_them_stopped_in_an_epoch_goes_on_bit_for_bit(tmp_path: Path) -
                 steps.append(event)
 
         val = Feed(pixels, judged, wanted.augmentation, 16, CPU)
-        task = Classification(classifier, wanted, feed().examples, CPU)
+        task = Task(network, wanted, feed().examples, CPU)
         prepared = Prepared(task, feed(), val, Store(pixels, wanted.input.to_geometry(), folder, (), {}), {})
         fit(run, wanted, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
         assert steps[-1].batches == 13
-        return digest(classifier)
+        return digest(network)
 
     with pytest.raises(Interrupted):
         train(tmp_path / "halves", stop_at=8)

@@ -18,7 +18,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from hilum.dataset.store.store import Store
-from hilum.network.classifier import Classifier, create_classifier
+from hilum.network.network import Network, create_network
 from hilum.training.checkpoint import load_latest, read_state
 from hilum.training.events import event_log
 from hilum.training.feed.feed import Examples, Feed
@@ -28,7 +28,7 @@ from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, recipe_from
 from hilum.training.run import Run, create_run, ended
-from hilum.training.task.classification import Classification
+from hilum.training.task.task import Task
 
 CPU = torch.device("cpu")
 FILMS, TRAINED, SIDE = 48, 32, 16
@@ -62,18 +62,18 @@ def recipe(**sections: Any) -> Recipe:
     return recipe_from(values | sections)
 
 
-def train(folder: Path, wanted: Recipe, run: Run | None = None, **options: Any) -> tuple[Run, Classifier, list[Any]]:
+def train(folder: Path, wanted: Recipe, run: Run | None = None, **options: Any) -> tuple[Run, Network, list[Any]]:
     torch.set_num_threads(1)
     pixels, train_part, val_part = films()
-    network = wanted.network
-    classifier = create_classifier(network.name, 2, "none", network.head, None, (SIDE, SIDE), wanted.training.seed)
+    name, head, seed = wanted.network.name, wanted.network.head, wanted.training.seed
+    network = create_network(name, 2, "none", head=head, input_size=(SIDE, SIDE), seed=seed)
     feed = Feed(pixels, train_part, wanted.augmentation, wanted.training.batch_size, CPU, seed=wanted.training.seed)
     val = Feed(pixels, val_part, wanted.augmentation, 16, CPU)
     run = run or create_run(folder, wanted, {})
     store = Store(pixels, wanted.input.to_geometry(), Path("store"), (), {})
-    prepared = Prepared(Classification(classifier, wanted, train_part, CPU), feed, val, store, {})
+    prepared = Prepared(Task(network, wanted, train_part, CPU), feed, val, store, {})
     history = fit(run, wanted, prepared, Processes(), **options)
-    return run, classifier, history
+    return run, network, history
 
 
 def digest(module: torch.nn.Module) -> str:
@@ -140,10 +140,10 @@ def test_it_learns(tmp_path: Path) -> None:
 
 def test_a_frozen_body_stays_as_it_was(tmp_path: Path) -> None:
     wanted = recipe(phases=[{"epochs": 1, "train": "head"}])
-    before = create_classifier("small_cnn1", 2, "none", "linear", None, (SIDE, SIDE), 1)
+    before = create_network("small_cnn1", 2, "none", input_size=(SIDE, SIDE), seed=1)
     _, after, _ = train(tmp_path, wanted)
-    assert digest(before.body) == digest(after.body)
-    assert digest(before.head) != digest(after.head)
+    assert digest(before.film.body) == digest(after.film.body)
+    assert digest(before.film.head) != digest(after.film.head)
 
 
 def test_early_stopping_counts_epochs_without_improvement_and_fires(tmp_path: Path) -> None:
@@ -235,12 +235,12 @@ torch.set_num_threads(1)
 processes = join_processes(test_fit.CPU)
 wanted = test_fit.recipe(training={"batch_size": 31})
 pixels, train, val = test_fit.films()
-classifier = test_fit.create_classifier("small_cnn1", 2, "none", "linear", 0.0, (16, 16), 1)
+network = test_fit.create_network("small_cnn1", 2, "none", dropout=0.0, input_size=(16, 16), seed=1)
 options = {"seed": 1, "part": processes.rank, "parts": processes.count}
 feed = Feed(pixels, train, wanted.augmentation, 31, test_fit.CPU, **options)
 folder = Path(sys.argv[2])
 run = create_run(folder, wanted, {}) if processes.leads else Run(folder)
-task = test_fit.Classification(classifier, wanted, train, test_fit.CPU)
+task = test_fit.Task(network, wanted, train, test_fit.CPU)
 judged = Feed(pixels, val, wanted.augmentation, 16, test_fit.CPU)
 store = test_fit.Store(pixels, wanted.input.to_geometry(), folder, (), {})
 fit(run, wanted, Prepared(task, feed, judged, store, {}), processes)

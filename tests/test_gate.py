@@ -19,7 +19,7 @@ from hilum.dataset.phantom.film import LABELS, draw_phantom
 from hilum.export.gate.learning import GateModule, Taps, learn_gate, scatter_of
 from hilum.export.gate.module import Scatter, Thumbnail, averaging, choose_taps
 from hilum.export.gate.variation import in_state, vary
-from hilum.network.classifier import Classifier, create_classifier
+from hilum.network.network import Network, create_network
 from hilum.radiograph.geometry import Geometry
 from hilum.radiograph.radiograph import Radiograph
 
@@ -53,23 +53,23 @@ def phantoms(count: int, first: int) -> Films:
 
 
 @pytest.fixture(scope="module")
-def classifier() -> Classifier:
-    return create_classifier("efficientnet_lite0", 2, input_size=(HEIGHT, WIDTH), seed=1).eval()
+def network() -> Network:
+    return create_network("efficientnet_lite0", 2, input_size=(HEIGHT, WIDTH), seed=1).eval()
 
 
 @pytest.fixture(scope="module")
-def learned(classifier: Classifier) -> tuple[GateModule, GateCard]:
-    return learn_gate(classifier, phantoms(120, 0), phantoms(40, 1000), seed=3)
+def learned(network: Network) -> tuple[GateModule, GateCard]:
+    return learn_gate(network, phantoms(120, 0), phantoms(40, 1000), seed=3)
 
 
 @pytest.fixture(scope="module")
-def rows(classifier: Classifier, learned: tuple[GateModule, GateCard]) -> Callable[[Films], NDArray[np.float32]]:
-    gate, taps = learned[0], Taps(classifier.body, learned[0].taps)
+def rows(network: Network, learned: tuple[GateModule, GateCard]) -> Callable[[Films], NDArray[np.float32]]:
+    gate, taps = learned[0], Taps(network.film.body, learned[0].taps)
 
     def look(films: Films) -> NDArray[np.float32]:
         grey = torch.from_numpy(np.ascontiguousarray(films))[:, None].float() / 255
         with torch.no_grad():
-            classifier(grey)
+            network(grey)
             return np.asarray(gate(grey, taps.maps))
 
     return look
@@ -161,12 +161,10 @@ def test_the_card_says_what_the_limit_means(learned: tuple[GateModule, GateCard]
     assert "40 validation films" in card.note
 
 
-def test_learning_is_repeatable_and_reports_progress(
-    classifier: Classifier, learned: tuple[GateModule, GateCard]
-) -> None:
+def test_learning_is_repeatable_and_reports_progress(network: Network, learned: tuple[GateModule, GateCard]) -> None:
     told: list[tuple[int, int]] = []
     again, card = learn_gate(
-        classifier, phantoms(120, 0), phantoms(40, 1000), seed=3, on_progress=lambda *x: told.append(x)
+        network, phantoms(120, 0), phantoms(40, 1000), seed=3, on_progress=lambda *x: told.append(x)
     )
     assert card == learned[1]
     for name, values in again.state_dict().items():
@@ -184,10 +182,10 @@ def test_a_network_without_maps_still_has_a_gate() -> None:
 
 
 def test_taps_are_stages_of_medium_size() -> None:
-    net = create_classifier("resnet18", 2, "none", seed=0).eval()
-    assert choose_taps(net.body, torch.zeros(1, 3, 224, 224)) == ("layer2", "layer3")
-    net = create_classifier("efficientnet_lite0", 2, "none", seed=0).eval()
-    assert choose_taps(net.body, torch.zeros(1, 3, 224, 224)) == ("blocks.2", "blocks.4")
+    net = create_network("resnet18", 2, "none", seed=0).eval()
+    assert choose_taps(net.film.body, torch.zeros(1, 3, 224, 224)) == ("layer2", "layer3")
+    net = create_network("efficientnet_lite0", 2, "none", seed=0).eval()
+    assert choose_taps(net.film.body, torch.zeros(1, 3, 224, 224)) == ("blocks.2", "blocks.4")
 
 
 @pytest.mark.parametrize("pixels", [8, 64, 100, 225])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchvision.transforms import Normalize
 
-from hilum.network import BACKBONES, Classifier, UnknownNetworkError, create_classifier, find_backbone, fold_input
+from hilum.network import BACKBONES, Network, UnknownNetworkError, View, create_network, find_backbone, fold_input
 from hilum.network.weights import fit_weights
 
 # Too large to be filled with numbers in a test, or built of the same parts as one that is.
@@ -20,16 +20,16 @@ ON_META = {"vgg13", "vgg16", "vgg19", "resnet101", "resnet152", "small_cnn1"}
 TORCHVISION = [name for name, backbone in BACKBONES.items() if backbone.hub == "torchvision"]
 
 
-def created(name: str, classes: int = 2, **options: object) -> Classifier:
-    return create_classifier(name, classes, weights="none", seed=1, **options)  # type: ignore[arg-type]
+def created(name: str, classes: int = 2, **options: object) -> View:
+    return create_network(name, classes, weights="none", seed=1, **options).film  # type: ignore[arg-type]
 
 
 def count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def films(classifier: Classifier, number: int = 2, channels: int = 1) -> Tensor:
-    return torch.rand(number, channels, *classifier.input_size, generator=torch.Generator().manual_seed(0))
+def films(view: View, number: int = 2, channels: int = 1) -> Tensor:
+    return torch.rand(number, channels, *view.input_size, generator=torch.Generator().manual_seed(0))
 
 
 def close(one: Tensor, other: Tensor) -> bool:
@@ -40,25 +40,26 @@ def close(one: Tensor, other: Tensor) -> bool:
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_network_is_built_and_gives_logits_at_its_own_size(name: str) -> None:
     with torch.device("meta" if name in ON_META else "cpu"), torch.no_grad():
-        classifier = created(name, 3).eval()
-        x = torch.rand(2, 1, *classifier.input_size)
-        assert classifier(x).shape == (2, 3)
-        if classifier.body.averaged:
-            assert classifier.features(x).shape[:2] == (2, classifier.body.width)
-    grouped = classifier.layer_groups()
+        view = created(name, 3).eval()
+        x = torch.rand(2, 1, *view.input_size)
+        assert view(x).shape == (2, 3)
+        if view.body.averaged:
+            assert view.features(x).shape[:2] == (2, view.body.width)
+    network = Network(view)
+    grouped = network.layer_groups()
     assert 4 < len(grouped) < 9
-    assert list(map(id, chain(*grouped))) == list(map(id, classifier.parameters()))
-    assert list(map(id, grouped[-1])) == list(map(id, classifier.head_parameters()))
+    assert list(map(id, chain(*grouped))) == list(map(id, network.parameters()))
+    assert list(map(id, grouped[-1])) == list(map(id, network.head_parameters()))
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_sizes_are_those_that_torchvision_publishes(name: str) -> None:
     with torch.device("meta"):
-        classifier = created(name, 1000)
+        view = created(name, 1000)
     published = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].meta["num_params"]
-    counted = count(classifier.body) + count(classifier.head)
+    counted = count(view.body) + count(view.head)
     # Of the two networks with auxiliary heads, the figure of Inception v3 has them in it.
-    assert published == counted + (count(classifier.auxiliary) if name == "inception_v3" else 0)
+    assert published == counted + (count(view.auxiliary) if name == "inception_v3" else 0)
 
 
 @pytest.mark.parametrize("name", ["alexnet", "vgg11", "resnet18", "resnet50", "googlenet", "inception_v3"])
@@ -67,24 +68,24 @@ def test_arithmetic_is_torchvisions(name: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         published = torchvision.models.get_model(name, num_classes=7, **options)
-    classifier = created(name, 7)
-    fitting = fit_weights(published.state_dict(), classifier.state_dict(), classifier.body)
-    assert fitting.keys() == classifier.state_dict().keys()
-    classifier.load_state_dict(fitting)
-    x = films(classifier)
+    view = created(name, 7)
+    fitting = fit_weights(published.state_dict(), view.state_dict(), view.body)
+    assert fitting.keys() == view.state_dict().keys()
+    view.load_state_dict(fitting)
+    x = films(view)
     normalized = Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))(x.repeat(1, 3, 1, 1))
-    classifier.eval()
+    view.eval()
     # The published auxiliary heads speak only in training, but nothing in there may act as it does in training.
-    published.eval().training = bool(classifier.auxiliary)
+    published.eval().training = bool(view.auxiliary)
     with torch.no_grad():
-        expected, got = published(normalized), classifier.training_outputs(x)
-        assert close(classifier(x), got.logits)
-    if not classifier.auxiliary:
-        assert close(got.logits, expected)
+        expected, got = published(normalized), Network(view).training_outputs(x)
+        assert close(view(x), got.film)
+    if not view.auxiliary:
+        assert close(got.film, expected)
     elif name == "inception_v3":
-        assert close(got.logits, expected.logits) and close(got.auxiliary[0], expected.aux_logits)
+        assert close(got.film, expected.logits) and close(got.auxiliary[0], expected.aux_logits)
     else:
-        assert close(got.logits, expected.logits)
+        assert close(got.film, expected.logits)
         assert close(got.auxiliary[0], expected.aux_logits1) and close(got.auxiliary[1], expected.aux_logits2)
 
 
@@ -92,21 +93,21 @@ def test_arithmetic_is_torchvisions(name: str) -> None:
     ("name", "averaged"), [("timm/resnet18", True), ("mobilenetv3_small_050", False), ("vit_tiny_patch16_224", False)]
 )
 def test_arithmetic_is_timms(name: str, averaged: bool) -> None:
-    classifier = created(name, 7).eval()
+    view = created(name, 7).eval()
     published = timm.create_model(name.removeprefix("timm/"), num_classes=7).eval()
-    fitting = fit_weights(published.state_dict(), classifier.state_dict(), classifier.body)
-    classifier.load_state_dict(fitting)
-    x = films(classifier)
-    normalized = Normalize(classifier.backbone.mean, classifier.backbone.std)(x.repeat(1, 3, 1, 1))
+    fitting = fit_weights(published.state_dict(), view.state_dict(), view.body)
+    view.load_state_dict(fitting)
+    x = films(view)
+    normalized = Normalize(view.backbone.mean, view.backbone.std)(x.repeat(1, 3, 1, 1))
     with torch.no_grad():
-        assert close(classifier(x), published(normalized))
-    assert classifier.body.averaged == averaged
-    assert {id(p) for p in chain(*classifier.layer_groups())} == {id(p) for p in classifier.parameters()}
+        assert close(view(x), published(normalized))
+    assert view.body.averaged == averaged
+    assert {id(p) for p in chain(*Network(view).layer_groups())} == {id(p) for p in view.parameters()}
 
 
 def test_a_transformer_is_built_for_the_size_of_the_films() -> None:
-    classifier = created("vit_tiny_patch16_224", input_size=(96, 128)).eval()
-    assert classifier(films(classifier)).shape == (2, 2)
+    view = created("vit_tiny_patch16_224", input_size=(96, 128)).eval()
+    assert view(films(view)).shape == (2, 2)
 
 
 def test_a_name_that_both_have_is_torchvisions() -> None:
@@ -127,30 +128,30 @@ def test_a_name_that_both_have_is_torchvisions() -> None:
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name: str, near: str) -> None:
     with pytest.raises(UnknownNetworkError, match=rf"no network is called {name}; the nearest names are .*\b{near}\b"):
-        create_classifier(name, 2)
+        create_network(name, 2)
 
 
 def test_a_name_near_to_none_is_answered_with_ours() -> None:
     with pytest.raises(UnknownNetworkError, match=r"any name of timm's will do; hilum's own are efficientnet_lite0, "):
-        create_classifier("0", 2)
+        create_network("0", 2)
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18"])
 def test_grey_is_rgb_with_equal_channels(name: str) -> None:
-    classifier = created(name).eval()
-    x = films(classifier)
+    view = created(name).eval()
+    x = films(view)
     with torch.no_grad():
-        assert torch.equal(classifier(x), classifier(x.repeat(1, 3, 1, 1)))
+        assert torch.equal(view(x), view(x.repeat(1, 3, 1, 1)))
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "googlenet", "vit_tiny_patch16_224"])
 def test_normalization_is_torchvisions(name: str) -> None:
     backbone = find_backbone(name)
-    classifier = created(name)
-    x = films(classifier)
+    view = created(name)
+    x = films(view)
     expected = Normalize(backbone.mean, backbone.std)(x.repeat(1, 3, 1, 1))
-    torch.testing.assert_close(classifier.normalization(x), expected)
-    assert not any(key.startswith("normalization") for key in classifier.state_dict())
+    torch.testing.assert_close(view.normalization(x), expected)
+    assert not any(key.startswith("normalization") for key in view.state_dict())
 
 
 def test_efficientnet_lite_wants_what_it_was_trained_on() -> None:
@@ -160,13 +161,13 @@ def test_efficientnet_lite_wants_what_it_was_trained_on() -> None:
 
 
 def test_the_mlp_head_is_the_published_one() -> None:
-    classifier = created("resnet34", head="mlp").eval()
-    classifier.set_body_trainable(False)
-    trainable = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
+    view = created("resnet34", head="mlp").eval()
+    view.set_body_trainable(False)
+    trainable = [parameter for parameter in view.parameters() if parameter.requires_grad]
     assert sum(parameter.numel() for parameter in trainable) == 131_842
-    assert list(map(id, trainable)) == list(map(id, classifier.head_parameters()))
+    assert list(map(id, trainable)) == list(map(id, view.head.parameters()))
     with torch.no_grad():
-        logits = classifier(films(classifier))
+        logits = view(films(view))
     torch.testing.assert_close(logits.exp().sum(1), torch.ones(2))
     torch.testing.assert_close(logits.softmax(1), logits.exp())
 
@@ -183,14 +184,14 @@ def test_dropout_stands_before_a_linear_head() -> None:
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "googlenet"])
 def test_the_head_reads_the_average_of_the_feature_map(name: str) -> None:
-    classifier = created(name).eval()
-    x = films(classifier)
+    view = created(name).eval()
+    x = films(view)
     with torch.no_grad():
-        torch.testing.assert_close(classifier.head(classifier.features(x).mean((2, 3))), classifier(x))
+        torch.testing.assert_close(view.head(view.features(x).mean((2, 3))), view(x))
 
 
-def statistics(classifier: Classifier) -> list[Tensor]:
-    return [buffer.clone() for name, buffer in classifier.body.named_buffers() if "running" in name]
+def statistics(view: View) -> list[Tensor]:
+    return [buffer.clone() for name, buffer in view.body.named_buffers() if "running" in name]
 
 
 def unchanged(before: list[Tensor], after: list[Tensor]) -> bool:
@@ -198,33 +199,33 @@ def unchanged(before: list[Tensor], after: list[Tensor]) -> bool:
 
 
 def test_a_frozen_body_stays_the_function_it_was() -> None:
-    classifier = created("resnet18", input_size=(64, 64))
-    before = statistics(classifier)
-    classifier.set_body_trainable(False)
-    classifier.train()
-    classifier(films(classifier)).sum().backward()
-    assert all(parameter.grad is None for parameter in classifier.body_parameters())
-    assert all(parameter.grad is not None for parameter in classifier.head_parameters())
-    assert unchanged(before, statistics(classifier))
-    classifier.set_body_trainable(True)
-    classifier(films(classifier)).sum().backward()
-    assert all(parameter.grad is not None for parameter in classifier.body_parameters())
-    assert not unchanged(before, statistics(classifier))
+    view = created("resnet18", input_size=(64, 64))
+    before = statistics(view)
+    view.set_body_trainable(False)
+    view.train()
+    view(films(view)).sum().backward()
+    assert all(parameter.grad is None for parameter in view.body.parameters())
+    assert all(parameter.grad is not None for parameter in view.head.parameters())
+    assert unchanged(before, statistics(view))
+    view.set_body_trainable(True)
+    view(films(view)).sum().backward()
+    assert all(parameter.grad is not None for parameter in view.body.parameters())
+    assert not unchanged(before, statistics(view))
 
 
 def test_statistics_of_a_frozen_body_move_as_in_published_code_if_asked() -> None:
-    classifier = created("resnet18", input_size=(64, 64))
-    before = statistics(classifier)
-    classifier.set_body_trainable(False, moving_statistics=True)
-    classifier.train()
-    classifier(films(classifier)).sum().backward()
-    assert all(parameter.grad is None for parameter in classifier.body_parameters())
-    assert not unchanged(before, statistics(classifier))
+    view = created("resnet18", input_size=(64, 64))
+    before = statistics(view)
+    view.set_body_trainable(False, moving_statistics=True)
+    view.train()
+    view(films(view)).sum().backward()
+    assert all(parameter.grad is None for parameter in view.body.parameters())
+    assert not unchanged(before, statistics(view))
 
 
 def test_a_seed_repeats_the_start_and_leaves_the_generator_alone() -> None:
     state = torch.get_rng_state()
-    one, same, other = (create_classifier("small_cnn2", 3, weights="none", seed=seed) for seed in (1, 1, 2))
+    one, same, other = (create_network("small_cnn2", 3, weights="none", seed=seed) for seed in (1, 1, 2))
     assert torch.equal(state, torch.get_rng_state())
     assert unchanged(list(one.state_dict().values()), list(same.state_dict().values()))
     assert not unchanged(list(one.state_dict().values()), list(other.state_dict().values()))
@@ -233,11 +234,11 @@ def test_a_seed_repeats_the_start_and_leaves_the_generator_alone() -> None:
 # Means that differ between channels, means that do not, one channel, no mean at all, patches.
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "small_cnn2", "googlenet", "vit_tiny_patch16_224"])
 def test_folding_the_input_changes_no_logit(name: str) -> None:
-    classifier = created(name).eval()
-    x = films(classifier)
-    folded = fold_input(classifier)
+    view = created(name).eval()
+    x = films(view)
+    folded = fold_input(view)
     with torch.no_grad():
-        assert close(folded(x), classifier(x))
+        assert close(folded(x), view(x))
     first = next(module for module in folded.modules() if isinstance(module, nn.Conv2d))
     assert first.weight.shape[1] == first.in_channels == (2 if name == "resnet18" else 1)
 
@@ -249,13 +250,13 @@ def test_what_cannot_be_folded_says_so() -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("small_cnn2", (256, 300)), ("efficientnet_lite0", (96, 96))])
 def test_a_few_steps_lower_the_loss(name: str, size: tuple[int, int]) -> None:
-    classifier = created(name, input_size=size)
-    optimizer = torch.optim.Adam(classifier.parameters(), 3e-4)
-    x, labels = films(classifier, 8), torch.tensor([0, 1] * 4)
+    view = created(name, input_size=size)
+    optimizer = torch.optim.Adam(view.parameters(), 3e-4)
+    x, labels = films(view, 8), torch.tensor([0, 1] * 4)
     x[labels == 0] *= 0.2
     losses = []
     for _ in range(6):
-        loss = cross_entropy(classifier(x), labels)
+        loss = cross_entropy(view(x), labels)
         losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

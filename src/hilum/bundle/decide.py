@@ -71,8 +71,7 @@ def _boxes(card: Card, reading: Reading, threshold: float | None) -> tuple[Box, 
 def _on_film(card: Card, reading: Reading, boxes: NDArray[np.float32]) -> NDArray[np.float64]:
     """Boxes of the picture as boxes of the film, cut at its edges."""
     placed = card.geometry.boxes_to_film(boxes.astype(np.float64), reading.height, reading.width)
-    corners = np.clip(np.concatenate([placed[:, :2], placed[:, :2] + placed[:, 2:]], axis=1), 0, 1)
-    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    return sides_of(np.clip(corners_of(placed), 0, 1))
 
 
 def _evidence(

@@ -12,12 +12,9 @@ from os import PathLike
 import onnxruntime as ort
 
 from hilum.bundle.card import BundleError, Card
+from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, GATE_COLUMNS, HEATMAPS, PROBABILITIES, SCORES
 from hilum.bundle.onnx_file import DIGEST, check_digest, check_structure, parse_card, read_bytes
 from hilum.bundle.shipped import find_bundle
-
-FILMS, PROBABILITIES, HEATMAPS, FEATURES, GATE = "films", "probabilities", "heatmaps", "features", "gate"
-BOXES, SCORES = "boxes", "scores"  # of a detector
-
 
 CPU = "cpu"
 # The devices of this onnxruntime: "cpu", and "cuda", "coreml", ... where such a build is installed.
@@ -98,7 +95,7 @@ class OpenBundle:
             PROBABILITIES: (2, classes),
             FEATURES: (2, None),
             HEATMAPS: (4, classes),
-            GATE: (2, 7),
+            GATE: (2, GATE_COLUMNS),
         }
         if self.card.boxes is not None:
             wanted |= {BOXES: (3, self.card.boxes.most), SCORES: (2, self.card.boxes.most)}

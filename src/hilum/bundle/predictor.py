@@ -22,9 +22,10 @@ from hilum.bundle.asked import Asked, settle
 from hilum.bundle.batches import Batches, Named
 from hilum.bundle.card import BundleError, Card
 from hilum.bundle.decide import decide
+from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, HEATMAPS, PROBABILITIES, SCORES
 from hilum.bundle.gate import verdict
 from hilum.bundle.in_order import in_order
-from hilum.bundle.opening import BOXES, CPU, FEATURES, FILMS, GATE, HEATMAPS, PROBABILITIES, SCORES, OpenBundle
+from hilum.bundle.opening import CPU, OpenBundle
 from hilum.bundle.prediction import Prediction
 from hilum.bundle.reading import Outputs, Reading, Unreadable
 from hilum.bundle.shipped import name_anywhere

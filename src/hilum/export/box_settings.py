@@ -19,7 +19,9 @@ from hilum.measures.boxes.overlap import Detections, match, suppress
 from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, mean_of_counted
 from hilum.measures.boxes.sweep import Swept, choose, sweep
 from hilum.measures.figure import Floats
-from hilum.network.detector import Detector, decode
+from hilum.network.anchors import boxes_of
+from hilum.network.network import Network
+from hilum.radiograph.geometry import sides_of
 from hilum.training.feed.feed import Examples
 
 BATCH = 16
@@ -38,31 +40,29 @@ class RawFilm(NamedTuple):
 
 
 def look_at(
-    detector: Detector,
+    network: Network,
     films: NDArray[np.uint8],
     rows: NDArray[np.int64],
     on_progress: Callable[[str, int, int], None],
 ) -> list[RawFilm]:
-    """What the detector says of these rows of films (n, height, width)."""
+    """What a network with boxes says of these rows of films (n, height, width)."""
     seen: list[RawFilm] = []
     for start in range(0, len(rows), BATCH):
-        seen += look(detector, films[rows[start : start + BATCH]])
+        seen += look(network, films[rows[start : start + BATCH]])
         on_progress("judging validation films", len(seen), len(rows))
     return seen
 
 
 @torch.inference_mode()
-def look(detector: Detector, films: NDArray[np.uint8]) -> list[RawFilm]:
-    """Of a few films, in float32 whatever the detector was trained in."""
-    found = detector(torch.from_numpy(films[:, None]).float() / 255)
-    height, width = detector.input_size
-    frame = torch.tensor([width, height, width, height])
+def look(network: Network, films: NDArray[np.uint8]) -> list[RawFilm]:
+    """Of a few films, in float32 whatever the network was trained in."""
+    outputs, head = network(torch.from_numpy(films[:, None]).float() / 255), network.boxes
+    assert head is not None
     seen = []
-    for scores, offsets, image in zip(found.scores, found.offsets, found.image, strict=True):
+    for scores, offsets, film in zip(*outputs.boxes, outputs.film, strict=True):
         best = scores.argsort(descending=True, stable=True)[:MOST_CANDIDATES]
-        corners = (decode(offsets[best], detector.anchors[best]) / frame).clamp(0, 1).double().numpy()
-        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-        seen.append(RawFilm(boxes, scores[best].double().numpy(), image.double().numpy()))
+        boxes = sides_of(boxes_of(offsets[best], head.anchors[best], head.frame).double().numpy())
+        seen.append(RawFilm(boxes, scores[best].double().numpy(), film.double().numpy()))
     return seen
 
 
@@ -136,10 +136,7 @@ def truths_of(val: Examples, size: tuple[int, int]) -> list[Floats | None]:
     assert val.boxes is not None
     height, width = size
     frame = np.array([width, height, width, height])
-    return [
-        None if corners is None else np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]) / frame
-        for corners in val.boxes
-    ]
+    return [None if corners is None else sides_of(corners) / frame for corners in val.boxes]
 
 
 def highest_scores(raw: Sequence[RawFilm], card: BoxCard, positive: Sequence[int]) -> Floats:

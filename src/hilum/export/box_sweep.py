@@ -10,7 +10,6 @@ from hilum.bundle.card import BundleError
 from hilum.export.box_settings import calibrate_boxes, look_at, truths_of
 from hilum.export.material import best_network, open_material
 from hilum.measures.boxes.sweep import Swept, choose, draw_sweeps, sweep, write_sweep
-from hilum.network.detector import Detector
 from hilum.system.pictures import write_figure
 from hilum.training.run import Run, open_run
 
@@ -56,7 +55,7 @@ def sweep_runs(
         run = open_run(folder)
         material = open_material(run, show)
         network, _ = best_network(run, material.recipe)
-        if not isinstance(network, Detector):
+        if network.boxes is None:
             raise BundleError(f"{folder}: draws no boxes; name runs of a recipe with [detector]")
         columns = [list(material.recipe.classes).index(name) for name in material.positive]
         raw = look_at(network, material.store.pixels, material.val.rows, show)

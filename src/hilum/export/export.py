@@ -31,13 +31,11 @@ from hilum.export.compress import half_weights, int8
 from hilum.export.data_card import describe_data, limits_of, sources
 from hilum.export.gate.learning import learn_gate
 from hilum.export.graph.as_onnx import as_onnx
-from hilum.export.graph.detector_graph import DetectorGraph
-from hilum.export.graph.graph import Graph
+from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import suppress_in_graph
 from hilum.export.material import best_network, is_positive, open_material, some_rows
 from hilum.measures.figure import Floats
-from hilum.network.classifier import Classifier
-from hilum.network.detector import Detector
+from hilum.network.network import Network
 from hilum.system.files import write_whole
 from hilum.training.feed.feed import Examples
 from hilum.training.recipe import Recipe
@@ -88,13 +86,13 @@ def export_run(
     classes, films = list(recipe.classes), store.pixels
     columns = [classes.index(name) for name in positive]
     network, state = best_network(run, recipe)
-    if prevalence is not None and not isinstance(network, Detector):
+    if prevalence is not None and network.boxes is None:
         raise BundleError(f"{run.folder}: draws no boxes, so a prevalence changes nothing; leave it out")
 
     raw: list[RawFilm] = []
     truths: list[Floats | None] = []
     boxes: BoxCard | None = None
-    if isinstance(network, Detector):
+    if network.boxes is not None:
         raw = look_at(network, films, val.rows, on_progress)
         logits = np.stack([film.image for film in raw])
         truths = truths_of(val, network.input_size)
@@ -113,14 +111,10 @@ def export_run(
         on_progress=lambda done, total: on_progress("learning the gate", done, total),
     )
     on_progress("writing the graph", 0, 1)
-    graph: Graph | DetectorGraph
-    if isinstance(network, Detector):
-        assert boxes is not None
-        graph = DetectorGraph(network, calibration, columns, boxes.calibration, gate)
-        model = suppress_in_graph(as_onnx(graph), boxes)
-    else:
-        graph = Graph(network, calibration, columns, gate)
-        model = as_onnx(graph)
+    graph = Graph(network, Fitted(calibration, columns, boxes.calibration if boxes is not None else None, gate))
+    model = as_onnx(graph)
+    if boxes is not None:
+        model = suppress_in_graph(model, boxes)
     expected = apply(calibration, logits, columns)
     plain = run_model(model, films, val.rows, on_progress)
     apart = check_parity(plain["probabilities"], expected)
@@ -190,15 +184,15 @@ def export_run(
 
 @torch.inference_mode()
 def logits_of(
-    classifier: Classifier, films: NDArray[np.uint8], rows: NDArray[np.int64], on_progress: OnProgress
+    network: Network, films: NDArray[np.uint8], rows: NDArray[np.int64], on_progress: OnProgress
 ) -> NDArray[np.float64]:
     """What the network in torch says of films, in float32 whatever it was trained in."""
-    said = []
+    logits: list[NDArray[np.float64]] = []
     for part in batches(rows):
         batch = torch.from_numpy(films[part][:, None]).float() / 255
-        said.append(classifier(batch).double().numpy())
-        on_progress("judging validation films", sum(map(len, said)), len(rows))
-    return np.concatenate(said)
+        logits.append(network(batch).film.double().numpy())
+        on_progress("judging validation films", sum(map(len, logits)), len(rows))
+    return np.concatenate(logits)
 
 
 def run_model(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from hilum.bundle.card import BundleError
 from hilum.dataset.manifest.manifest import Manifest, load_manifest
 from hilum.dataset.store.store import Store, build_store
-from hilum.network.classifier import Classifier, create_classifier
-from hilum.network.detector import Detector, create_detector
+from hilum.network.network import Network
 from hilum.training.checkpoint import read_state
 from hilum.training.feed.feed import Examples, choose_examples
+from hilum.training.prepare import network_of
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
 
@@ -99,17 +99,11 @@ def some_rows(examples: Examples, count: int) -> NDArray[np.int64]:
     return np.sort(examples.rows[chosen])
 
 
-def best_network(run: Run, recipe: Recipe) -> tuple[Classifier | Detector, dict[str, Any]]:
+def best_network(run: Run, recipe: Recipe) -> tuple[Network, dict[str, Any]]:
     """The network of the epoch that was kept, and what is stored with it."""
     if not run.best.is_file():
         raise BundleError(f"{run.folder}: has kept no epoch yet; go on with `hilum train --resume {run.folder}`")
     state = read_state(run.best, torch.device("cpu"))
-    size = (recipe.input.height, recipe.input.width)
-    name, classes = recipe.network.name, len(recipe.classes)
-    network: Classifier | Detector
-    if recipe.detector is not None:
-        network = create_detector(name, classes, "none", recipe.detector, size)
-    else:
-        network = create_classifier(name, classes, "none", recipe.network.head, input_size=size)
+    network = network_of(recipe, "none")
     network.load_state_dict(state["network"])
     return network.eval().to(memory_format=torch.channels_last), state

@@ -1,20 +1,22 @@
-"""Names become networks: built, filled with weights, and given a head for our classes."""
+"""Names become networks: built, filled with weights, and given heads for our classes."""
 
 from hilum.network.backbone import BACKBONES, Backbone, Hub, UnknownNetworkError, find_backbone
-from hilum.network.classifier import Classifier, Head, TrainingLogits, create_classifier, load_weights
 from hilum.network.fold import fold_input
+from hilum.network.network import Network, Outputs, create_network, load_weights
+from hilum.network.view import Head, View
 from hilum.network.weights import WeightsError
 
 __all__ = [
     "BACKBONES",
     "Backbone",
-    "Classifier",
     "Head",
     "Hub",
-    "TrainingLogits",
+    "Network",
+    "Outputs",
     "UnknownNetworkError",
+    "View",
     "WeightsError",
-    "create_classifier",
+    "create_network",
     "find_backbone",
     "fold_input",
     "load_weights",

@@ -19,6 +19,8 @@ class Body(nn.Sequential):
 
     # Where the authors' names start, seen from here.
     inside = ""
+    # Of the maps among the taps that heads for boxes read.
+    tapped_channels: Sequence[int] = ()
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from hilum.network.classifier import Classifier, Normalization
+from hilum.network.view import Normalization, View
 
 
 class Shift(nn.Module):
@@ -22,19 +22,19 @@ class Shift(nn.Module):
         return torch.cat((x, torch.ones_like(x)), 1) if self.ones else x
 
 
-def fold_input(classifier: Classifier) -> Classifier:
+def fold_input(view: View) -> View:
     """A copy that gives the same logits for grey films, whose first convolution reads one channel, or two.
 
     Means that differ between channels cannot go into the convolution's bias: what it pads with stands for the mean of
     each channel, so the bias would be wrong along the border. As weights on a channel of ones, padded with zeros like
     every other, they are right everywhere.
     """
-    folded = copy.deepcopy(classifier)
+    folded = copy.deepcopy(view)
     assert isinstance(folded.normalization, Normalization)
     mean, std = folded.normalization.mean, folded.normalization.std
     first = next(module for module in folded.body.modules() if isinstance(module, nn.Conv2d))
     if first.in_channels != len(mean):
-        raise ValueError(f"{classifier.backbone.name} does something else to its input before the first convolution")
+        raise ValueError(f"{view.backbone.name} does something else to its input before the first convolution")
     with torch.no_grad():
         grey = first.weight / std
         offset = -(grey * (mean - mean[0])).sum(1, keepdim=True)

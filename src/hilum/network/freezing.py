@@ -1,4 +1,4 @@
-"""A network of which the body can be held fast while the rest is trained."""
+"""A view of which the body can be held fast while the rest is trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 
 class Freezable(nn.Module):
-    """What Classifier and Detector have in common: a `body` that was trained before, and new layers after it."""
+    """A `body` that was trained before, and new layers after it."""
 
     body: Any
     statistics_frozen: bool = False

@@ -87,12 +87,39 @@ def timm_name(name: str) -> str | None:
     return name if name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152") else None
 
 
-def feature_maps(name: str, first_stride: int, last_stride: int) -> Any:
-    """timm's network without its end, giving its last map of each stride from the first to the last of these."""
+class MapsBody(Body):
+    """A network of timm without its end: its last map of each stride from the first to the last of these.
+
+    All these maps are taps, which heads for boxes read; the last is what the film's head averages.
+    """
+
+    inside = "net."
+
+    def __init__(self, net: Any, last: Sequence[str]) -> None:
+        channels = net.feature_info.channels()
+        super().__init__({"net": net}, channels[-1], last=last)
+        self.tapped_channels = channels
+        self.net: Any
+
+    def maps_and_taps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        maps = self.net(x)
+        return maps[-1], maps
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        return [list(self.parameters())]
+
+
+def feature_maps(name: str, first_stride: int, last_stride: int) -> Parts:
+    """timm's network of this name as a MapsBody."""
     net: Any = timm.create_model(name, features_only=True)
     strides = net.feature_info.reduction()
     wanted = [number for number, stride in enumerate(strides) if first_stride <= stride <= last_stride]
-    return timm.create_model(name, features_only=True, out_indices=wanted)
+    net = timm.create_model(name, features_only=True, out_indices=wanted)
+    with torch.device("meta"):  # only its names are wanted
+        whole: Any = timm.create_model(name)
+    ends = [end for end in whole.state_dict() if end not in net.state_dict()]
+    last = dict.fromkeys([whole.default_cfg["classifier"], *(end.partition(".")[0] for end in ends)])
+    return Parts(MapsBody(net, list(last)), {})
 
 
 def efficientnet_lite(name: str, size: tuple[int, int], classes: int) -> Parts:

@@ -25,6 +25,16 @@ class Placement(NamedTuple):
     result: tuple[int, int, int, int]
 
 
+def sides_of(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Boxes as left, top, width, height, from (n, 4) as left, top, right, bottom."""
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+
+
+def corners_of(sides: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Boxes as left, top, right, bottom, from (n, 4) as left, top, width, height."""
+    return np.concatenate([sides[:, :2], sides[:, :2] + sides[:, 2:]], axis=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """`squash` ignores the aspect ratio, `fit` keeps it and pads with black, `crop` keeps it and cuts what overhangs.

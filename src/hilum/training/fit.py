@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.utils._pytree import tree_map
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from hilum.training.checkpoint import load_latest, save_checkpoint, write_state
 from hilum.training.events import event_log
@@ -28,8 +28,7 @@ from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
 from hilum.training.state import TrainState
-from hilum.training.task.classification import Classification
-from hilum.training.task.detection import Detection
+from hilum.training.task.task import Task
 
 CHECKPOINT_SECONDS = 120.0
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -147,7 +146,7 @@ def fit(
 
 @torch.no_grad()
 def judge(
-    task: Classification | Detection,
+    task: Task,
     network: nn.Module,
     feed: Feed,
     layout: torch.memory_format,
@@ -159,7 +158,7 @@ def judge(
     for batch in feed.in_order():
         with torch.autocast(feed.device.type, precision, enabled=precision is not None):
             output = network(batch.films.contiguous(memory_format=layout))
-        outputs.append(tree_map(lambda tensor: tensor.float().cpu(), output))
+        outputs.append(tree_map_only(Tensor, lambda tensor: tensor.float().cpu(), output))
     return task.figures(outputs, feed.examples)
 
 

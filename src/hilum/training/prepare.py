@@ -17,8 +17,7 @@ from torch import nn
 from hilum import __version__
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import Store, build_store
-from hilum.network.classifier import create_classifier
-from hilum.network.detector import create_detector
+from hilum.network.network import Network, create_network
 from hilum.training.feed.dali import DaliFeed
 from hilum.training.feed.feed import Examples, Feed, choose_examples, originals
 from hilum.training.feed.offline import OfflineFeed
@@ -26,15 +25,14 @@ from hilum.training.feed.torchvision import TorchvisionFeed
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, to_toml
 from hilum.training.run import RunError
-from hilum.training.task.classification import Classification
-from hilum.training.task.detection import Detection
+from hilum.training.task.task import Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """A network and the films it learns from and is chosen by."""
 
-    task: Classification | Detection
+    task: Task
     train: Feed
     val: Feed
     store: Store
@@ -59,7 +57,7 @@ def prepare(
     for split, examples in (("train", train), ("val", val)):
         _check_examples(split, examples, recipe)
     settings = recipe.training
-    task = _task(recipe, train, device)
+    task = Task(network_of(recipe), recipe, train, device)
     feed = _train_feed(manifest, store, train, recipe, device, processes)
     judged = Feed(store.pixels, val, recipe.augmentation, max(settings.batch_size, 64), device)
     facts = {
@@ -80,15 +78,18 @@ def prepare(
     return Prepared(task, feed, judged, store, facts)
 
 
-def _task(recipe: Recipe, train: Examples, device: torch.device) -> Classification | Detection:
-    network, classes, seed = recipe.network, len(recipe.classes), recipe.training.seed
-    size = (recipe.input.height, recipe.input.width)
-    if recipe.detector is not None:
-        detector = create_detector(network.name, classes, network.weights, recipe.detector, size, seed)
-        return Detection(detector, recipe, train, device)
-    dropout = network.dropout if network.head == "linear" else None
-    classifier = create_classifier(network.name, classes, network.weights, network.head, dropout, size, seed)
-    return Classification(classifier, recipe, train, device)
+def network_of(recipe: Recipe, weights: str | None = None) -> Network:
+    """The network that a recipe describes, with its weights, or others."""
+    return create_network(
+        recipe.network.name,
+        len(recipe.classes),
+        recipe.network.weights if weights is None else weights,
+        head=recipe.network.head,
+        dropout=recipe.network.dropout if recipe.network.head == "linear" else None,
+        input_size=(recipe.input.height, recipe.input.width),
+        boxes=recipe.detector,
+        seed=recipe.training.seed,
+    )
 
 
 def _train_feed(

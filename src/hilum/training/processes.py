@@ -21,8 +21,7 @@ from torch import distributed as dist
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from hilum.network.classifier import Classifier
-from hilum.network.detector import Detector
+from hilum.network.network import Network
 
 # Others wait so long for one that is alive: for the leading one's validation, or its import of a folder.
 PATIENCE = timedelta(minutes=30)
@@ -40,7 +39,7 @@ class ToldElsewhereError(RuntimeError):
 class _Trained(nn.Module):
     """The part of a network that training calls, as a module, so that DDP and compile can wrap it."""
 
-    def __init__(self, network: Classifier | Detector) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
@@ -67,7 +66,7 @@ class Processes:
             return "hilum"
         return f"torchrun --nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', self.count)} -m hilum"
 
-    def wrap(self, network: Classifier | Detector) -> nn.Module:
+    def wrap(self, network: Network) -> nn.Module:
         trained = _Trained(network)
         if self.count == 1:
             return trained

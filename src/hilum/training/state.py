@@ -12,8 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
-from hilum.network.classifier import Classifier
-from hilum.network.detector import Detector
+from hilum.network.network import Network
 from hilum.training.optimizer import BY_STEP, make_optimizer, make_schedule
 from hilum.training.recipe import Recipe
 
@@ -28,7 +27,7 @@ class TrainState:
     optimizer: Optimizer
     schedule: Any
 
-    def __init__(self, network: Classifier | Detector, recipe: Recipe, device: torch.device, batches: int) -> None:
+    def __init__(self, network: Network, recipe: Recipe, device: torch.device, batches: int) -> None:
         settings = recipe.training
         self.network, self.recipe = network, recipe
         # Averaged weights, where there are any, are what is judged and kept.

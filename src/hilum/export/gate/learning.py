@@ -21,8 +21,7 @@ from hilum.bundle.gate import not_upright
 from hilum.export.gate.module import BOUND, DIRECTIONS, EDGES, THUMBNAIL, GateModule, Scatter, Taps, View, choose_taps
 from hilum.export.gate.strangers import draw_stranger
 from hilum.export.gate.variation import STATES, in_state, vary
-from hilum.network.classifier import Classifier
-from hilum.network.detector import Detector
+from hilum.network.network import Network
 
 __all__ = ["GateModule", "Taps", "learn_gate"]
 
@@ -40,7 +39,7 @@ PENALTY = 0.03  # scikit-learn's C
 
 
 def learn_gate(
-    network: Classifier | Detector,
+    network: Network,
     films: Films,
     val_films: Films,
     seed: int = 0,
@@ -94,17 +93,17 @@ class Sight:
 
     def __init__(
         self,
-        network: Classifier | Detector,
+        network: Network,
         size: tuple[int, int],
         total: int,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
-        self.network = network.eval()
+        self.film = network.eval().film
         self.device = next(network.parameters()).device
         self.view = View(size)
         empty = torch.zeros(1, 1, *size, device=self.device)
-        self.names = choose_taps(network.body, network.normalization(empty))
-        self.taps = Taps(network.body, self.names)
+        self.names = choose_taps(self.film.body, self.film.normalization(empty))
+        self.taps = Taps(self.film.body, self.names)
         self.done, self.total, self.on_progress = 0, total, on_progress
 
     @torch.no_grad()
@@ -113,7 +112,7 @@ class Sight:
         while batch := list(islice(pictures, BATCH)):
             grey = torch.from_numpy(np.stack(batch))[:, None].float() / 255
             if self.names:
-                self.network.body(self.network.normalization(grey.to(self.device)))
+                self.film.body(self.film.normalization(grey.to(self.device)))
             rows.append(self.view(grey, [map_.cpu() for map_ in self.taps.maps]).numpy())
             self.done += len(batch)
             if self.on_progress:

@@ -171,7 +171,7 @@ class Scatter(nn.Module):
 class GateModule(nn.Module):
     """What the gate says of films.
 
-    `taps` names the modules inside the classifier's body whose output maps it reads. `forward` takes grey films
+    `taps` names the modules inside the body whose output maps it reads. `forward` takes grey films
     (n, 1, height, width) in [0, 1] and those maps, and gives (n, 7): the distance from the training films in units of
     its limit; the probabilities of upright, turned by 90, 180 and 270 degrees clockwise and inverted; and that of none
     of these, which is no chest film.

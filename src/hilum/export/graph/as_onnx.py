@@ -8,14 +8,13 @@ import onnx
 import torch
 
 from hilum.bundle.card import BundleError
-from hilum.export.graph.detector_graph import DetectorGraph
 from hilum.export.graph.graph import Graph
 
 # The lowest that torch's exporter writes.
 OPSET = 18
 
 
-def as_onnx(graph: Graph | DetectorGraph) -> onnx.ModelProto:
+def as_onnx(graph: Graph) -> onnx.ModelProto:
     """The graph as a model; `films` in, `graph.outputs` out."""
     films = torch.zeros((2, 1, *graph.input_size), dtype=torch.uint8)
     try:

@@ -8,58 +8,105 @@ are made of.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hilum.bundle.card import Calibration
+from hilum.bundle.format import FEATURES, GATE, HEATMAPS, PROBABILITIES
+from hilum.export.calibrate import groups
 from hilum.export.gate.module import GateModule, Taps
 from hilum.export.graph.heatmap import last_maps, reading_of
-from hilum.export.graph.probability import Probabilities
-from hilum.network.classifier import Classifier
+from hilum.export.graph.probability import Probabilities, together
+from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES
 from hilum.network.fold import Shift, fold_input
+from hilum.network.network import Network
+from hilum.network.view import View
 
 # How much a folded network may differ from the one it was made of, in logits.
 FOLDING_ERROR = 1e-3
 
 
-class Graph(nn.Module):
-    """uint8 films (N, 1, H, W) in; the outputs of a Bundle that it has, in their order, as `outputs` names them."""
+class Fitted(NamedTuple):
+    """What was fitted to a trained network on validation films: all of a graph that is no weight of the network.
 
-    def __init__(
-        self, classifier: Classifier, calibration: Calibration, positive: list[int], gate: GateModule | None = None
-    ) -> None:
+    `positive` are the columns of the classes that mean pneumonia. `box_calibration` is as in BoxCard.
+    """
+
+    calibration: Calibration
+    positive: list[int]
+    box_calibration: list[float] | None = None
+    gate: GateModule | None = None
+
+
+class Graph(nn.Module):
+    """uint8 films (N, 1, H, W) in; the outputs of a Bundle that it has, in their order, as `outputs` names them.
+
+    Boxes are given for every anchor, `CANDIDATES` as corners in fractions of the picture (N, anchors, 4) and
+    `CANDIDATE_SCORES` (N, anchors): which of them stay is added to what torch writes, see `suppression`.
+    """
+
+    def __init__(self, network: Network, fitted: Fitted) -> None:
         super().__init__()
-        self.name, self.input_size = classifier.backbone.name, classifier.input_size
+        self.name, self.input_size = network.backbone.name, network.input_size
         noise = torch.Generator().manual_seed(0)
         example = torch.randint(0, 256, (2, 1, *self.input_size), dtype=torch.uint8, generator=noise)
         with torch.no_grad():
-            self.normalization, folded = fold_levels(classifier.eval(), example)
+            self.normalization, folded = fold_levels(network.film.eval(), example)
             self.body = folded.body
-            self.reading = reading_of(folded, last_maps(self.body, self.normalization(example)))
-        self.probabilities = Probabilities(calibration, classifier.classes, positive)
-        self.gate = gate
+            self.reading = reading_of(folded, last_maps(self.body, self.normalization(example))[0])
+        self.probabilities = Probabilities(fitted.calibration, network.classes, fitted.positive)
+        self.boxes = CalibratedBoxes(network, fitted) if network.boxes is not None else None
+        self.gate = fitted.gate
         # Not an attribute that torch sees, for it is no part of the network.
-        self.taps = Taps(self.body, gate.taps) if gate is not None else None
+        self.taps = Taps(self.body, self.gate.taps) if self.gate is not None else None
         self.eval().requires_grad_(False)
 
     @property
     def heatmap(self) -> str:
         """What kind of heatmap there is, or why there is none."""
-        return self.reading.kind
+        return "none: it draws boxes instead" if self.boxes is not None else self.reading.kind
 
     @property
     def outputs(self) -> list[str]:
-        heatmaps = [] if self.heatmap.startswith("none") else ["heatmaps"]
-        return ["probabilities", *heatmaps, "features", *(["gate"] if self.gate is not None else [])]
+        """Their names."""
+        heatmaps = [] if self.heatmap.startswith("none") else [HEATMAPS]
+        gate = [GATE] if self.gate is not None else []
+        boxes = [CANDIDATES, CANDIDATE_SCORES] if self.boxes is not None else []
+        return [PROBABILITIES, *heatmaps, FEATURES, *gate, *boxes]
 
     def forward(self, films: Tensor) -> tuple[Tensor, ...]:
-        features, logits, heatmaps = self.reading(last_maps(self.body, self.normalization(films)))
-        said = [self.probabilities(logits), *([] if heatmaps is None else [heatmaps]), features]
+        maps, taps = last_maps(self.body, self.normalization(films))
+        features, logits, heatmaps = self.reading(maps)
+        given = {PROBABILITIES: self.probabilities(logits), HEATMAPS: heatmaps, FEATURES: features}
         if self.gate is not None and self.taps is not None:
-            said.append(self.gate(films.float() / 255, self.taps.maps))
-        return tuple(said)
+            given[GATE] = self.gate(films.float() / 255, self.taps.maps)
+        if self.boxes is not None:
+            given[CANDIDATES], given[CANDIDATE_SCORES] = self.boxes(taps, logits)
+        return tuple(given[name] for name in self.outputs)
+
+
+class CalibratedBoxes(nn.Module):
+    """Every anchor's box, and how likely it is a hit: the box has a say, and so has the film as a whole."""
+
+    def __init__(self, network: Network, fitted: Fitted) -> None:
+        super().__init__()
+        assert network.boxes is not None and fitted.box_calibration is not None
+        self.head = copy.deepcopy(network.boxes)
+        inside, outside = groups(network.classes, fitted.positive)
+        self.register_buffer("inside", torch.tensor(inside))
+        self.register_buffer("outside", torch.tensor(outside))
+        self.inside: Tensor
+        self.outside: Tensor
+        self.slope, self.share, self.offset = fitted.box_calibration
+
+    def forward(self, maps: Sequence[Tensor], logits: Tensor) -> tuple[Tensor, Tensor]:
+        scores, offsets = self.head(maps)
+        film = together(logits.index_select(1, self.inside)) - together(logits.index_select(1, self.outside))
+        return self.head.corners(offsets), torch.sigmoid(self.slope * scores + self.share * film + self.offset)
 
 
 class Levels(nn.Module):
@@ -91,22 +138,22 @@ class Scaled(nn.Module):
         return normalized
 
 
-def fold_levels(classifier: Classifier, example: Tensor) -> tuple[nn.Module, Classifier]:
-    """What to do with grey levels 0 to 255 first, and a copy of the classifier that wants them so.
+def fold_levels(view: View, example: Tensor) -> tuple[nn.Module, View]:
+    """What to do with grey levels 0 to 255 first, and a copy of the view that wants them so.
 
     Some networks transform the weights of their first convolution, or begin with another layer than the one they
     list first. So folding is tried on an example, and given up where it changes what comes out.
     """
     try:
-        folded = fold_input(classifier)
+        folded = fold_input(view)
         shift = folded.normalization
         assert isinstance(shift, Shift)
         first = next(module for module in folded.body.modules() if isinstance(module, nn.Conv2d))
         first.weight /= 255
         levels = Levels(shift.mean * 255, shift.ones)
-        said, meant = folded.head(folded.body(levels(example))), classifier(example.float() / 255)
-        if torch.allclose(said, meant, atol=FOLDING_ERROR):
+        logits, expected = folded.head(folded.body(levels(example))), view(example.float() / 255)
+        if torch.allclose(logits, expected, atol=FOLDING_ERROR):
             return levels, folded
     except (ValueError, StopIteration, RuntimeError):
         pass  # there is no convolution for its channels, or another layer meets them first
-    return Scaled(classifier.normalization), copy.deepcopy(classifier)
+    return Scaled(view.normalization), copy.deepcopy(view)

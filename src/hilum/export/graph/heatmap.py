@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hilum.network.body import Body
-from hilum.network.classifier import Classifier
+from hilum.network.view import View
 
 CLASS_ACTIVATION_MAP = "class activation map"
 GRAD_CAM = "Grad-CAM"
@@ -118,24 +118,23 @@ class AveragePool(nn.Module):
         return maps.mean((2, 3))
 
 
-def last_maps(body: Body, x: Tensor) -> Tensor:
-    """The last feature map: of the features block where wide layers read it, else of the whole body."""
+def last_maps(body: Body, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The last feature map: of the features block where wide layers read it, else of the whole body; and its taps."""
     stacked = _features_block(body)
-    maps: Tensor = body.maps_and_taps(x)[0] if stacked is None else stacked(x)
-    return maps
+    return body.maps_and_taps(x) if stacked is None else (stacked(x), [])
 
 
-def reading_of(classifier: Classifier, maps: Tensor) -> LinearReading | ReluReading | PlainReading:
-    """How the rest of a classifier reads its last feature map, of which `maps` is an example."""
-    body, head = classifier.body, list(_flat(classifier.head))
+def reading_of(view: View, maps: Tensor) -> LinearReading | ReluReading | PlainReading:
+    """How the rest of a view reads its last feature map, of which `maps` is an example."""
+    body, head = view.body, list(_flat(view.head))
     if body.averaged and len(head) == 1 and isinstance(head[0], nn.Linear):
         return LinearReading(head[0])
     if body.averaged and (chain := _linear_with_relu(head)):
         return ReluReading(AveragePool(), chain, 0, _size(maps))
     if _features_block(body) is not None and (read := _read_flattened(body, head, maps)):
         return read
-    reason = f"{classifier.backbone.name} ends neither in an average of feature maps nor in ReLU layers on one"
-    return PlainReading(body, classifier.head, reason)
+    reason = f"{view.backbone.name} ends neither in an average of feature maps nor in ReLU layers on one"
+    return PlainReading(body, view.head, reason)
 
 
 def _read_flattened(body: Body, head: list[nn.Module], maps: Tensor) -> ReluReading | None:

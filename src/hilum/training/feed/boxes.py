@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hilum.radiograph.geometry import Geometry
+from hilum.radiograph.geometry import Geometry, corners_of
 from hilum.training.task.box_loss import Boxes
 from hilum.training.variation.augment import Floats, transform_boxes
 
@@ -22,7 +22,7 @@ def boxes_in_picture(boxes: list[list[float]] | None, height: int, width: int, g
     if boxes is None:
         return None
     placed = geometry.boxes_to_result(np.array(boxes, np.float64).reshape(-1, 4), height, width)
-    corners = np.concatenate([placed[:, :2], placed[:, :2] + placed[:, 2:]], axis=1)
+    corners = corners_of(placed)
     frame = np.array([geometry.width, geometry.height] * 2)
     corners = np.asarray(np.clip(corners * frame, 0, frame), np.float64)
     large: Floats = corners[(corners[:, 2:] - corners[:, :2] >= SMALLEST_SIDE).all(1)]

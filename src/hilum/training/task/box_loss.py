@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
-from hilum.network.detector import Found, decode, encode
+from hilum.network.anchors import decode, encode
+from hilum.network.box_head import Candidates
 
 OPACITY_IOU, BACKGROUND_IOU = 0.5, 0.4  # an anchor between them is neither
 BACKGROUND, NEITHER = -1, -2
@@ -57,7 +58,7 @@ def overlaps(anchors: Tensor, corners: Tensor) -> Tensor:
     return shared / (area + areas - shared)
 
 
-def box_losses(found: Found, anchors: Tensor, boxes: Boxes, kind: Literal["l1", "giou"]) -> BoxLosses:
+def box_losses(candidates: Candidates, anchors: Tensor, boxes: Boxes, kind: Literal["l1", "giou"]) -> BoxLosses:
     """Focal loss of the scores and distance of the boxes; a film's is divided by its anchors that stand for a box.
 
     Divided film by film, as torchvision does: films without any opacity teach what background is at full weight.
@@ -66,13 +67,13 @@ def box_losses(found: Found, anchors: Tensor, boxes: Boxes, kind: Literal["l1", 
     opaque = assigned >= 0
     share = 1 / opaque.sum(1).clamp(min=1)
     judged = (assigned != NEITHER) & boxes.known[:, None]
-    focal = sigmoid_focal_loss(found.scores.float(), opaque.float(), reduction="none")
+    focal = sigmoid_focal_loss(candidates.scores.float(), opaque.float(), reduction="none")
     scores = ((focal * judged).sum(1) * share).mean()
     film, anchor = torch.nonzero(opaque & boxes.known[:, None], as_tuple=True)
     wanted = boxes.corners[film, assigned[film, anchor]]
-    offsets = found.offsets[film, anchor].float()
+    offsets = candidates.offsets[film, anchor].float()
     if kind == "giou":
         distance = generalized_box_iou_loss(decode(offsets, anchors[anchor]), wanted, reduction="none")
     else:
         distance = functional.l1_loss(offsets, encode(wanted, anchors[anchor]), reduction="none").sum(1)
-    return BoxLosses(scores, (distance * share[film]).sum() / len(found.scores))
+    return BoxLosses(scores, (distance * share[film]).sum() / len(candidates.scores))

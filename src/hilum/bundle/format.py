@@ -1,0 +1,15 @@
+"""The names in a Bundle's graph, written once: what it takes, what it gives, and what the columns of the gate mean.
+
+docs/bundle.md tells the same to those who run bundles without hilum.
+"""
+
+from __future__ import annotations
+
+FILMS = "films"  # uint8 (N, 1, height, width)
+PROBABILITIES, HEATMAPS, FEATURES, GATE = "probabilities", "heatmaps", "features", "gate"
+BOXES, SCORES = "boxes", "scores"  # of a bundle that says where
+
+# Columns of the gate: how far from the training films, then the probabilities of these states, whose first is upright.
+DISTANCE = 0
+STATES = ("upright", "turned by 90", "turned by 180", "turned by 270", "inverted", "no chest film")
+GATE_COLUMNS = 1 + len(STATES)
