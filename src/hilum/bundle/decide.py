@@ -11,6 +11,7 @@ from hilum.bundle.asked import Asked, settle
 from hilum.bundle.card import BundleError, Card
 from hilum.bundle.prediction import NOT_ASKED, Abstained, Answered, Box, Failed, Prediction
 from hilum.bundle.reading import Reading, Unreadable
+from hilum.radiograph.geometry import corners_of, sides_of
 
 
 def decide(card: Card, digest: str, reading: Reading | Unreadable, asked: Asked) -> Prediction:
