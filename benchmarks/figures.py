@@ -13,6 +13,7 @@ import time
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from hilum.measures.bootstrap import Resampling
 from hilum.measures.films.binary import binary_figures
 
 RESAMPLES, PEER_RESAMPLES = 2000, 20
@@ -24,7 +25,7 @@ def main(films: int) -> None:
     probability = np.round(1 / (1 + np.exp(-(random.normal(size=films) + 1.5 * (truth - 0.5)))), 2)
     patients = random.integers(0, films // 2, films)
     start = time.process_time()
-    binary_figures(probability, truth, probability >= 0.5, patients, RESAMPLES)
+    binary_figures(probability, truth, probability >= 0.5, patients, Resampling(RESAMPLES))
     ours = time.process_time() - start
     start = time.process_time()
     for _ in range(PEER_RESAMPLES):

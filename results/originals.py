@@ -16,9 +16,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from film_looks import BANDS, NAMES, SIDE, Levels, detail, measured, rounded
 from PIL import Image
 from robustness_changes import as_jpeg
-from test_split_looks import BANDS, NAMES, SIDE, Levels, detail, measured, rounded
 
 import hilum
 from hilum import Asked

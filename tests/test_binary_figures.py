@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from judged import Made, made, random_films
 from sklearn import metrics
 
+from hilum.measures.bootstrap import Resampling
 from hilum.measures.figure import EvaluationError, checked
 from hilum.measures.films.binary import PREVALENCES, auroc, average_precision, binary_figures, curve
 from hilum.measures.films.thresholds import (
@@ -36,7 +37,7 @@ OF_DECISIONS: dict[str, Callable[..., Any]] = {
 @settings(max_examples=60, deadline=None)
 def test_figures_of_decisions_are_those_of_scikit_learn(films: Made) -> None:
     decision = films.probability >= 0.5
-    figures = binary_figures(*films[:2], decision, films.patients, resamples=20)
+    figures = binary_figures(*films[:2], decision, films.patients, Resampling(20))
     for name, reference in OF_DECISIONS.items():
         expected = reference(films.truth, decision)
         if math.isnan(expected):
@@ -55,7 +56,7 @@ def test_ranking_with_ties_is_that_of_scikit_learn(films: Made) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         decision = p >= 0.5
-        figures = binary_figures(p, t, decision, films.patients, resamples=20)
+        figures = binary_figures(p, t, decision, films.patients, Resampling(20))
         assert figures["balanced_accuracy"].value == pytest.approx(metrics.balanced_accuracy_score(t, decision))
         if 0 < decision.sum() < len(t):
             assert figures["mcc"].value == pytest.approx(metrics.matthews_corrcoef(t, decision))
@@ -77,7 +78,7 @@ def test_the_curve_goes_through_every_point_that_a_threshold_can_reach(films: Ma
 def test_ppv_at_a_prevalence_is_that_of_films_mixed_so() -> None:
     films = random_films()
     decision = films.probability >= 0.5
-    figures = binary_figures(*films[:2], decision, films.patients, resamples=200)
+    figures = binary_figures(*films[:2], decision, films.patients, Resampling(200))
     for prevalence in PREVALENCES:
         weights = np.where(films.truth, prevalence / films.truth.mean(), (1 - prevalence) / (1 - films.truth.mean()))
         expected = metrics.precision_score(films.truth, decision, sample_weight=weights)
@@ -92,7 +93,7 @@ def test_ppv_at_a_prevalence_is_that_of_films_mixed_so() -> None:
 @pytest.mark.parametrize("films", [1, 5])
 def test_one_class_gives_a_statement_instead_of_a_number(sick: bool, films: int) -> None:
     p, t = np.linspace(0.1, 0.9, films), np.full(films, sick)
-    figures = binary_figures(p, t, p >= 0.5, np.arange(films), resamples=50)
+    figures = binary_figures(p, t, p >= 0.5, np.arange(films), Resampling(50))
     for name in ("auroc", "balanced_accuracy", "mcc", "specificity" if sick else "sensitivity"):
         assert figures[name].value is None
         assert figures[name].why

@@ -14,7 +14,7 @@ from torchvision.ops import nms
 
 from hilum.measures.boxes.overlap import Detections, above, shrink, suppress
 from hilum.measures.boxes.rsna_score import rsna_score
-from hilum.measures.boxes.sweep import Setting, Swept, choose, draw_sweeps, sweep
+from hilum.measures.boxes.sweep import Grid, Setting, Swept, choose, draw_sweeps, sweep
 
 
 def drawn(seed: int, films: int = 8) -> tuple[list[NDArray[np.float64]], list[Detections]]:
@@ -53,7 +53,7 @@ def test_a_box_shrinks_about_its_center() -> None:
 def test_each_row_is_the_score_of_its_setting() -> None:
     truths, raw = drawn(1)
     axes = (0.2, 0.6), (0.8, 1.0), (0.2, 0.5, 0.8)
-    rows = sweep(truths, raw, nms_overlaps=axes[0], shrinkages=axes[1], score_thresholds=axes[2])
+    rows = sweep(truths, raw, grid=Grid(*axes))
     assert [row.setting for row in rows] == [Setting(*setting) for setting in product(*axes)]
     for (limit, factor, threshold), score in rows:
         # Suppression first, as in a bundle, where the score threshold comes last.

@@ -20,6 +20,7 @@ from hilum.evaluation.comparison.paired import compare_predictions, match
 from hilum.evaluation.predictions import Failure, Predictions, load_predictions, save_predictions
 from hilum.evaluation.report.comparison import describe_comparison, make_comparison_report, verdicts
 from hilum.evaluation.report.page import write_page
+from hilum.measures.bootstrap import Resampling
 from hilum.measures.delong import delong, delong_covariance
 from hilum.measures.figure import EvaluationError
 from hilum.measures.mcnemar import mcnemar
@@ -146,7 +147,7 @@ def test_a_comparison_is_paired() -> None:
     # Nearly the same model: films decide together, so the difference is known far better than either AUROC.
     second = replace(first, name="b", probability=np.clip(first.probability + 0.001, 0, 1))
     third = predictions("c", 5, 0.2)
-    made = compare_predictions([first, second, third], resamples=300)
+    made = compare_predictions([first, second, third], Resampling(300))
     near, far = made.differences
     assert near.figures["auroc"].value == pytest.approx(0, abs=1e-9)
     assert near.figures["auroc"].high == pytest.approx(0, abs=1e-3)

@@ -22,6 +22,7 @@ from hilum.cli.app import app
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.evaluation.report.film_pictures import PREDICTED, TRUE, draw_boxes
+from hilum.measures.bootstrap import Resampling
 from hilum.measures.boxes.figures import box_figures
 from hilum.measures.boxes.overlap import Detections
 
@@ -120,7 +121,7 @@ def test_figures_are_those_of_the_boxes_that_were_drawn(evaluated: Path, manifes
     table = known_films(manifest)
     truths = [np.array(boxes).reshape(-1, 4) for boxes in table["boxes"].to_list()]
     found = [drawn_on(manifest.parent / path) for path in table["path"]]
-    expected = box_figures(truths, found, table["patient"].to_list(), resamples=20, score_threshold=THRESHOLD)
+    expected = box_figures(truths, found, table["patient"].to_list(), Resampling(20), score_threshold=THRESHOLD)
     for name, figure in expected.items():
         assert told["figures"][name]["value"] == pytest.approx(figure.value, abs=1e-6), name
         assert told["figures"][name]["low"] < told["figures"][name]["high"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from hilum.measures.bootstrap import Resampling
 from hilum.measures.boxes import coco, froc
 from hilum.measures.boxes.figures import box_figures
 from hilum.measures.boxes.overlap import Detections, above, match
@@ -163,12 +164,12 @@ def test_only_the_hundred_most_confident_count() -> None:
     true, false = at([0]), at([5] * 100)
     found = Detections(np.vstack([false, true]), np.array([0.9] * 100 + [0.1]))
     assert coco.coco_precision([true], [found]).at_50 == 0
-    assert box_figures([true], [found], ["a"], resamples=5)["sensitivity_at_2"].value == 0
+    assert box_figures([true], [found], ["a"], Resampling(5))["sensitivity_at_2"].value == 0
 
 
 def test_all_figures_of_a_set_lie_within_their_intervals() -> None:
     truths, found = blurred(5, films=60)
-    figures = box_figures(truths, found, [film // 2 for film in range(60)], resamples=200, score_threshold=0.3)
+    figures = box_figures(truths, found, [film // 2 for film in range(60)], Resampling(200), score_threshold=0.3)
     assert list(figures) == [
         "rsna_score",
         "sensitivity",
@@ -191,15 +192,15 @@ def test_all_figures_of_a_set_lie_within_their_intervals() -> None:
 def test_the_threshold_cuts_what_it_should_and_nothing_else() -> None:
     truths, found = blurred(6)
     cut = [above(one, 0.4) for one in found]
-    figures = box_figures(truths, found, range(40), resamples=5, score_threshold=0.4)
-    whole, of_cut = (box_figures(truths, part, range(40), resamples=5) for part in (found, cut))
+    figures = box_figures(truths, found, range(40), Resampling(5), score_threshold=0.4)
+    whole, of_cut = (box_figures(truths, part, range(40), Resampling(5)) for part in (found, cut))
     at_threshold = ("rsna_score", "sensitivity", "false_boxes")
     assert all(figures[name] == (of_cut if name in at_threshold else whole)[name] for name in figures)
     assert all(of_cut[name] != whole[name] for name in (*at_threshold, "map_50"))
 
 
 def test_what_is_not_defined_says_why() -> None:
-    figures = box_figures([at([]), at([])], [Detections(at([]), np.empty(0))] * 2, ["a", "b"], resamples=10)
+    figures = box_figures([at([]), at([])], [Detections(at([]), np.empty(0))] * 2, ["a", "b"], Resampling(10))
     assert {name: str(figure) for name, figure in figures.items() if figure.value is None} == {
         "rsna_score": "none: no film has a true or a predicted box",
         "sensitivity": "none: no film has a true box",

@@ -10,7 +10,14 @@ from judged import Made, made, random_films
 from sklearn import metrics
 from statsmodels.stats.proportion import proportion_confint
 
-from hilum.measures.bootstrap import auroc_measure, average_precision_measure, bootstrap, draw, total_measure
+from hilum.measures.bootstrap import (
+    Resampling,
+    auroc_measure,
+    average_precision_measure,
+    bootstrap,
+    draw,
+    total_measure,
+)
 from hilum.measures.films.binary import binary_figures
 from hilum.measures.intervals import known, percentiles, ratio, wilson
 
@@ -29,7 +36,7 @@ def test_wilson_is_that_of_statsmodels(of: int, data: st.DataObject) -> None:
 def test_the_bootstrap_is_that_of_films_really_repeated(films: Made) -> None:
     p, t, patients = films
     measures = [auroc_measure(p, t), average_precision_measure(p, t), total_measure(t & (p >= 0.5))]
-    made_fast = bootstrap(patients, measures, resamples=15, seed=4)
+    made_fast = bootstrap(patients, measures, Resampling(15, 4))
     names = np.unique(patients)
     for row, counts in zip(made_fast, draw(len(names), 15, 4), strict=True):
         repeated = [
@@ -59,8 +66,8 @@ def test_films_of_few_patients_make_wider_intervals_than_films_of_many() -> None
     p, t, _ = random_films(400)
     # Twenty copies of each film are no new evidence where they are known to be of one patient.
     p, t = np.repeat(p[:20], 20), np.repeat(t[:20], 20)
-    alone = binary_figures(p, t, p >= 0.5, np.arange(400), 300)["auroc"]
-    together = binary_figures(p, t, p >= 0.5, np.repeat(np.arange(20), 20), 300)["auroc"]
+    alone = binary_figures(p, t, p >= 0.5, np.arange(400), Resampling(300))["auroc"]
+    together = binary_figures(p, t, p >= 0.5, np.repeat(np.arange(20), 20), Resampling(300))["auroc"]
     assert alone.low is not None and alone.high is not None
     assert together.low is not None and together.high is not None
     assert together.high - together.low > 2 * (alone.high - alone.low)
@@ -72,7 +79,7 @@ def test_the_interval_of_an_auroc_covers_the_truth_about_as_often_as_it_says() -
     for _ in range(60):
         t = np.arange(80) % 2 == 0
         p = 1 / (1 + np.exp(-(random.normal(size=80) + t)))
-        figure = binary_figures(p, t, p >= 0.5, np.arange(80), 200)["auroc"]
+        figure = binary_figures(p, t, p >= 0.5, np.arange(80), Resampling(200))["auroc"]
         assert figure.low is not None and figure.high is not None
         covered += figure.low <= 0.7602 <= figure.high
     assert 50 <= covered <= 60
@@ -81,7 +88,7 @@ def test_the_interval_of_an_auroc_covers_the_truth_about_as_often_as_it_says() -
 def test_resamples_without_the_figure_do_not_count_and_too_few_give_no_interval() -> None:
     assert percentiles(np.array([np.nan, 0.1, 0.2, 0.3])) == pytest.approx((0.105, 0.295))
     assert percentiles(np.array([np.nan, np.nan, np.nan, 0.3])) is None
-    figures = binary_figures([0.2, 0.9], [False, True], [False, True], [1, 1], 50)
+    figures = binary_figures([0.2, 0.9], [False, True], [False, True], [1, 1], Resampling(50))
     assert figures["auroc"].value == 1
     assert (figures["auroc"].low, figures["auroc"].high) == (1, 1)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics
 
+from hilum.measures.bootstrap import Resampling
 from hilum.measures.figure import EvaluationError
 from hilum.measures.films.multiclass import by_class
 
@@ -28,7 +29,7 @@ def films(seed: int, count: int = 60) -> tuple[NDArray[np.float64], NDArray[np.i
 @settings(max_examples=20, deadline=None)
 def test_figures_of_classes_are_those_of_scikit_learn(seed: int) -> None:
     p, t = films(seed)
-    made = by_class(p, t, CLASSES, np.arange(len(t)), resamples=30)
+    made = by_class(p, t, CLASSES, np.arange(len(t)), Resampling(30))
     called = p.argmax(1)
     assert made.confusion.tolist() == metrics.confusion_matrix(t, called, labels=range(3)).tolist()
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
@@ -56,14 +57,14 @@ def test_figures_of_classes_are_those_of_scikit_learn(seed: int) -> None:
 def test_a_class_without_films_has_no_figures_and_takes_the_macro_figures_with_it() -> None:
     p, t = films(1)
     p, t = p[t != 2], t[t != 2]
-    made = by_class(p, t, CLASSES, np.arange(len(t)), resamples=30)
+    made = by_class(p, t, CLASSES, np.arange(len(t)), Resampling(30))
     assert made.of_class["viral"]["recall"].why == "no film is viral"
     assert made.overall["macro_auroc"].value is None
     assert made.overall["accuracy"].value is not None
 
 
 def test_one_film_is_enough_for_an_accuracy() -> None:
-    made = by_class([[0.2, 0.5, 0.3]], [1], CLASSES, [7], resamples=10)
+    made = by_class([[0.2, 0.5, 0.3]], [1], CLASSES, [7], Resampling(10))
     assert made.overall["accuracy"].value == 1
     assert made.overall["balanced_accuracy"].value is None
 

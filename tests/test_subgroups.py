@@ -12,13 +12,30 @@ from judged import random_films
 from sklearn import metrics
 
 from hilum.evaluation.heatmaps import point
+from hilum.evaluation.predictions import Predictions
 from hilum.evaluation.subgroups import Subgroup, age_band, subgroups
+from hilum.measures.bootstrap import Resampling
 
 
 def split_by(values: Sequence[str | None]) -> list[Subgroup]:
     p, t, patients = random_films(len(values))
     away = np.arange(len(values)) % 10 == 0
-    return subgroups("ward", values, p, t, p >= 0.5, away, patients, 50, 1)
+    paths = tuple(f"{row}.png" for row in range(len(values)))
+    films = Predictions(
+        name="model",
+        classes=("normal", "pneumonia"),
+        threshold=0.5,
+        paths=paths,
+        digests=paths,
+        patients=patients,
+        labels=paths,
+        truth=t,
+        targets=t.astype(np.int64),
+        probability=p,
+        class_probabilities=np.column_stack([1 - p, p]),
+        gate=tuple("inverted" if turned else "passed" for turned in away),
+    )
+    return subgroups("ward", values, films, Resampling(50))
 
 
 def test_each_group_has_the_figures_of_its_films() -> None:

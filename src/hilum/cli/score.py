@@ -27,27 +27,20 @@ def score(
     if find_spec("polars") is None or find_spec("faster_coco_eval") is None:
         say("hilum score needs more than the base package: pip install 'hilum[evaluate]'")
         raise typer.Exit(1)
-    from hilum.dataset.manifest.manifest import ManifestError, load_manifest
-    from hilum.evaluation.challenge.submission import SubmissionError, read_submission
-    from hilum.evaluation.challenge.truth import join_manifest
+    from hilum.dataset.manifest.manifest import ManifestError
+    from hilum.evaluation.challenge.score import score_submission
+    from hilum.evaluation.challenge.submission import SubmissionError
     from hilum.evaluation.report.words import BOX_NAMES
-    from hilum.measures.boxes.figures import box_figures
 
     with one_line(ManifestError, SubmissionError):
-        judged = join_manifest(read_submission(submission), submission, load_manifest(manifest), split)
-    figures = box_figures(judged.truths, judged.found, judged.patients)
-    counts = {
-        "films": len(judged.truths),
-        "true_boxes": sum(map(len, judged.truths)),
-        "predicted_boxes": sum(len(found.scores) for found in judged.found),
-    }
+        scored = score_submission(submission, manifest, split)
     if as_json:
-        print(json.dumps({**counts, **{name: figure.describe() for name, figure in figures.items()}}))
+        print(json.dumps(scored.to_dict()))
     else:
-        rows = [(name.replace("_", " "), f"{count:,}", "") for name, count in counts.items()]
-        for name, figure in figures.items():
+        rows = [(name.replace("_", " "), f"{count:,}", "") for name, count in scored.counts.items()]
+        for name, figure in scored.figures.items():
             value = "-" if figure.value is None else f"{figure.value:.3f}"
             rows.append((BOX_NAMES[name], value, figure.interval or figure.why))
         print_table(("figure", "value", "95% interval"), rows)
-    for notice in judged.notices:
+    for notice in scored.notices:
         say(f"note: {notice}")

@@ -26,7 +26,7 @@ from hilum.evaluation.report.page import write_page
 from hilum.evaluation.report.report import make_report
 from hilum.evaluation.report.words import BOX_NAMES, NAMES, NOTHING, interval, of_what, value
 from hilum.evaluation.shortcut import metadata_alone
-from hilum.measures.bootstrap import SEED
+from hilum.measures.bootstrap import SEED, Resampling
 from hilum.measures.figure import EvaluationError, Figure
 from hilum.output.notebook import html_table
 from hilum.system.files import write_whole
@@ -135,7 +135,7 @@ def evaluate(
     data = open_data_set(Path(films), partial(on_progress, "reading films"))
     scope = Scope(split or data.usual_split, operating_point, tuple(by), allow_training_films)
     judged = judge(predictor, data, scope, partial(on_progress, "judging films"))
-    evaluation = measure(judged, metadata_alone(judged), seed=seed)
+    evaluation = measure(judged, metadata_alone(judged), Resampling(seed=seed))
     document = make_report(
         evaluation,
         choose_films(judged, predictor, seed),

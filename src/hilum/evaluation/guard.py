@@ -53,19 +53,19 @@ def refuse_seen(seen: Counter[str], films: int, split: str) -> None:
 
 def caveats(card: Card, manifest: Manifest, rows: pl.DataFrame, split: str) -> list[str]:
     """What a reader must know of how these films were set apart, in plain sentences."""
-    said = []
+    sentences = []
     if card.data.split_by == "image":
-        said.append(
+        sentences.append(
             "The model's data were split by image, not by patient: films of one patient may be on both sides, and the "
             "figures flatter."
         )
     elif card.data.split_by == "unknown":
-        said.append("How the model's data were split is not known; films of one patient may be on both sides.")
+        sentences.append("How the model's data were split is not known; films of one patient may be on both sides.")
     side = pl.coalesce("split", "official_split")
     others = manifest.table.filter((side != split) & side.is_not_null()) if split != "all" else manifest.table.head(0)
     shared = set(rows["patient"]) & set(others["patient"])
     if shared:
-        said.append(
+        sentences.append(
             f"{counted(len(shared), 'patient')} of this split {'has' if len(shared) == 1 else 'have'} films in other "
             "splits of the manifest as well: the figures may flatter."
         )
@@ -73,18 +73,18 @@ def caveats(card: Card, manifest: Manifest, rows: pl.DataFrame, split: str) -> l
     alike = rows.filter(pl.col("source").is_in(learned["source"].unique().implode(), nulls_equal=True)).height
     if alike:
         which = "These films" if alike == rows.height else f"{alike:,} of the {rows.height:,} films"
-        said.append(
+        sentences.append(
             f"{which} come from the same data set as those of training. On films from another hospital, figures are "
             "usually lower."
         )
     names = rows.select(pl.coalesce("pixel_digest", "file_digest")).to_series().drop_nulls()
     if copies := names.len() - names.n_unique():
-        said.append(
+        sentences.append(
             f"{counted(copies, 'film')} of this split {'is a copy' if copies == 1 else 'are copies'} of others in it."
         )
     if rows["file_digest"].null_count() or rows["pixel_digest"].null_count():
-        said.append(
+        sentences.append(
             "The manifest does not hold the digests of all films, so training films among them may go unnoticed; "
             "`hilum data import` fills them in."
         )
-    return said
+    return sentences

@@ -12,7 +12,7 @@ from hilum.evaluation.measure_boxes import BoxEvaluation, measure_boxes
 from hilum.evaluation.predictions import Predictions
 from hilum.evaluation.shortcut import Shortcut
 from hilum.evaluation.subgroups import Subgroup, subgroups
-from hilum.measures.bootstrap import RESAMPLES, SEED
+from hilum.measures.bootstrap import USUAL, Resampling
 from hilum.measures.figure import Figure, Ints
 from hilum.measures.films.abstention import RiskCoverage, risk_coverage
 from hilum.measures.films.binary import Curve, binary_figures, curve
@@ -69,18 +69,16 @@ class Evaluation:
     seed: int
 
 
-def measure(judgement: Judgement, shortcut: Shortcut, *, resamples: int = RESAMPLES, seed: int = SEED) -> Evaluation:
+def measure(judgement: Judgement, shortcut: Shortcut, resampling: Resampling = USUAL) -> Evaluation:
+    """All that is stated of the films judged. Nothing is chosen here, least of all a threshold."""
     films = judgement.predictions
     p, t = films.probability, films.truth
     before, why = before_calibration(judgement.card, p, films.class_probabilities)
-    groups = {
-        column: subgroups(column, values, p, t, films.called, films.turned_away, films.patients, resamples, seed)
-        for column, values in judgement.columns.items()
-    }
+    groups = {column: subgroups(column, values, films, resampling) for column, values in judgement.columns.items()}
     return Evaluation(
         judgement=judgement,
-        all=binary_figures(p, t, films.called, films.patients, resamples, seed),
-        passed=_passed(films, resamples, seed),
+        all=binary_figures(p, t, films.called, films.patients, resampling),
+        passed=_passed(films, resampling),
         confusion=np.array(
             [
                 [(~t & ~films.called).sum(), (~t & films.called).sum()],
@@ -98,31 +96,31 @@ def measure(judgement: Judgement, shortcut: Shortcut, *, resamples: int = RESAMP
         sensitivity_at=sensitivity_at_specificity(p, t),
         specificity_at=specificity_at_sensitivity(p, t),
         best=best_on_this_split(p, t),
-        by_class=_by_class(films, resamples, seed),
+        by_class=_by_class(films, resampling),
         subgroups={column: made for column, made in groups.items() if made},
         columns_alike=[column for column, made in groups.items() if not made],
         pointed=_pointed(judgement),
-        boxes=measure_boxes(judgement, resamples, seed),
+        boxes=measure_boxes(judgement, resampling),
         shortcut=shortcut,
-        resamples=resamples,
-        seed=seed,
+        resamples=resampling.resamples,
+        seed=resampling.seed,
     )
 
 
-def _passed(films: Predictions, resamples: int, seed: int) -> dict[str, Figure] | None:
+def _passed(films: Predictions, resampling: Resampling) -> dict[str, Figure] | None:
     """None where the gate changes nothing that could be measured."""
     kept = films.take(np.flatnonzero(~films.turned_away))
     if len(kept) in (0, len(films)):
         return None
-    return binary_figures(kept.probability, kept.truth, kept.called, kept.patients, resamples, seed)
+    return binary_figures(kept.probability, kept.truth, kept.called, kept.patients, resampling)
 
 
-def _by_class(films: Predictions, resamples: int, seed: int) -> ByClass | None:
+def _by_class(films: Predictions, resampling: Resampling) -> ByClass | None:
     """Only where there is more to tell than pneumonia or not."""
     known = films.take(np.flatnonzero(films.targets >= 0))
     if len(films.classes) < 3 or not len(known):
         return None
-    return by_class(known.class_probabilities, known.targets, known.classes, known.patients, resamples, seed)
+    return by_class(known.class_probabilities, known.targets, known.classes, known.patients, resampling)
 
 
 def _pointed(judgement: Judgement) -> Pointed | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hilum.evaluation.judge import Judgement
+from hilum.measures.bootstrap import Resampling
 from hilum.measures.boxes import coco, froc
 from hilum.measures.boxes.figures import box_figures
 from hilum.measures.boxes.overlap import Detections, above, match
@@ -46,7 +47,7 @@ class BoxEvaluation:
         }
 
 
-def measure_boxes(judgement: Judgement, resamples: int, seed: int) -> BoxEvaluation | None:
+def measure_boxes(judgement: Judgement, resampling: Resampling) -> BoxEvaluation | None:
     """None where no boxes were drawn, or none are known to compare them with."""
     card = judgement.card.boxes
     every = [judgement.true_boxes(row) for row in range(len(judgement.predictions))]
@@ -64,7 +65,7 @@ def measure_boxes(judgement: Judgement, resamples: int, seed: int) -> BoxEvaluat
         without=len(every) - len(truths),
         truths=truths,
         found=found,
-        figures=box_figures(truths, found, patients, resamples, seed, card.threshold),
+        figures=box_figures(truths, found, patients, resampling, card.threshold),
         curves={overlap: froc.froc_curve(matches, column) for column, overlap in enumerate(OVERLAPS)},
         average_precision={
             overlap: float(coco.precision_measure(matches, slice(column, column + 1))(once)[0])

@@ -24,7 +24,7 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
         "without_label": judged.unlabeled,
     }
     classes = evaluation.by_class
-    told = {
+    stated = {
         "format": FORMAT,
         "hilum": __version__,
         "model": {"file": judged.model.name, "name": judged.card.name, "made": judged.card.made},
@@ -81,7 +81,7 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
         },
         "boxes": None if evaluation.boxes is None else _boxes(evaluation.boxes),
     }
-    plain: dict[str, Any] = _without_nan(told)
+    plain: dict[str, Any] = _without_nan(stated)
     return plain
 
 

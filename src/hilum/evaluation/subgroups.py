@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hilum.measures.figure import Bools, Figure, Floats, Ints
+from hilum.evaluation.predictions import Predictions
+from hilum.measures.bootstrap import USUAL, Resampling
+from hilum.measures.figure import Bools, Figure
 from hilum.measures.films.binary import binary_figures
 
 UNKNOWN, OTHERS = "not known", "others"
@@ -36,15 +38,7 @@ def age_band(age: float | None) -> str | None:
 
 
 def subgroups(
-    column: str,
-    values: Sequence[str | None],
-    probability: Floats,
-    truth: Bools,
-    decision: Bools,
-    abstained: Bools,
-    patients: Ints,
-    resamples: int,
-    seed: int,
+    column: str, values: Sequence[str | None], films: Predictions, resampling: Resampling = USUAL
 ) -> list[Subgroup]:
     """One for each value, in order of name (ages by age); beyond 12 values the rarest are put together.
 
@@ -61,19 +55,19 @@ def subgroups(
     )
     made = []
     for name in ordered:
-        members = np.array([each == name for each in names])
+        members = films.take(np.flatnonzero([each == name for each in names]))
         made.append(
             Subgroup(
                 column,
                 name,
-                films=int(members.sum()),
-                patients=len(np.unique(patients[members])),
-                sick=int(truth[members].sum()),
-                abstained=int(abstained[members].sum()),
+                films=len(members),
+                patients=len(np.unique(members.patients)),
+                sick=int(members.truth.sum()),
+                abstained=int(members.turned_away.sum()),
                 figures=binary_figures(
-                    probability[members], truth[members], decision[members], patients[members], resamples, seed
+                    members.probability, members.truth, members.called, members.patients, resampling
                 ),
-                small=_small(truth[members]),
+                small=_small(members.truth),
             )
         )
     return made

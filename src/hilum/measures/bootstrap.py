@@ -7,6 +7,7 @@ A resample is how many times each film counts, so a measure is a function of wei
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,8 +22,20 @@ RESAMPLES, SEED = 2000, 1
 CHUNK_CELLS = 500_000  # resamples x films at a time: stays within the cache
 
 
-def bootstrap(patients: ArrayLike, measures: Sequence[Measure], resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
+class Resampling(NamedTuple):
+    """How often patients are drawn, and from which seed. With 2,000 resamples chance moves each end of a 95%
+    interval by 1.5% of its width."""
+
+    resamples: int = RESAMPLES
+    seed: int = SEED
+
+
+USUAL = Resampling()
+
+
+def bootstrap(patients: ArrayLike, measures: Sequence[Measure], resampling: Resampling = USUAL) -> Floats:
     """Each measure on each resample, (resamples, measures); NaN where a resample does not define it."""
+    resamples, seed = resampling
     _, patient = np.unique(np.asarray(patients), return_inverse=True)
     chunk = max(1, CHUNK_CELLS // len(patient))
     counts = draw(int(patient.max()) + 1, resamples, seed)

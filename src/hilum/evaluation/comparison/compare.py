@@ -27,7 +27,7 @@ from hilum.evaluation.report.comparison import (
 )
 from hilum.evaluation.report.document import Document
 from hilum.evaluation.report.page import write_page
-from hilum.measures.bootstrap import SEED
+from hilum.measures.bootstrap import SEED, Resampling
 from hilum.measures.figure import EvaluationError
 from hilum.output.notebook import html_table
 from hilum.system.files import write_whole
@@ -131,7 +131,7 @@ def compare(
             judged.append(judgement.predictions)
             if seen := sum(judgement.seen.values()):
                 notes.append(f"{bundle.name} was trained or calibrated on {seen:,} of these films")
-    comparison = compare_predictions(_with_names(judged, models), seed=seed)
+    comparison = compare_predictions(_with_names(judged, models), Resampling(seed=seed))
     comparison = replace(comparison, notes=[*notes, *comparison.notes])
     report = ComparisonReport(comparison, make_comparison_report(comparison))
     if out is not None:

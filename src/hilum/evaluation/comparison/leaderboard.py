@@ -35,8 +35,8 @@ class Standing(NamedTuple):
 
     def describe(self) -> dict[str, Any]:
         """Plain data for JSON; NaN, which it does not know, is null."""
-        told = self._asdict()
-        return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in told.items()}
+        plain = self._asdict()
+        return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in plain.items()}
 
 
 def leaderboard(folder: Path) -> tuple[list[Standing], list[str]]:

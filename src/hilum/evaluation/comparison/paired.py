@@ -10,7 +10,7 @@ import numpy as np
 
 from hilum.dataset.audit.finding import counted
 from hilum.evaluation.predictions import Predictions
-from hilum.measures.bootstrap import RESAMPLES, SEED, auroc_measure, bootstrap, total_measure, with_interval
+from hilum.measures.bootstrap import USUAL, Resampling, auroc_measure, bootstrap, total_measure, with_interval
 from hilum.measures.delong import DeLong, delong
 from hilum.measures.figure import EvaluationError, Figure, Floats
 from hilum.measures.films.binary import (
@@ -93,28 +93,27 @@ def _rows(model: Predictions) -> dict[tuple[str, int], int]:
     return rows
 
 
-def compare_predictions(models: Sequence[Predictions], resamples: int = RESAMPLES, seed: int = SEED) -> Comparison:
+def compare_predictions(models: Sequence[Predictions], resampling: Resampling = USUAL) -> Comparison:
     """Each model against the first, decisions by threshold alone: what a gate turns away is judged as well."""
     aligned, notes = match(models)
     return Comparison(
         aligned,
-        [binary_figures(m.probability, m.truth, m.called, m.patients, resamples, seed) for m in aligned],
+        [binary_figures(m.probability, m.truth, m.called, m.patients, resampling) for m in aligned],
         [calibration(m.probability, m.truth) for m in aligned],
-        [_difference(aligned[0], model, resamples, seed) for model in aligned[1:]],
+        [_difference(aligned[0], model, resampling) for model in aligned[1:]],
         notes,
-        resamples,
-        seed,
+        *resampling,
     )
 
 
-def _difference(first: Predictions, second: Predictions, resamples: int, seed: int) -> Difference:
+def _difference(first: Predictions, second: Predictions, resampling: Resampling) -> Difference:
     truth = first.truth
     measures = []
     for model in (first, second):
         called = model.called
         kinds = (truth & called, ~truth & called, truth & ~called, ~truth & ~called)
         measures += [auroc_measure(model.probability, truth), *map(total_measure, kinds)]
-    drawn = bootstrap(first.patients, measures, resamples, seed)
+    drawn = bootstrap(first.patients, measures, resampling)
     once = auroc(second.probability, truth) - auroc(first.probability, truth)
     figures = {"auroc": with_interval(once, drawn[:, 5] - drawn[:, 0], ONE_CLASS)}
     counts = [count(truth, model.called) for model in (first, second)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hilum.measures.bootstrap import RESAMPLES, SEED, auroc_measure, bootstrap, with_interval
+from hilum.measures.bootstrap import USUAL, Resampling, auroc_measure, bootstrap, with_interval
 from hilum.measures.boxes import coco, froc
 from hilum.measures.boxes.overlap import Detections, match
 from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, rsna_measure
@@ -21,8 +21,7 @@ def box_figures(
     truths: Sequence[Floats],
     found: Sequence[Detections],
     patients: ArrayLike,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
+    resampling: Resampling = USUAL,
     score_threshold: float = -np.inf,
 ) -> dict[str, Figure]:
     """The challenge's score, COCO's mAP, FROC, and the AUROC of a film's highest score for having a true box.
@@ -48,7 +47,7 @@ def box_figures(
     all_films = np.ones((1, len(truths)))
     values = {name: float(measure(all_films)[0]) for name, measure in measures.items()}
     values |= {"map_50": precision.at_50, "map_50_95": precision.at_50_to_95}
-    drawn = bootstrap(patients, list(measures.values()), resamples, seed)
+    drawn = bootstrap(patients, list(measures.values()), resampling)
     reasons = {"rsna_score": "no film has a true or a predicted box", "auroc_of_scores": ONE_CLASS}
     return {
         name: with_interval(value, resampled, reasons.get(name, NO_BOX))

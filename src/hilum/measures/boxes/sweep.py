@@ -26,6 +26,8 @@ KEPT_COLOR = "#f85149"
 
 
 class Setting(NamedTuple):
+    """What is decided after the network: see PANELS for what each means."""
+
     nms_overlap: float
     shrinkage: float
     score_threshold: float
@@ -36,6 +38,17 @@ PANELS = {
     "shrinkage": "sides of the boxes multiplied by",
     "score_threshold": "boxes are kept from this score on",
 }
+
+
+class Grid(NamedTuple):
+    """What is tried of each, in every combination."""
+
+    nms_overlaps: Sequence[float] = NMS_OVERLAPS
+    shrinkages: Sequence[float] = SHRINKAGES
+    score_thresholds: Sequence[float] = SCORE_THRESHOLDS
+
+
+WHOLE = Grid()
 
 
 class Swept(NamedTuple):
@@ -50,9 +63,7 @@ def sweep(
     raw: Sequence[Detections],
     *,
     prevalence: float | None = None,
-    nms_overlaps: Sequence[float] = NMS_OVERLAPS,
-    shrinkages: Sequence[float] = SHRINKAGES,
-    score_thresholds: Sequence[float] = SCORE_THRESHOLDS,
+    grid: Grid = WHOLE,
 ) -> list[Swept]:
     """Every combination, on validation films and their predictions before suppression.
 
@@ -61,13 +72,13 @@ def sweep(
     """
     weights = film_weights(truths, prevalence)
     # What is cut away by score suppresses nothing that stays, so it can go first.
-    raw = [above(found, min(score_thresholds)) for found in raw]
+    raw = [above(found, min(grid.score_thresholds)) for found in raw]
     rows = []
-    for nms_overlap in nms_overlaps:
+    for nms_overlap in grid.nms_overlaps:
         kept = [suppress(found, nms_overlap) for found in raw]
-        for shrinkage in shrinkages:
+        for shrinkage in grid.shrinkages:
             matches = match(truths, [shrink(found, shrinkage) for found in kept], OVERLAPS)
-            for threshold in score_thresholds:
+            for threshold in grid.score_thresholds:
                 score = weighted_mean(film_scores(matches, threshold), weights)
                 rows.append(Swept(Setting(nms_overlap, shrinkage, threshold), score))
     return rows

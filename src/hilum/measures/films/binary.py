@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hilum.measures.bootstrap import (
-    RESAMPLES,
-    SEED,
+    USUAL,
+    Resampling,
     auroc_measure,
     average_precision_measure,
     bootstrap,
@@ -167,8 +167,7 @@ def binary_figures(
     truth: ArrayLike,
     decision: ArrayLike,
     patients: ArrayLike,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
+    resampling: Resampling = USUAL,
 ) -> dict[str, Figure]:
     """Every binary figure by name. Decisions were taken beforehand; no threshold is chosen here."""
     p, t = checked(probability, truth)
@@ -177,7 +176,7 @@ def binary_figures(
         raise EvaluationError("give one decision and one patient for each film")
     kinds = (t & d, ~t & d, t & ~d, ~t & ~d)
     measures = [auroc_measure(p, t), average_precision_measure(p, t), *map(total_measure, kinds)]
-    drawn = bootstrap(patients, measures, resamples, seed)
+    drawn = bootstrap(patients, measures, resampling)
     once, again = count(t, d), Counts(*drawn[:, 2:].T)
     figures = {
         "auroc": with_interval(auroc(p, t), drawn[:, 0], ONE_CLASS),

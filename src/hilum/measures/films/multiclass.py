@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hilum.measures.bootstrap import (
-    RESAMPLES,
-    SEED,
+    USUAL,
+    Resampling,
     auroc_measure,
     bootstrap,
     shares,
@@ -37,15 +37,14 @@ def by_class(
     targets: ArrayLike,
     classes: tuple[str, ...],
     patients: ArrayLike,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
+    resampling: Resampling = USUAL,
 ) -> ByClass:
     """`probabilities` are (films, classes), `targets` class numbers; the class called is the most probable."""
     p, t = np.asarray(probabilities, np.float64), np.asarray(targets, np.int64)
     _check(p, t, len(classes))
     called = p.argmax(1)
     numbers = range(len(classes))
-    confusion = np.array([[((t == true) & (called == said)).sum() for said in numbers] for true in numbers], np.int64)
+    confusion = np.array([[((t == true) & (called == other)).sum() for other in numbers] for true in numbers], np.int64)
     measures = [
         measure
         for number in numbers
@@ -57,18 +56,18 @@ def by_class(
         )
     ]
     once = np.array([measure(np.ones((1, len(t)))) for measure in measures]).T
-    drawn = bootstrap(patients, measures, resamples, seed)
+    drawn = bootstrap(patients, measures, resampling)
     of_class: dict[str, dict[str, Figure]] = {}
     for number, name in enumerate(classes):
         absent, uncalled = f"no film is {name}", f"no film was called {name}"
-        aurocs, right, true, said = drawn[:, 4 * number : 4 * number + 4].T
+        aurocs, right, true, called_so = drawn[:, 4 * number : 4 * number + 4].T
         hits, films, calls = (int(value) for value in once[0, 4 * number + 1 : 4 * number + 4])
         f1 = 2 * hits / (films + calls) if films + calls else np.nan
         of_class[name] = {
             "auroc": with_interval(float(once[0, 4 * number]), aurocs, absent if not films else "no film is another"),
             "recall": share(hits, films, absent, percentiles(shares(right, true))),
-            "precision": share(hits, calls, uncalled, percentiles(shares(right, said))),
-            "f1": with_interval(float(f1), shares(2 * right, true + said), absent),
+            "precision": share(hits, calls, uncalled, percentiles(shares(right, called_so))),
+            "f1": with_interval(float(f1), shares(2 * right, true + called_so), absent),
         }
     of_everything = partial(_overall, classes=len(classes))
     values, resampled = of_everything(once), of_everything(drawn)

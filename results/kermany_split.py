@@ -1,6 +1,6 @@
 """What sets the official test films of Kermany's set apart from the others, and what moves a bundle's answers.
 
-    python results/test_split.py BUNDLE MANIFEST
+    python results/kermany_split.py BUNDLE MANIFEST
 
 Prints the tables of docs/test-split.md. Normal films are named IM-0001-... or NORMAL2-IM-0001-..., and the test split
 holds the lowest numbers of both: FIRST is where the films of the second series change their looks within the test
@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import polars as pl
 import torch
+from film_looks import BANDS, NAMES, SIDE, Floats, Levels, changes, measured, rounded, smoothed, stretched
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.ensemble import RandomForestClassifier
@@ -29,7 +30,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from test_split_looks import BANDS, NAMES, SIDE, Floats, Levels, changes, measured, rounded, smoothed, stretched
 
 import hilum
 from hilum import read

@@ -1,4 +1,4 @@
-"""How a film looks, in numbers, and how to make it look like others: for results/test_split.py."""
+"""How a film looks, in numbers, and how to make it look like others: for results/kermany_split.py."""
 
 from __future__ import annotations
 
