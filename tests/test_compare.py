@@ -169,25 +169,25 @@ def test_a_comparison_is_paired() -> None:
 
 def test_a_verdict_is_in_plain_words() -> None:
     first, second = predictions("a"), predictions("a second")
-    made = compare_predictions([first, second], resamples=200)
+    made = compare_predictions([first, second], Resampling(200))
     assert verdicts(made)[0].startswith("No difference shown between a second and a: AUROC ")
     # The same ranking at another threshold: more is called, of the sick and of the healthy.
     bolder = replace(second, threshold=0.25)
-    (sentence,) = verdicts(compare_predictions([first, bolder], resamples=200))
+    (sentence,) = verdicts(compare_predictions([first, bolder], Resampling(200)))
     assert "recognizes more of the pneumonia" in sentence
     assert "clears fewer of the films without it" in sentence
     assert "In ranking films no difference is shown" in sentence
     assert "as another threshold would" in sentence
     # One class alone: nothing can be ranked, and that is no verdict on ranking.
     sick = np.flatnonzero(first.truth)
-    (alone,) = verdicts(compare_predictions([first.take(sick), second.take(sick)], resamples=200))
+    (alone,) = verdicts(compare_predictions([first.take(sick), second.take(sick)], Resampling(200)))
     assert "AUROC" not in alone and "specificity" not in alone
 
 
 def test_names_of_models_are_text_and_nothing_else() -> None:
     nasty = '<img src=x onerror="alert(1)">'
     models = [replace(predictions("a"), name=name) for name in (nasty, "_hidden", "$x$ & \\frac")]
-    page = write_page(make_comparison_report(compare_predictions(models, resamples=50)))
+    page = write_page(make_comparison_report(compare_predictions(models, Resampling(50))))
     assert "<img" not in page
     for name in (nasty, "_hidden", "$x$ & \\frac"):
         drawn = page[page.index("<svg") :]

@@ -252,7 +252,7 @@ def test_bundles_and_mirror_images_are_averaged(tmp_path: Path, monkeypatch: pyt
     Image.fromarray(film).save(tmp_path / "films" / "left.png")
     (tmp_path / "films" / "notes.txt").write_text("no film")
     thresholds = {"one.onnx": 0.7, "two.onnx": 0.8}
-    monkeypatch.setattr("hilum.bundle.predictor.load", lambda path: TopLeftFinder(thresholds[path.name]))
+    monkeypatch.setattr("hilum.evaluation.challenge.opinions.load", lambda path: TopLeftFinder(thresholds[path.name]))
     result = run("submit", "one.onnx", "two.onnx", tmp_path / "films", "--mirror", "-o", tmp_path / "s.csv")
     assert result.exit_code == 0, result.output
     # Seen four times at the same place, so it was mirrored back: the mean confidence is that of each.
