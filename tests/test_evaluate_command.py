@@ -11,6 +11,8 @@ import sys
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import polars as pl
@@ -18,11 +20,13 @@ import pytest
 from bundles import answered, tiny_bundle, tiny_card
 from judged import write_data_set
 from sklearn import metrics
+from typer.testing import CliRunner
 
 import hilum
 from hilum import Abstained, Answered, Asked
 from hilum.bundle.card import BundleError, pack_digests
 from hilum.bundle.predictor import load
+from hilum.cli.app import app
 from hilum.dataset.manifest.manifest import Manifest, ManifestError, load_manifest, save_manifest
 from hilum.dataset.sources import SourceError
 
@@ -70,6 +74,12 @@ def test_the_function_writes_what_the_command_writes(
     assert json.loads((evaluated / "metrics.json").read_text(encoding="utf-8")) == report.to_dict()
     assert report.figures["auroc"].value == report.to_dict()["binary"]["auroc"]["value"]
     assert report.name == "tiny-test"
+
+
+@pytest.mark.parametrize("name", ["evaluate", "compare"])
+def test_every_option_of_the_command_is_a_keyword_of_the_function(name: str) -> None:
+    command = getattr(import_module(f"hilum.cli.{name}"), name)
+    assert set(signature(command).parameters) == set(signature(getattr(hilum, name)).parameters) - {"on_progress"}
 
 
 def test_a_report_is_rows_for_a_data_frame_and_a_table_in_a_notebook(manifest: Path, bundle: Path) -> None:
@@ -302,6 +312,27 @@ def test_what_cannot_be_opened_is_named(
 ) -> None:
     with pytest.raises(error, match=expected):
         hilum.evaluate(model, tmp_path / films)
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (["evaluate", "default", "films"], "evaluate"),
+        (["compare", "a", "b"], "evaluate"),
+        (["score", "s.csv", "m.parquet"], "evaluate"),
+        (["export", "run"], "train"),
+        (["sweep", "run"], "train"),
+        (["data", "split", "m.parquet"], "data"),
+    ],
+)
+def test_what_the_base_package_lacks_is_named_with_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], extra: str
+) -> None:
+    monkeypatch.setattr("hilum.cli.terminal.extras.find_spec", lambda package: None)
+    answer = CliRunner().invoke(app, words)
+    assert answer.exit_code == 1
+    assert answer.stderr.endswith(f"needs more than the base package: pip install 'hilum[{extra}]'\n")
+    assert len(answer.stderr.splitlines()) == 1
 
 
 def test_broken_films_are_listed_and_the_rest_is_judged(manifest: Path, bundle: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.extras import need
 from hilum.cli.terminal.lines import answer, say
 from hilum.cli.terminal.progress import report_stages
 from hilum.cli.terminal.table import print_table
@@ -45,6 +46,7 @@ def compare(
 
     Paired bootstrap over patients and DeLong's test for AUROC, McNemar's test for the decisions.
     """
+    need("hilum compare", "evaluate", "polars", "matplotlib")
     from hilum.bundle.card import BundleError
     from hilum.dataset.manifest.manifest import ManifestError
     from hilum.dataset.sources import SourceError

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.extras import need
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report_stages
 from hilum.cli.terminal.table import print_table
@@ -52,6 +53,7 @@ def evaluate(
     Writes report.html for people, metrics.json with every figure and interval, and predictions.csv with what it said
     of each film, for `hilum compare`; of a detector boxes.csv as well, with every box that it drew.
     """
+    need("hilum evaluate", "evaluate", "polars", "matplotlib")
     from hilum.bundle.card import BundleError
     from hilum.dataset.manifest.manifest import ManifestError
     from hilum.dataset.sources import SourceError

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.extras import need
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report_stages
 
@@ -41,9 +41,7 @@ def export(
     It holds the network with all that goes before and after it, calibrated on validation films, with operating points,
     heatmaps, a gate for pictures that are no chest films, and a card: `hilum show FILE`.
     """
-    if find_spec("torch") is None or find_spec("onnxscript") is None:
-        say("hilum export needs what training needs: pip install 'hilum[train]'")
-        raise typer.Exit(1)
+    need("hilum export", "train", "torch", "onnxscript")
     from hilum.bundle.card import BundleError
     from hilum.dataset.manifest.manifest import ManifestError
     from hilum.dataset.store.store import StoreError

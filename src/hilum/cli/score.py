@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.extras import need
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.table import print_table
 
@@ -24,9 +24,7 @@ def score(
 
     Films are known by the stem of their file's name. Every film whose boxes the manifest knows must have a row.
     """
-    if find_spec("polars") is None or find_spec("faster_coco_eval") is None:
-        say("hilum score needs more than the base package: pip install 'hilum[evaluate]'")
-        raise typer.Exit(1)
+    need("hilum score", "evaluate", "polars", "faster_coco_eval")
     from hilum.dataset.manifest.manifest import ManifestError
     from hilum.evaluation.challenge.score import score_submission
     from hilum.evaluation.challenge.submission import SubmissionError

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.extras import need
 from hilum.cli.terminal.files import find_films
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report_stages
@@ -43,6 +44,7 @@ def submit(
     The patientId is the stem of the file's name, as in the challenge; the header of a DICOM file is never asked.
     Boxes of several bundles, or of several files of predictions, are averaged by weighted box fusion.
     """
+    need("hilum submit", "evaluate", "polars")
     from hilum.bundle.card import BundleError
     from hilum.evaluation.challenge.opinions import opinions_of, read_opinions
     from hilum.evaluation.challenge.opinions import submit as submit_opinions

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hilum.cli.terminal.errors import one_line
+from hilum.cli.terminal.extras import need
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report_stages
 from hilum.cli.terminal.table import print_table
@@ -35,9 +35,7 @@ def sweep(
     Each run is judged on its own validation films alone. The setting that is best on the mean of all runs is the one
     for their average; each run's own is chosen when it is exported.
     """
-    if find_spec("torch") is None:
-        say("hilum sweep needs what training needs: pip install 'hilum[train]'")
-        raise typer.Exit(1)
+    need("hilum sweep", "train", "torch")
     from hilum.bundle.card import BundleError
     from hilum.dataset.manifest.manifest import ManifestError
     from hilum.dataset.store.store import StoreError

@@ -131,6 +131,7 @@ def evaluate(
     """
     if out is not None:
         check_folder(Path(out))
+    # The bundle first: reading a folder of films takes long, a misspelled name none.
     predictor = model if isinstance(model, Predictor) else load(model)
     data = open_data_set(Path(films), partial(on_progress, "reading films"))
     scope = Scope(split or data.usual_split, operating_point, tuple(by), allow_training_films)

@@ -29,6 +29,7 @@ def choose(manifest: Manifest, split: str) -> pl.DataFrame:
 def seen_films(card: Card, rows: pl.DataFrame) -> Counter[str]:
     """How many of these films the model was trained or calibrated on, by its split; known by file or by pixels."""
     seen: Counter[str] = Counter()
+    # A film encoded anew or renamed is another file with the same pixels.
     for file_digest, pixel_digest in rows.select("file_digest", "pixel_digest").iter_rows():
         where = next(
             (split for digest in (file_digest, pixel_digest) if digest and (split := card.data.holds(digest))), None
@@ -43,6 +44,7 @@ def _known_to(card: Card) -> Callable[[str], bool]:
 
 
 def refuse_seen(seen: Counter[str], films: int, split: str) -> None:
+    """Raise EvaluationError where the model knows any of the films: no figure of them would say anything."""
     if seen:
         listed = " and ".join(f"{count:,} from its {name} split" for name, count in sorted(seen.items()))
         raise EvaluationError(
@@ -69,6 +71,7 @@ def caveats(card: Card, manifest: Manifest, rows: pl.DataFrame, split: str) -> l
             f"{counted(len(shared), 'patient')} of this split {'has' if len(shared) == 1 else 'have'} films in other "
             "splits of the manifest as well: the figures may flatter."
         )
+    # A split of the very data set that was trained on is no other hospital, however its patients were parted.
     learned = others.filter(pl.col("file_digest").map_elements(_known_to(card), pl.Boolean, skip_nulls=True))
     alike = rows.filter(pl.col("source").is_in(learned["source"].unique().implode(), nulls_equal=True)).height
     if alike:

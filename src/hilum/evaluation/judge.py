@@ -71,6 +71,7 @@ class Judgement:
 
     @property
     def film_paths(self) -> list[Path]:
+        """Where the films of the predictions lie, in their order."""
         return [self.manifest.path(path) for path in self.predictions.paths]
 
     def true_boxes(self, row: int) -> Floats | None:
@@ -96,6 +97,7 @@ def judge(
     known = with_truth(card, rows)
     if not known.height:
         raise EvaluationError(f"no film of split {scope.split} has a label that says whether it shows pneumonia")
+    # Before any film is predicted: what must not be judged should not cost the time.
     seen = seen_films(card, known)
     if not scope.allow_training_films:
         refuse_seen(seen, known.height, scope.split)
@@ -208,6 +210,7 @@ def _predict(
     if not judged:
         raise EvaluationError(f"none of the {films.height:,} films could be read; the first: {failures[0].error}")
     kept = films[judged]
+    # Whoever gets predictions.csv can tell patients apart and not who they are.
     patients = {patient: number for number, patient in enumerate(sorted(set(manifest.table["patient"])), start=1)}
     predictions = Predictions(
         name=predictor.path.stem,

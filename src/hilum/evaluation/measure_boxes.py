@@ -35,6 +35,7 @@ class BoxEvaluation:
 
     @property
     def counts(self) -> dict[str, int]:
+        """Of how many films and boxes the figures are."""
         shown = [above(found, self.threshold) for found in self.found]
         return {
             "films": len(self.truths),

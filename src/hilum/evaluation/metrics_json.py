@@ -14,6 +14,8 @@ FORMAT = 1
 
 
 def describe(evaluation: Evaluation) -> dict[str, Any]:
+    """Plain data for JSON; `format` counts up when a key changes its meaning. Nothing in it depends on the day or the
+    machine, so that the same films give the same file."""
     judged, films = evaluation.judgement, evaluation.judgement.predictions
     counts = {
         "films": len(films),

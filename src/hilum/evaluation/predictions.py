@@ -61,6 +61,7 @@ class Predictions:
 
     @property
     def turned_away(self) -> Bools:
+        """The films that the gate took for no upright frontal chest films."""
         return np.array([verdict not in (PASSED, UNGATED) for verdict in self.gate], np.bool_)
 
     def take(self, rows: Ints) -> Predictions:
@@ -112,6 +113,7 @@ def rows_of(predictions: Predictions) -> list[dict[str, Any]]:
 
 
 def header_of(predictions: Predictions) -> tuple[str, ...]:
+    """The columns of predictions.csv, which has one for each class."""
     return (*FIRST, *(OF_CLASS + name for name in predictions.classes), *LAST)
 
 

@@ -34,6 +34,7 @@ class Subgroup:
 
 
 def age_band(age: float | None) -> str | None:
+    """The group of an age in years. Children's films differ most, so their groups are the narrowest."""
     return None if age is None else next(name for below, name in AGES if age < below)
 
 

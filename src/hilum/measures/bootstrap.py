@@ -60,7 +60,7 @@ def few_at_a_time(measure: Measure, cells: int) -> Measure:
 def draw(patients: int, resamples: int, seed: int) -> NDArray[np.uint16]:
     """How many times each patient is drawn in each resample."""
     random = np.random.Generator(np.random.Philox(seed))
-    counts = np.empty((resamples, patients), np.uint16)
+    counts = np.empty((resamples, patients), np.uint16)  # 24 MB of 2,000 x 6,000, where int64 would take 96
     for row in counts:
         row[:] = np.bincount(random.integers(0, patients, patients), minlength=patients)
     return counts

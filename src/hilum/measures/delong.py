@@ -28,6 +28,7 @@ def delong(first: ArrayLike, second: ArrayLike, truth: ArrayLike) -> DeLong:
     # Of two rankings with the same orders, rounding may leave a variance just off 0.
     variance = max(float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]), 0.0)
     error = math.sqrt(variance)
+    # The same ranking twice: there is no difference to test, and dividing by its error would make one up.
     if error < 1e-12:
         return DeLong(difference, difference, difference, 1.0 if abs(difference) < 1e-12 else 0.0)
     p_value = math.erfc(abs(difference) / error / math.sqrt(2))

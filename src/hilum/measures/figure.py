@@ -43,6 +43,7 @@ class Figure:
 
     @property
     def interval(self) -> str:
+        """Its ends in words, empty where there is none."""
         return "" if self.low is None or self.high is None else f"{self.low:.3f} to {self.high:.3f}"
 
     def describe(self) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def checked(probability: ArrayLike, truth: ArrayLike) -> tuple[Floats, Bools]:
     if not len(p):
         raise EvaluationError("there is not one film to judge on")
     if t.dtype != np.bool_ and not np.isin(t, (0, 1)).all():
+        # A NaN or a class number would pass as true.
         raise EvaluationError("the truth of a film is true or false; leave films without one out")
     if wrong := int((~((p >= 0) & (p <= 1))).sum()):  # NaN compares false
         raise EvaluationError(f"{wrong:,} of {len(p):,} probabilities are no numbers from 0 to 1; predict these again")

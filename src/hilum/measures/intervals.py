@@ -50,6 +50,7 @@ class Known(NamedTuple):
 
 
 def known(hits: int, of: int) -> Known:
+    """A share of independent films with Wilson's interval."""
     return Known(hits / of, *wilson(hits, of))
 
 

@@ -21,6 +21,7 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
+    """Two-sided. Films on which both are right, or both wrong, say nothing of which is better and do not count."""
     first, second = np.asarray(first_right, np.bool_), np.asarray(second_right, np.bool_)
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     apart = only_first + only_second

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import typer
 
 from hilum.cli.data.audit import audit
@@ -16,7 +14,7 @@ from hilum.cli.data.phantom import phantom
 from hilum.cli.data.show import show
 from hilum.cli.data.split import split
 from hilum.cli.data.store import store
-from hilum.cli.terminal.lines import say
+from hilum.cli.terminal.extras import need
 
 data = typer.Typer(help="Make, check and split data sets.", no_args_is_help=True)
 data.command()(phantom)
@@ -34,6 +32,4 @@ data.command()(export)
 @data.callback()
 def _data() -> None:
     """Make, check and split data sets."""
-    if find_spec("polars") is None:
-        say("hilum data needs more than the base package: pip install 'hilum[data]'")
-        raise typer.Exit(1)
+    need("hilum data", "data", "polars")

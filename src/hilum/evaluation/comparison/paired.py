@@ -113,6 +113,7 @@ def _difference(first: Predictions, second: Predictions, resampling: Resampling)
         called = model.called
         kinds = (truth & called, ~truth & called, truth & ~called, ~truth & ~called)
         measures += [auroc_measure(model.probability, truth), *map(total_measure, kinds)]
+    # All measures of both models in one call: they see the same resamples, so what films have in common cancels out.
     drawn = bootstrap(first.patients, measures, resampling)
     once = auroc(second.probability, truth) - auroc(first.probability, truth)
     figures = {"auroc": with_interval(once, drawn[:, 5] - drawn[:, 0], ONE_CLASS)}

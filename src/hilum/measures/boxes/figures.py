@@ -45,6 +45,8 @@ def box_figures(
         "auroc_of_scores": auroc_measure(highest, opaque),
     }
     all_films = np.ones((1, len(truths)))
+    # The mean average precisions themselves are those of the library that everyone compares with; only their intervals
+    # come from the measures under weights.
     values = {name: float(measure(all_films)[0]) for name, measure in measures.items()}
     values |= {"map_50": precision.at_50, "map_50_95": precision.at_50_to_95}
     drawn = bootstrap(patients, list(measures.values()), resampling)

@@ -58,5 +58,6 @@ def film_scores(matches: Matches, score_threshold: float = -np.inf) -> Floats:
 
 
 def mean_of_counted(scores: Floats) -> float:
+    """The mean over the films that count; NaN where none does."""
     counted = scores[~np.isnan(scores)]
     return float(counted.mean()) if counted.size else float("nan")

@@ -85,6 +85,7 @@ def sweep(
 
 
 def film_weights(truths: Sequence[Floats], prevalence: float | None) -> Floats:
+    """What each film counts, so that those with boxes make up the share `prevalence` of all."""
     opaque = np.array([len(boxes) > 0 for boxes in truths])
     if prevalence is None or opaque.all() or not opaque.any():
         return np.ones(len(truths))

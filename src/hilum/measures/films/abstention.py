@@ -22,6 +22,7 @@ class RiskCoverage(NamedTuple):
 def risk_coverage(probability: ArrayLike, truth: ArrayLike, threshold: float) -> RiskCoverage:
     """The surest films are those whose probability is farthest from the threshold, in log odds."""
     p, t = checked(probability, truth)
+    # In log odds 99.9% is as far from 99% as 50% is from 9%: near 0 and 1 a difference of probabilities hides how sure.
     sureness = np.abs(logit(p) - logit(np.array([threshold])))
     order = np.argsort(-sureness, kind="stable")
     wrong = ((p >= threshold) != t)[order]

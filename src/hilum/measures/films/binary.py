@@ -36,14 +36,17 @@ class Counts(NamedTuple):
 
     @property
     def sick(self) -> Floats:
+        """Films with pneumonia."""
         return self.true_positives + self.false_negatives
 
     @property
     def healthy(self) -> Floats:
+        """Films without pneumonia."""
         return self.true_negatives + self.false_positives
 
     @property
     def films(self) -> Floats:
+        """All of them."""
         return self.sick + self.healthy
 
 
@@ -55,10 +58,12 @@ class Curve(NamedTuple):
 
     @property
     def sensitivity(self) -> Floats:
+        """At each threshold; it rises from 0 to 1."""
         return sensitivity(self.counts)
 
     @property
     def specificity(self) -> Floats:
+        """At each threshold; it falls from 1 to 0."""
         return specificity(self.counts)
 
     @property
@@ -67,35 +72,47 @@ class Curve(NamedTuple):
         return np.nan_to_num(ppv(self.counts), nan=1.0)
 
 
+# Each of these takes counts of one set of decisions or of many at once, and is NaN where it is not defined: a figure
+# that cannot be measured is neither 0 nor 0.5.
+
+
 def sensitivity(c: Counts) -> Floats:
+    """The share of the sick that was called so; recall."""
     return shares(c.true_positives, c.sick)
 
 
 def specificity(c: Counts) -> Floats:
+    """The share of the healthy that was not called sick."""
     return shares(c.true_negatives, c.healthy)
 
 
 def ppv(c: Counts) -> Floats:
+    """The share of those called sick that is sick; precision."""
     return shares(c.true_positives, c.true_positives + c.false_positives)
 
 
 def npv(c: Counts) -> Floats:
+    """The share of those not called sick that is healthy."""
     return shares(c.true_negatives, c.true_negatives + c.false_negatives)
 
 
 def accuracy(c: Counts) -> Floats:
+    """The share of right decisions. It hangs on how many films are sick, so it compares nothing across data sets."""
     return shares(c.true_positives + c.true_negatives, c.films)
 
 
 def balanced_accuracy(c: Counts) -> Floats:
+    """The mean of sensitivity and specificity: 0.5 for any decision that does not look at the film."""
     return (sensitivity(c) + specificity(c)) / 2
 
 
 def f1(c: Counts) -> Floats:
+    """The harmonic mean of sensitivity and PPV."""
     return shares(2 * c.true_positives, 2 * c.true_positives + c.false_positives + c.false_negatives)
 
 
 def mcc(c: Counts) -> Floats:
+    """Matthews' correlation of truth and decision, from -1 to 1."""
     tp, fp, fn, tn = c
     return shares(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
 
@@ -107,11 +124,13 @@ def ppv_at(c: Counts, prevalence: float) -> Floats:
 
 
 def npv_at(c: Counts, prevalence: float) -> Floats:
+    """The share of those not called sick that is healthy, where this share of all films is sick."""
     healthy = specificity(c) * (1 - prevalence)
     return shares(healthy, healthy + (1 - sensitivity(c)) * prevalence)
 
 
 def count(truth: Bools, decision: Bools) -> Counts:
+    """The four kinds of films, of one set of decisions."""
     kinds = (truth & decision, ~truth & decision, truth & ~decision, ~truth & ~decision)
     return Counts(*(np.array(float(kind.sum())) for kind in kinds))
 
@@ -120,6 +139,7 @@ def curve(probability: ArrayLike, truth: ArrayLike) -> Curve:
     """Decisions at every probability that occurs, as thresholds; films with the same one change sides together."""
     p, t = checked(probability, truth)
     order = np.argsort(-p, kind="stable")
+    # No threshold parts films of one probability: a curve through them one by one would depend on their order.
     last = np.flatnonzero(np.append(np.diff(p[order]) != 0, True))
     tp = np.append(0.0, np.cumsum(t[order])[last])
     fp = np.append(0.0, last + 1) - tp

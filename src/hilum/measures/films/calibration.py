@@ -38,11 +38,13 @@ class Calibration(NamedTuple):
     bins: list[Bin]  # of equally many films, for a reliability diagram
 
     def figures(self) -> dict[str, Figure]:
+        """All but the bins, by name; those without an interval as figures of their own value alone."""
         plain = {name: Figure(getattr(self, name)) for name in ("brier", "log_loss", "ece", "adaptive_ece")}
         return {**plain, "slope": self.slope, "intercept": self.intercept, "in_the_large": self.in_the_large}
 
 
 def calibration(probability: ArrayLike, truth: ArrayLike) -> Calibration:
+    """Everything that is stated of how far probabilities can be taken at their word."""
     p, t = checked(probability, truth)
     slope, intercept = slope_and_intercept(p, t)
     return Calibration(
@@ -58,11 +60,13 @@ def calibration(probability: ArrayLike, truth: ArrayLike) -> Calibration:
 
 
 def logit(p: Floats) -> Floats:
+    """Log odds, finite for sure answers as well."""
     p = np.clip(p, CLIP, 1 - CLIP)
     return np.log(p) - np.log1p(-p)
 
 
 def log_loss(probability: ArrayLike, truth: ArrayLike) -> float:
+    """The mean surprise, in nats; an answer that is sure and wrong counts for much, but not for all."""
     p, t = checked(probability, truth)
     p = np.clip(p, CLIP, 1 - CLIP)
     return float(-np.log(np.where(t, p, 1 - p)).mean())
@@ -123,6 +127,7 @@ def in_the_large(probability: ArrayLike, truth: ArrayLike) -> Figure:
 
 
 def _not_fitted(score: Floats, t: Bools) -> str:
+    """Why the likelihood has no single highest place, if it has none: Newton's steps would wander off."""
     if t.all() or not t.any():
         return "all films are of one class"
     if np.ptp(score) == 0:

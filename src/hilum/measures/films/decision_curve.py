@@ -24,6 +24,7 @@ class DecisionCurve(NamedTuple):
 def decision_curve(probability: ArrayLike, truth: ArrayLike, thresholds: Floats = THRESHOLDS) -> DecisionCurve:
     """A threshold of 0.2 says that acting needlessly on 4 is as bad as missing 1."""
     at = curve(probability, truth)
+    # The thresholds of a curve fall: the last that is not below the asked one has the same decisions.
     places = np.searchsorted(-at.thresholds, -thresholds, "right") - 1
     films = at.counts.films[0]
     harm = thresholds / (1 - thresholds)

@@ -35,6 +35,7 @@ class Fixed(NamedTuple):
 
 
 def sweep(probability: ArrayLike, truth: ArrayLike, thresholds: tuple[float, ...] = SWEPT) -> list[Row]:
+    """What each of these thresholds would have decided."""
     at = curve(probability, truth)
     # The thresholds of a curve fall: the last that is not below the swept one has the same decisions.
     places = np.searchsorted(-at.thresholds, [-threshold for threshold in thresholds], "right") - 1
@@ -55,11 +56,13 @@ def _row(at: Curve, place: int, threshold: float) -> Row:
 
 
 def sensitivity_at_specificity(probability: ArrayLike, truth: ArrayLike) -> list[Fixed]:
+    """The best sensitivity at a specificity of at least 80, 90, 95 and 99%, as papers state it."""
     at = curve(probability, truth)
     return [_fixed(at.sensitivity, at.specificity, at, wanted) for wanted in FIXED]
 
 
 def specificity_at_sensitivity(probability: ArrayLike, truth: ArrayLike) -> list[Fixed]:
+    """The best specificity at a sensitivity of at least 80, 90, 95 and 99%."""
     at = curve(probability, truth)
     return [_fixed(at.specificity, at.sensitivity, at, wanted) for wanted in FIXED]
 
@@ -67,7 +70,7 @@ def specificity_at_sensitivity(probability: ArrayLike, truth: ArrayLike) -> list
 def _fixed(best: Floats, held: Floats, at: Curve, wanted: float) -> Fixed:
     if np.isnan(best).any() or np.isnan(held).any():
         return Fixed(wanted, None, None)
-    reached = held >= wanted - 1e-12
+    reached = held >= wanted - 1e-12  # 19 of 20 is 95%, whatever the division makes of it
     place = int(np.argmax(np.where(reached, best, -1)))
     return Fixed(wanted, float(best[place]), float(at.thresholds[place]))
 
