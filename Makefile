@@ -34,6 +34,7 @@ fuzz: .venv/installed
 # The pages and pictures under docs/ that are made from the code.
 docs: .venv/installed
 	.venv/bin/python docs/bundled_dicom.py
+	.venv/bin/python docs/recipe_keys.py
 	.venv/bin/python docs/overlays.py
 
 # Both models in the box and their cards, from the public sets in DATA (kermany-224, siim-covid-256, nih-adult-256):

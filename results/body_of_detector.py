@@ -23,7 +23,7 @@ from hilum.training.run import Run
 def main() -> None:
     run = Run(Path(sys.argv[1]))
     recipe = run.recipe()
-    weights = imagenet_weights(find_backbone(recipe.network.name), (recipe.input.height, recipe.input.width))
+    weights = imagenet_weights(find_backbone(recipe.network.name), recipe.input.size)
     trained = torch.load(run.best, map_location="cpu", weights_only=True)["network"]
     start = "film.body.net."
     body = {name.removeprefix(start): tensor for name, tensor in trained.items() if name.startswith(start)}

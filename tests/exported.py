@@ -64,7 +64,7 @@ def learned_weights(recipe: Recipe, manifest: Manifest, steps: int) -> dict[str,
     seen = choose_examples(manifest, store, recipe.classes, ["train", "val"])
     films = torch.from_numpy(store.pixels[seen.rows])[:, None].float() / 255
     targets = torch.from_numpy(seen.targets)
-    network, size = recipe.network, (recipe.input.height, recipe.input.width)
+    network, size = recipe.network, recipe.input.size
     made = create_network(network.name, len(recipe.classes), "none", head=network.head, input_size=size, seed=7)
     torch.manual_seed(7)
     for module in made.modules():

@@ -183,13 +183,13 @@ def test_zoom_and_gamma_stay_in_their_ranges() -> None:
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"flip_horizontal": 1.5}, "augmentation.flip_horizontal = 1.5: a number from 0 to 1"),
-        ({"rotation": -5}, "augmentation.rotation = -5: a number from 0 to 180"),
-        ({"rotation": math.nan}, "augmentation.rotation = nan: a number from 0 to 180"),
-        ({"area": (0.0, 1.0)}, "augmentation.area = (0.0, 1.0): two numbers, the smaller first, from 0.01 to 1"),
-        ({"gamma": (2, 0.5)}, "augmentation.gamma = (2, 0.5): two numbers, the smaller first, from 0.1 to 10"),
-        ({"fill": 256}, "augmentation.fill = 256: a grey level from 0 to 255, edge or reflect"),
-        ({"fill": "mirror"}, "augmentation.fill = mirror: a grey level from 0 to 255, edge or reflect"),
+        ({"flip_horizontal": 1.5}, "augmentation.flip_horizontal = 1.5: must be a number from 0 to 1"),
+        ({"rotation": -5}, "augmentation.rotation = -5: must be a number from 0 to 180"),
+        ({"rotation": math.nan}, "augmentation.rotation = nan: must be a number from 0 to 180"),
+        ({"area": (0.0, 1.0)}, "augmentation.area = (0.0, 1.0): must be two numbers from 0.01 to 1, the smaller first"),
+        ({"gamma": (2, 0.5)}, "augmentation.gamma = (2, 0.5): must be two numbers from 0.1 to 10, the smaller first"),
+        ({"fill": 256}, "augmentation.fill = 256: must be a whole number from 0 to 255, edge or reflect"),
+        ({"fill": "mirror"}, "augmentation.fill = mirror: must be a whole number from 0 to 255, edge or reflect"),
         ({"ratio": (0.5, 2)}, "augmentation.ratio = (0.5, 2): without a crop (area below 1) it does nothing"),
     ],
 )

@@ -117,5 +117,5 @@ def test_shipped_detectors_are_recipes_and_wrong_ones_are_told() -> None:
         recipe_from({"selection": {"metric": "ap50"}})
     with pytest.raises(RecipeError, match="from the store"):
         recipe_from({"detector": {}, "training": {"feed": "torchvision"}})
-    with pytest.raises(RecipeError, match="a share from 0 to"):
+    with pytest.raises(RecipeError, match="must be a number from 0 to"):
         recipe_from({"detector": {"mosaic": 0.8}})

@@ -137,4 +137,4 @@ def test_networks_without_maps_and_odd_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="multiples of 32"):
         made(size=(70, 64))
     with pytest.raises(ValueError, match="first_stride"):
-        Pyramid(first_stride=12)
+        Pyramid(first_stride=12)  # type: ignore[arg-type]

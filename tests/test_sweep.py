@@ -100,7 +100,7 @@ def test_a_sweep_over_nothing_or_twice_is_an_error(text: str) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["training.ema", "training.clip", "loss.mixup"]),
+        st.sampled_from(["optimizer.weight_decay", "training.clip", "loss.mixup"]),
         st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True),
     )
 )

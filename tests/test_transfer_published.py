@@ -31,7 +31,7 @@ def test_every_network_and_optimizer_learns_in_a_step(network: str, optimizer: s
     side = SIDES[network]
     settings = (f"network.name={network}", "network.weights=none", f"optimizer.name={optimizer}")
     recipe = load_recipe("transfer-published", [*settings, f"input.height={side}", f"input.width={side}"])
-    size = (recipe.input.height, recipe.input.width)
+    size = recipe.input.size
     made = create_network(recipe.network.name, 2, recipe.network.weights, input_size=size, seed=1)
     made.train()
     stepping = make_optimizer(recipe, recipe.phases[0], made.layer_groups())

@@ -7,19 +7,18 @@ where the network comes from and what it is not for. Reading is strict, so that 
 from __future__ import annotations
 
 import json
-import types
 from base64 import b64decode, b64encode
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from hilum.radiograph.geometry import Geometry
+from hilum.system.typed import MisfitError, MissingKeyError, RefusedError, UnknownKeyError, build
 
 FORMAT = 1
 PREFIX_BYTES = 8
-LARGEST = 1e300  # JSON may hold numbers that no float does
 
 
 class BundleError(ValueError):
@@ -168,9 +167,10 @@ def card_from_json(text: str) -> Card:
         raise BundleError("its card states no format; get the file again from its source")
     if stated > FORMAT:
         raise BundleError(f"its card has format {stated}, this hilum knows up to {FORMAT}; update hilum")
-    card = _value(Card, values, "card")
-    assert isinstance(card, Card)
-    return card
+    try:
+        return build(Card, values, "card")
+    except MisfitError as misfit:
+        raise _in_words(misfit) from None
 
 
 def pack_digests(digests: Iterable[str]) -> str:
@@ -189,39 +189,15 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
-    """The value as the annotation wants it, or a BundleError that says where the card is wrong."""
-    origin, options = get_origin(hint), get_args(hint)
-    if is_dataclass(hint) and isinstance(value, Mapping):
-        return _build(hint, value, where)
-    if origin in (Union, types.UnionType) and value is None:
-        return None
-    if origin in (Union, types.UnionType):
-        return _value(options[0], value, where)
-    if origin is Literal and value in options:
-        return value
-    if origin is list and isinstance(value, list):
-        return [_value(options[0], item, where) for item in value]
-    if origin is dict and isinstance(value, Mapping):
-        return {key: _value(options[1], item, f"{where}.{key}") for key, item in value.items()}
-    if hint is float and type(value) in (int, float) and abs(value) < LARGEST:
-        return float(value)
-    if hint is Any or (hint in (int, str) and type(value) is hint):
-        return value
-    raise BundleError(f"its card is damaged at {where}; get the file again from its source")
-
-
-def _build(kind: Any, values: Mapping[str, Any], where: str) -> Any:
-    hints = get_type_hints(kind)
-    parts = fields(kind)
-    if unknown := sorted(set(values) - {part.name for part in parts}):
-        raise BundleError(f"its card has {where}.{unknown[0]}, which this hilum does not know; update hilum")
-    if missing := [part.name for part in parts if part.name not in values and part.default is MISSING]:
-        raise BundleError(f"its card lacks {where}.{missing[0]}; make the bundle again with `hilum export`")
-    made = {key: _value(hints[key], value, f"{where}.{key}") for key, value in values.items()}
-    try:
-        return kind(**made)
-    except BundleError:
-        raise
-    except ValueError as error:  # a geometry out of its bounds
-        raise BundleError(f"its card is damaged at {where}: {error}") from None
+def _in_words(misfit: MisfitError) -> BundleError:
+    """What is wrong with a card, and what to do."""
+    match misfit:
+        case UnknownKeyError():
+            return BundleError(f"its card has {misfit.where}, which this hilum does not know; update hilum")
+        case MissingKeyError():
+            return BundleError(f"its card lacks {misfit.where}; make the bundle again with `hilum export`")
+        case RefusedError(reason=BundleError() as reason):
+            return reason
+        case RefusedError():  # a geometry out of its bounds
+            return BundleError(f"its card is damaged at {misfit.where}: {misfit.reason}")
+    return BundleError(f"its card is damaged at {misfit.where}; get the file again from its source")

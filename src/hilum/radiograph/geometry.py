@@ -16,6 +16,7 @@ from PIL import Image
 
 Mode = Literal["squash", "fit", "crop"]
 MODES: tuple[Mode, ...] = ("squash", "fit", "crop")
+SIDES, KEPT = (8, 4096), (0.1, 1)  # from, to: sides in pixels, and the share that is looked at
 
 
 class Placement(NamedTuple):
@@ -50,10 +51,10 @@ class Geometry:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"geometry {self.mode}: one of {', '.join(MODES)}")
-        if not (8 <= self.height <= 4096 and 8 <= self.width <= 4096):
-            raise ValueError(f"geometry of {self.height} x {self.width}: sides run from 8 to 4096")
-        if not 0.1 <= self.keep <= 1:
-            raise ValueError(f"geometry that keeps {self.keep:g} of the film: from 0.1 to 1")
+        if not all(SIDES[0] <= side <= SIDES[1] for side in (self.height, self.width)):
+            raise ValueError(f"geometry of {self.height} x {self.width}: sides run from {SIDES[0]} to {SIDES[1]}")
+        if not KEPT[0] <= self.keep <= KEPT[1]:
+            raise ValueError(f"geometry that keeps {self.keep:g} of the film: from {KEPT[0]:g} to {KEPT[1]:g}")
 
     def __str__(self) -> str:
         kept = f", central {self.keep:g}" if self.keep < 1 else ""

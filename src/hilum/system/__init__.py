@@ -1,1 +1,1 @@
-"""What hilum asks of the system beneath it: files that are whole, digests, cores, text that is safe to show."""
+"""What every room stands on: whole files, digests, cores, text that is safe to show, typed values from plain data."""

@@ -86,7 +86,7 @@ def network_of(recipe: Recipe, weights: str | None = None) -> Network:
         recipe.network.weights if weights is None else weights,
         head=recipe.network.head,
         dropout=recipe.network.dropout if recipe.network.head == "linear" else None,
-        input_size=(recipe.input.height, recipe.input.width),
+        input_size=recipe.input.size,
         boxes=recipe.detector,
         seed=recipe.training.seed,
     )

@@ -116,7 +116,7 @@ def _task(
     said: Console,
 ) -> Task | Sweep:
     """What is to be trained, as the command line says it."""
-    from hilum.training.recipe import load_recipe
+    from hilum.training.recipe import read_recipe
     from hilum.training.run import open_run
     from hilum.training.sweep import create_sweep, is_sweep, open_sweep, parse_settings
 
@@ -127,13 +127,13 @@ def _task(
         return Task(resume, run.recipe(), _manifest(data or Path(run.facts()["manifest"]), said))
     if data is None:
         raise typer.BadParameter("name a manifest or a folder of films")
-    wanted = load_recipe(recipe, settings)
+    wanted = read_recipe(recipe, settings)
     varied = parse_settings(sweep)
     named = f"{datetime.now():%Y%m%d-%H%M%S}-{Path(recipe).stem}"
-    manifest = _manifest(data, said)
     if varied:
-        return create_sweep(out or Path("runs") / f"{named}-sweep", wanted, varied, manifest)
-    return Task(out or Path("runs") / named, wanted, manifest)
+        return create_sweep(out or Path("runs") / f"{named}-sweep", wanted, varied, _manifest(data, said))
+    sized = wanted.sized()  # names a network that there is not, before films are read
+    return Task(out or Path("runs") / named, sized, _manifest(data, said))
 
 
 def _manifest(path: Path, said: Console) -> Path:

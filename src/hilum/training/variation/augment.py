@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from hilum.system.typed import Bounds, out_of_bounds
 
 if TYPE_CHECKING:
     import torch
@@ -37,51 +39,34 @@ CROP, PATCH = 100, 200  # and the 21 after each
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 GRAIN_OFFSETS = 2**20
 
-LIMITS: dict[str, Range] = {
-    "flip_horizontal": (0, 1),
-    "flip_vertical": (0, 1),
-    "rotation": (0, 180),
-    "area": (0.01, 1),
-    "ratio": (0.1, 10),
-    "translation": (0, 1),
-    "zoom": (0.1, 10),
-    "brightness": (0, 1),
-    "contrast": (0, 1),
-    "gamma": (0.1, 10),
-    "blur": (0, 10),
-    "noise": (0, 0.5),
-    "erase": (0, 1),
-}
+Share = Annotated[float, Bounds(0, 1)]
+Factor = Annotated[Range, Bounds(0.1, 10)]
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
     """What a recipe says. Without arguments nothing is varied."""
 
-    flip_horizontal: float = 0.0  # probability
-    flip_vertical: float = 0.0  # probability
-    rotation: float = 0.0  # degrees either way, as RandomRotation
-    area: Range = WHOLE  # share of the frame, as `scale` of RandomResizedCrop; 1 to 1: no crop
-    ratio: Range = WHOLE  # of the crop's width to its height, as RandomResizedCrop
-    translation: float = 0.0  # share of width and of height either way, as `translate` of RandomAffine
-    zoom: Range = WHOLE  # as `scale` of RandomAffine
-    brightness: float = 0.0  # as ColorJitter
-    contrast: float = 0.0  # as ColorJitter, and always before brightness, where ColorJitter shuffles
-    gamma: Range = WHOLE
-    blur: float = 0.0  # by a Gaussian of a standard deviation from 0 to this, in pixels of the result
-    noise: float = 0.0  # standard deviation, where black is 0 and white is 1; added in whole grey levels
-    erase: float = 0.0  # probability of a black rectangle, as RandomErasing's
-    fill: int | Literal["edge", "reflect"] = 0  # what lies outside the film: a grey level, or more of the film
+    flip_horizontal: Share = 0.0  # probability
+    flip_vertical: Share = 0.0  # probability
+    rotation: Annotated[float, Bounds(0, 180)] = 0.0  # degrees either way, as RandomRotation
+    # Share of the frame, as `scale` of RandomResizedCrop; 1 to 1: no crop.
+    area: Annotated[Range, Bounds(0.01, 1)] = WHOLE
+    ratio: Factor = WHOLE  # of the crop's width to its height, as RandomResizedCrop
+    translation: Share = 0.0  # share of width and of height either way, as `translate` of RandomAffine
+    zoom: Factor = WHOLE  # as `scale` of RandomAffine
+    brightness: Share = 0.0  # as ColorJitter
+    contrast: Share = 0.0  # as ColorJitter, and always before brightness, where ColorJitter shuffles
+    gamma: Factor = WHOLE  # the power that grey levels are raised to
+    blur: Annotated[float, Bounds(0, 10)] = 0.0  # a Gaussian of a standard deviation from 0 to this, in pixels
+    noise: Annotated[float, Bounds(0, 0.5)] = 0.0  # standard deviation, where black is 0 and white is 1
+    erase: Share = 0.0  # probability of a black rectangle, as RandomErasing's
+    # What lies outside the film: a grey level, or more of the film.
+    fill: Annotated[int, Bounds(0, 255)] | Literal["edge", "reflect"] = 0
 
     def __post_init__(self) -> None:
-        for name, (lowest, highest) in LIMITS.items():
-            value = getattr(self, name)
-            low, high = value if isinstance(value, tuple) else (value, value)
-            if not lowest <= low <= high <= highest:
-                kind = "two numbers, the smaller first," if isinstance(value, tuple) else "a number"
-                raise ValueError(f"augmentation.{name} = {value}: {kind} from {lowest:g} to {highest:g}")
-        if self.fill not in ("edge", "reflect") and not (isinstance(self.fill, int) and 0 <= self.fill <= 255):
-            raise ValueError(f"augmentation.fill = {self.fill}: a grey level from 0 to 255, edge or reflect")
+        for fault in out_of_bounds(self, "augmentation"):
+            raise ValueError(fault)
         if self.area == WHOLE != self.ratio:
             raise ValueError(f"augmentation.ratio = {self.ratio}: without a crop (area below 1) it does nothing")
 

@@ -1,0 +1,117 @@
+"""Reading recipes: shipped ones by name, files, plain tables; with settings on top.
+
+Unknown keys are errors that suggest the nearest key, so that a typo never trains something else than was meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from hilum.recipes import shipped_recipes
+from hilum.system.typed import SECTION, MisfitError, RefusedError, UnknownKeyError, WrongValueError, build, describe
+from hilum.training.recipe.recipe import Recipe, RecipeError
+
+
+def load_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
+    """A shipped recipe by name, or a .toml file, with `section.key=value` settings on top, ready to be trained by."""
+    return read_recipe(name, settings).sized()
+
+
+def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
+    """The same with sizes left out where they are the network's own, for whoever changes the network yet."""
+    if name.endswith(".toml"):
+        text = _read(Path(name))
+    elif name in shipped_recipes():
+        text = files("hilum.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    else:
+        raise RecipeError(
+            f"recipe {name}: {_nearest(name, shipped_recipes())}; there are {', '.join(shipped_recipes())}; or give a "
+            ".toml file"
+        )
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {name}: {error}") from error
+    return _with(recipe_from(values), settings)
+
+
+def recipe_from(values: Mapping[str, Any]) -> Recipe:
+    """A recipe from a table of plain values, as TOML holds them."""
+    try:
+        return build(Recipe, values)
+    except MisfitError as misfit:
+        raise RecipeError(_in_words(misfit)) from None
+
+
+def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """The recipe with `section.key=value` settings on top, ready to be trained by."""
+    return _with(recipe, settings).sized()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"recipe {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise RecipeError(f"recipe {path}: is no text file") from None
+
+
+def _with(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    if not settings:
+        return recipe
+    values = recipe.as_dict()  # so that a setting finds its place whether the file named it or not
+    for setting in settings:
+        _set(values, setting)
+    return recipe_from(values)
+
+
+def _set(values: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    if not equals:
+        raise RecipeError(f"--set {setting}: write section.key=value, as in optimizer.learning_rate=0.001")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is text
+    *sections, key = path.strip().split(".")
+    place: Any = values
+    for depth, section in enumerate(sections):
+        if isinstance(place, list):
+            if not section.isdecimal() or int(section) >= len(place):
+                above = ".".join(sections[:depth])
+                there = f"are {above}.0 to {above}.{len(place) - 1}" if len(place) > 1 else f"is only {above}.0"
+                raise RecipeError(f"--set {setting}: there {there}")
+            place = place[int(section)]
+        elif isinstance(place, dict):
+            if place.get(section) is None:
+                place[section] = {}  # a section that was left out, or none at all, of which recipe_from tells
+            place = place[section]
+    if not isinstance(place, dict):
+        raise RecipeError(f"--set {setting}: {'.'.join(sections)} is no section")
+    place[key] = value
+
+
+def _in_words(misfit: MisfitError) -> str:
+    match misfit:
+        case UnknownKeyError():
+            return f"{misfit.where}: {_nearest(misfit.key, misfit.known)}"
+        case RefusedError():
+            return str(misfit.reason)
+        case WrongValueError(value=value, hint=hint) if get_origin(hint) is Literal:
+            return f"{misfit.where} = {value!r}: {_nearest(str(value), [str(option) for option in get_args(hint)])}"
+        case WrongValueError(value=value, hint=hint) if describe(hint) == SECTION:
+            return f"{misfit.where or 'recipe'}: a section, not {value!r}"
+        case WrongValueError(value=value, hint=hint):
+            return f"{misfit.where} = {value!r}: must be {describe(hint)}"
+    return f"{misfit.where}: is missing"
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"there is no such name; did you mean {close[0]}?" if close else f"must be one of {', '.join(known)}"

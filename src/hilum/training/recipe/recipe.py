@@ -1,0 +1,201 @@
+"""A recipe: everything that decides how a network is trained, each setting with what it may be.
+
+The comment beside a setting is its meaning in docs/recipe.md, which `make docs` writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+from hilum.network.backbone import find_backbone
+from hilum.network.pyramid import Pyramid
+from hilum.radiograph.geometry import KEPT, SIDES, Geometry
+from hilum.system.typed import Bounds, out_of_bounds
+from hilum.training.variation.augment import Augmentation
+
+Metric = Literal["loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score"]
+Count = Annotated[int, Bounds(1)]
+NotNegative = Annotated[float, Bounds(0)]
+Positive = Annotated[float, Bounds(above=0)]
+Share = Annotated[float, Bounds(0, 1)]
+# 1 would leave nothing to learn from.
+ShareBelowOne = Annotated[float, Bounds(0, below=1)]
+Side = Annotated[int, Bounds(*SIDES)]
+# Labels as sources state them; a recipe that names no classes trains pneumonia against the rest that is known.
+BINARY: dict[str, list[str]] = {
+    "normal": ["normal", "negative"],
+    "pneumonia": [
+        *("pneumonia", "bacterial", "viral", "lung_opacity", "typical", "indeterminate", "atypical", "covid"),
+        *("covid-19", "covid19", "bacteria", "virus"),
+    ],
+}
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be followed; one line naming the key and what it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    name: str = "efficientnet_lite0"  # hilum's own name, or any of timm's
+    weights: str = "imagenet"  # imagenet, none, or a .safetensors or .pth file
+    head: Literal["linear", "mlp"] = "linear"  # mlp is the head of resnet34-two-phases
+    dropout: ShareBelowOne = 0.0  # share of what the last layer reads that is left out at random in training
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    geometry: Literal["squash", "fit", "crop"] = "squash"  # how a film of any shape gets this one
+    height: Side | None = None  # in pixels; left out: the network's own
+    width: Side | None = None  # in pixels; left out: the network's own
+    keep: Annotated[float, Bounds(*KEPT)] = 1.0  # look at this central share of the film
+
+    @property
+    def size(self) -> tuple[int, int]:
+        assert self.height is not None and self.width is not None, "Recipe.sized() comes first"
+        return self.height, self.width
+
+    def to_geometry(self) -> Geometry:
+        return Geometry(self.geometry, *self.size, self.keep)
+
+
+@dataclass(frozen=True, slots=True)
+class Detector(Pyramid):
+    """With this section a detector is trained: boxes, and the classes for the film as a whole."""
+
+    box_loss: Literal["giou", "l1"] = "giou"  # of a box's place and sides
+    box_weight: NotNegative = 1.0  # in the sum of losses, that of the scores being 1
+    image_weight: NotNegative = 0.5  # in the same sum, of the loss of the film as a whole
+    mosaic: Annotated[float, Bounds(0, 0.5)] = 0.0  # share of each batch put together from quarters of four films
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    name: Literal["cross_entropy", "focal"] = "cross_entropy"  # focal: what is sure already counts less
+    class_weights: Literal["none", "inverse"] | list[Positive] = "none"  # inverse: by frequency in the training split
+    label_smoothing: ShareBelowOne = 0.0  # share of the truth that is spread evenly over the classes
+    focal_gamma: NotNegative = 2.0  # of focal: how much less
+    mixup: NotNegative = 0.0  # alpha of the Beta distribution by which two films are blended; 0 is off
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    name: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"] = "adamw"  # torch's own
+    learning_rate: Positive = 1e-3  # of the head, and of all layers if body_factor is 1
+    weight_decay: NotNegative = 0.0  # as the optimizer means it: adamw apart from the gradient, the others in it
+    momentum: ShareBelowOne = 0.0  # of sgd and rmsprop
+    body_factor: Share = 1.0  # learning rate of the stem as a share of the head's; layers between lie between
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    name: Literal["constant", "step", "plateau", "cosine", "one_cycle"] = "constant"  # course of the learning rate
+    warmup_epochs: NotNegative = 0.0  # of cosine
+    step_epochs: Count = 5  # of step: epochs until the rate falls, and falls again
+    factor: Annotated[float, Bounds(above=0, below=1)] = 0.1  # of step and plateau: what the rate is multiplied by
+    patience: Annotated[int, Bounds(0)] = 2  # of plateau: epochs without a lower loss before the rate falls
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of epochs; what it leaves out is as in the recipe's optimizer and schedule."""
+
+    epochs: Count = 10  # passes over the training films
+    train: Literal["all", "head"] = "all"  # head: the body is held fast
+    learning_rate: Positive | None = None  # left out: the optimizer's
+    body_statistics: Literal["frozen", "moving"] = "frozen"  # of batch normalization while only the head trains
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    batch_size: Count = 32  # films
+    feed: Literal["store", "torchvision", "dali"] = "store"  # torchvision and dali decode the files in every epoch
+    # Variations of each film, made once and shown with it in every epoch; 0: varied anew.
+    offline_passes: Annotated[int, Bounds(0)] = 0
+    accumulate: Count = 1  # batches a step
+    clip: NotNegative = 0.0  # largest norm of the gradient; 0 is off
+    ema: ShareBelowOne = 0.0  # decay of averaged weights, which are then what is judged and kept; 0 is off
+    precision: Literal["float32", "bf16", "fp16"] = "float32"  # of the arithmetic in training
+    channels_last: bool = True  # how films lie in memory; faster on most devices
+    compile: bool = False  # the network by torch.compile: minutes at the start, faster steps
+    seed: Annotated[int, Bounds(0, 2**63 - 1)] = 1  # of the start, the order of films and all that is drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which epoch is kept, by validation alone, and when to stop."""
+
+    metric: Metric = "loss"  # of validation; ap50 and rsna_score are of boxes
+    after_epoch: Annotated[int, Bounds(0)] = 0  # earlier epochs are never kept
+    patience: Annotated[int, Bounds(0)] = 0  # stop after so many epochs without improvement; 0 never stops
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    title: str = ""  # what it is called in a report
+    # Class -> labels that mean it. A label of several classes means one of these, not known which.
+    classes: dict[str, list[str]] = field(default_factory=lambda: dict(BINARY))
+    network: Network = field(default_factory=Network)
+    input: Input = field(default_factory=Input)
+    detector: Detector | None = None
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    loss: Loss = field(default_factory=Loss)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    phases: list[Phase] = field(default_factory=lambda: [Phase()])
+    training: Training = field(default_factory=Training)
+    selection: Selection = field(default_factory=Selection)
+
+    def __post_init__(self) -> None:
+        for fault in (*out_of_bounds(self), *self._at_odds()):
+            raise RecipeError(fault)
+
+    def _at_odds(self) -> list[str]:
+        """What each setting may be, but not together with another."""
+        loss, training, faults = self.loss, self.training, []
+        if len(self.classes) < 2:
+            faults.append("classes: name at least two")
+        named = [label for labels in self.classes.values() for label in set(labels)]
+        counted = {label: named.count(label) for label in sorted(set(named))}
+        if everywhere := [label for label, count in counted.items() if count == len(self.classes)]:
+            faults.append(f"classes: the label {everywhere[0]} stands in all of them, so it tells nothing")
+        if max(counted.values(), default=0) > 1 and loss.mixup:
+            faults.append("loss.mixup: mixes labels that are sure, and some stand in several classes")
+        if not self.phases:
+            faults.append("phases: name at least one")
+        if isinstance(loss.class_weights, list) and len(loss.class_weights) != len(self.classes):
+            faults.append(f"loss.class_weights: {len(self.classes)} classes need as many weights")
+        if self.selection.after_epoch >= self.epochs:
+            faults.append(f"selection.after_epoch: none of the {self.epochs} epochs could be kept")
+        if training.offline_passes and training.feed != "store":
+            faults.append(f"training.offline_passes: training.feed must be store, not {training.feed}")
+        return [*faults, *self._at_odds_with_boxes()]
+
+    def _at_odds_with_boxes(self) -> list[str]:
+        training, metric = self.training, self.selection.metric
+        if self.detector is None:
+            of_boxes = metric in ("ap50", "rsna_score")
+            return [f"selection.metric = {metric}: is of boxes, and there is no [detector]"] if of_boxes else []
+        faults = []
+        if training.feed != "store" or training.offline_passes:
+            faults.append("training.feed: boxes go with films from the store, varied anew in every epoch")
+        if self.loss.mixup:
+            faults.append("loss.mixup: films with boxes are not mixed")
+        return faults
+
+    @property
+    def epochs(self) -> int:
+        return sum(phase.epochs for phase in self.phases)
+
+    def sized(self) -> Recipe:
+        """With the network's own size where none is named."""
+        height, width = self.input.height, self.input.width
+        if height is None or width is None:
+            own_height, own_width = find_backbone(self.network.name).input_size
+            size = replace(self.input, height=height or own_height, width=width or own_width)
+            return replace(self, input=size)
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
