@@ -29,3 +29,11 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip("the real data sets are not beside this checkout")
     return REAL_DATA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is made once for a module (a trained run, a bundle, a report) is made by one worker, not by each of them."""
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+        if any(made.scope == "module" for each in fixtures for made in each):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))

@@ -6,8 +6,6 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
@@ -18,6 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from bundles import answered, tiny_bundle, tiny_card
+from commands import run
 from judged import write_data_set
 from sklearn import metrics
 from typer.testing import CliRunner
@@ -29,11 +28,6 @@ from hilum.bundle.predictor import load
 from hilum.cli.app import app
 from hilum.dataset.manifest.manifest import Manifest, ManifestError, load_manifest, save_manifest
 from hilum.dataset.sources import SourceError
-
-
-def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hilum", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

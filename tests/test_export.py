@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from commands import run
 from films import picture, smooth_picture
 from PIL import Image
 
@@ -76,29 +75,24 @@ def test_a_sheet_balances_the_labels(manifest: Manifest) -> None:
     assert choose_films(manifest.table, 100, seed=1).height == 8
 
 
-def hilum(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hilum", "data", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_split_show_store_and_export_from_the_command_line(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HILUM_HOME", str(tmp_path / "home"))
     table = tmp_path / "set" / "manifest.parquet"
     save_manifest(manifest, table)
-    answer = hilum("split", table, "--ratios", "train=0.5,val=0.5")
+    answer = run("data", "split", table, "--ratios", "train=0.5,val=0.5")
     assert answer.returncode == 0, answer.stderr
     assert "official test split of 4 films is left alone" in answer.stderr
-    answer = hilum("show", table, "--png", tmp_path / "sheet.png", "--columns", "4")
+    answer = run("data", "show", table, "--png", tmp_path / "sheet.png", "--columns", "4")
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.splitlines()[0].split("\t") == ["split", "label", "images", "patients", "boxes", "unreadable"]
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 4 * 200
-    answer = hilum("store", table, "--size", "24x32", "--geometry", "fit")
+    answer = run("data", "store", table, "--size", "24x32", "--geometry", "fit")
     assert "2 distinct films, fit 24x32" in answer.stderr
     assert list((tmp_path / "home" / "stores").glob("24x32-*/pixels.u8"))
-    answer = hilum("export", table, tmp_path / "out")
+    answer = run("data", "export", table, tmp_path / "out")
     assert "films written" in answer.stderr
 
 
@@ -112,7 +106,7 @@ def test_split_show_store_and_export_from_the_command_line(
     ],
 )
 def test_a_missing_manifest_is_one_line(arguments: tuple[str, ...], words: str) -> None:
-    answer = hilum(*arguments)
+    answer = run("data", *arguments)
     assert answer.returncode == 1
     assert words in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
@@ -124,6 +118,6 @@ def test_what_cannot_be_meant_is_a_usage_error() -> None:
         ("split", "m.parquet", "--folds", "3", "--ratios", "train=1"),
         ("store", "m.parquet", "--size", "big"),
     ):
-        answer = hilum(*arguments)
+        answer = run("data", *arguments)
         assert answer.returncode == 2
         assert "Traceback" not in answer.stderr

@@ -14,6 +14,7 @@ import onnx
 import polars as pl
 import pytest
 import torch
+from commands import run as command
 from exported import FILMS, make_run, phantom_manifest
 from typer.testing import CliRunner
 
@@ -208,12 +209,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_command_says_what_it_made(manifest: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", manifest, "small_cnn1", 32)
-    answer = subprocess.run(
-        [sys.executable, "-m", "hilum", "export", run.folder, "--fp16-weights"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    answer = command("export", run.folder, "--fp16-weights")
     assert answer.returncode == 0, answer.stderr
     assert "sensitivity" in answer.stderr and "fp16-weights: on" in answer.stderr
     assert "Warning" not in answer.stderr and "WARNING" not in answer.stderr

@@ -1,21 +1,15 @@
-"""`hilum inspect` as a user meets it: a process with arguments, output, an exit code."""
+"""`hilum inspect` as a user meets it: arguments, output, an exit code."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+from commands import run
 from conftest import PYDICOM_DATA_FILES
 from films import dicom, picture, smooth_picture
 from PIL import Image
-
-
-def hilum(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hilum", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def folder_of_films(folder: Path) -> Path:
@@ -30,7 +24,7 @@ def folder_of_films(folder: Path) -> Path:
 
 
 def test_a_folder_is_walked_and_a_bad_file_is_a_row(tmp_path: Path) -> None:
-    answer = hilum("inspect", folder_of_films(tmp_path / "films"))
+    answer = run("inspect", folder_of_films(tmp_path / "films"))
     assert answer.returncode == 1
     lines = answer.stdout.splitlines()
     assert lines[0].split("\t") == ["file", "size", "encoding", "bits", "mode", "view", "notes"]
@@ -43,7 +37,7 @@ def test_a_folder_is_walked_and_a_bad_file_is_a_row(tmp_path: Path) -> None:
 
 
 def test_json_is_one_object_a_line(tmp_path: Path) -> None:
-    answer = hilum("inspect", folder_of_films(tmp_path / "films"), "--json")
+    answer = run("inspect", folder_of_films(tmp_path / "films"), "--json")
     rows = [json.loads(line) for line in answer.stdout.splitlines()]
     assert [Path(row["file"]).name for row in rows] == ["b.png", "broken.jpg", "a.dcm", "unnamed"]
     assert rows[1]["reason"] == "damaged"
@@ -52,7 +46,7 @@ def test_json_is_one_object_a_line(tmp_path: Path) -> None:
 
 def test_png_writes_what_hilum_sees_and_only_below_the_folder(tmp_path: Path) -> None:
     films = folder_of_films(tmp_path / "films")
-    answer = hilum("inspect", films, "--png", tmp_path / "seen")
+    answer = run("inspect", films, "--png", tmp_path / "seen")
     assert ": 3" in answer.stderr
     written = sorted(path.relative_to(tmp_path / "seen").as_posix() for path in (tmp_path / "seen").rglob("*.png"))
     assert written == ["b.png.png", "ward/a.dcm.png", "ward/unnamed.png"]
@@ -61,13 +55,13 @@ def test_png_writes_what_hilum_sees_and_only_below_the_folder(tmp_path: Path) ->
 
 
 def test_a_single_good_film_exits_with_zero() -> None:
-    answer = hilum("inspect", PYDICOM_DATA_FILES / "RG1_UNCR.dcm")
+    answer = run("inspect", PYDICOM_DATA_FILES / "RG1_UNCR.dcm")
     assert answer.returncode == 0
     assert "MONOCHROME1" in answer.stdout
 
 
 def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
-    answer = hilum("inspect", tmp_path / "absent.dcm")
+    answer = run("inspect", tmp_path / "absent.dcm")
     assert answer.returncode == 1
     assert "absent.dcm" in answer.stdout
     assert "cannot_open: No such file or directory" in answer.stdout
@@ -75,12 +69,12 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_says_what_to_give(tmp_path: Path) -> None:
-    answer = hilum("inspect", tmp_path)
+    answer = run("inspect", tmp_path)
     assert answer.returncode == 1
     assert "no films found" in answer.stderr
 
 
 def test_a_file_with_several_faults_names_no_patient(tmp_path: Path) -> None:
     (tmp_path / "film.dcm").write_bytes(dicom(Rows=9999, PatientName="Doe^Jane"))
-    answer = hilum("inspect", tmp_path)
+    answer = run("inspect", tmp_path)
     assert "Doe" not in answer.stdout + answer.stderr

@@ -8,14 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import run
 
 from hilum.training.recipe import Network, Phase, Recipe
 from hilum.training.run import create_run
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hilum", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def make(folder: Path, network: str, aucs: list[float]) -> Path:

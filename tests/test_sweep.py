@@ -6,10 +6,11 @@ import csv
 from pathlib import Path
 
 import pytest
+from commands import run
 from hypothesis import given
 from hypothesis import strategies as st
 from test_fit import recipe
-from test_train_command import SMALL, films, run  # noqa: F401
+from test_train_command import SMALL, films  # noqa: F401
 
 from hilum.training.recipe import RecipeError, changed
 from hilum.training.run import Run, RunError

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import run
 
 SMALL = [
     *("--set", "network.name=small_cnn1", "--set", "network.weights=none", "--set", "input.height=16"),
@@ -28,14 +29,6 @@ def write_and_stop(run, rows):
 Run.write_history = write_and_stop
 main()
 """
-
-
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "hilum", *map(str, arguments)]
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
