@@ -1,17 +1,18 @@
-"""`hilum data show`: what a data set holds, as counts and as a contact sheet."""
+"""`hilum data show`: what a data set holds, as counts, as a contact sheet, and as a network is shown it."""
 
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.table import print_table
-from hilum.system.pictures import write_picture
+from hilum.system.pictures import write_figure, write_picture
 
 if TYPE_CHECKING:
     from hilum.dataset.manifest.manifest import Manifest
@@ -22,8 +23,25 @@ def show(
     png: Annotated[
         Path | None, typer.Option(help="Write a contact sheet of films to this file.", metavar="FILE")
     ] = None,
-    count: Annotated[int, typer.Option(help="How many films the sheet shows, balanced over the labels.", min=1)] = 24,
-    columns: Annotated[int, typer.Option(help="How many films stand side by side.", min=1, max=40)] = 6,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Box sizes as well, and with --png counts and box sizes as a picture.")
+    ] = False,
+    as_trained: Annotated[
+        str | None,
+        typer.Option(
+            help="With --png: films as a network sees them that is trained by this recipe, each as it is and varied.",
+            metavar="RECIPE",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            help="How many films a picture shows, balanced over the labels.",
+            min=1,
+            show_default="24, or 6 with --as-trained",
+        ),
+    ] = None,
+    columns: Annotated[int, typer.Option(help="How many pictures stand side by side.", min=1, max=40)] = 6,
     label: Annotated[str | None, typer.Option(help="Only films of this label.")] = None,
     split: Annotated[str | None, typer.Option(help="Only films of this split.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed draws other films.")] = 1,
@@ -32,10 +50,12 @@ def show(
     """Show the counts of a data set by split and label, and with --png its films with labels and boxes."""
     import polars as pl
 
-    from hilum.dataset.contact_sheet import choose_films, draw_sheet
     from hilum.dataset.manifest.manifest import Manifest, ManifestError, load_manifest
+    from hilum.dataset.store.store import StoreError
 
-    with one_line(ManifestError):
+    if as_trained is not None and (summary or png is None):
+        raise typer.BadParameter("--as-trained draws films: name the picture with --png FILE, without --summary")
+    with one_line(ManifestError, StoreError):
         loaded = load_manifest(manifest)
         table = loaded.table
         if label is not None:
@@ -51,9 +71,49 @@ def show(
                 print(json.dumps(row))
         else:
             print_counts(chosen)
-        if png is not None:
-            write_picture(draw_sheet(loaded, choose_films(table, count, seed), columns), png)
+        if summary:
+            _summarize(chosen, png, quiet=as_json)
+        elif as_trained is not None and png is not None:
+            _preview(chosen, as_trained, png, Choice(count or 6, columns, seed))
+        elif png is not None:
+            from hilum.dataset.contact_sheet import choose_films, draw_sheet
+
+            write_picture(draw_sheet(loaded, choose_films(table, count or 24, seed), columns), png)
             say(f"contact sheet written to {png}")
+
+
+class Choice(NamedTuple):
+    """Which films a picture shows, and how many pictures stand side by side."""
+
+    films: int
+    columns: int
+    seed: int
+
+
+def _summarize(chosen: Manifest, png: Path | None, *, quiet: bool) -> None:
+    from hilum.dataset.summary import BOX_HEADER, box_rows, draw_summary, summarize
+
+    parts = summarize(chosen)
+    if not any(len(part.areas) for part in parts):
+        say("boxes: none are known")
+    elif not quiet:
+        print()
+        print_table(BOX_HEADER, box_rows(parts))
+    if png is not None:
+        write_figure(draw_summary(parts), png)
+        say(f"summary written to {png}")
+
+
+def _preview(chosen: Manifest, name: str, png: Path, choice: Choice) -> None:
+    if find_spec("torch") is None:
+        say("--as-trained shows what training does, and needs its packages: pip install 'hilum[train]'")
+        raise typer.Exit(1)
+    from hilum.training.preview import draw_preview
+    from hilum.training.recipe import RecipeError, load_recipe
+
+    with one_line(RecipeError):
+        write_picture(draw_preview(chosen, load_recipe(name), *choice), png)
+    say(f"films as {name} trains on them written to {png}")
 
 
 def count_films(manifest: Manifest) -> list[dict[str, Any]]:
