@@ -67,7 +67,7 @@ def train_run(task: Task, device: torch.device, processes: Processes, said: Cons
             if isinstance(event, Step):
                 show(event)
             elif isinstance(event, Epoch):
-                said.print(event)
+                said.print(str(event))  # rich would spell out the fields of a dataclass
 
         history = fit(Run(folder), recipe, prepared, processes, observer=watch, asked_to_stop=asked_to_stop)
     if processes.leads:
