@@ -137,6 +137,10 @@ def test_a_film_that_vanished_or_changed_is_named(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(StoreError, match=r"001\.png: No such file"):
         build_store(manifest, SQUARE, tmp_path / "stores", skip_bad=4)
+    os.mkfifo(path)  # which nobody writes to: it is not waited for
+    with pytest.raises(StoreError, match=r"001\.png: a pipe or a device"):
+        build_store(manifest, SQUARE, tmp_path / "stores", skip_bad=4)
+    path.unlink()
     path.write_bytes(original)
     assert len(build_store(manifest, SQUARE, tmp_path / "stores").pixels) == 4
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Format = Literal["jpeg", "png", "dicom"]
 FilmSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any] | Image | Dataset"
 Kind = Literal["path", "bytes", "file", "array", "image", "dataset"]
+PIECE = 1 << 24
 # What people mistake for films, so that the error can name it.
 FOREIGN = {
     b"GIF8": "a GIF picture; convert it to PNG",
@@ -114,10 +115,12 @@ def open_film(path: str | os.PathLike[str]) -> FileIO:
 
 def content_of(file: BinaryIO) -> bytes:
     """All that can be read from a file, in as many pieces as it comes; no more than shows that it is too large."""
-    content = bytearray()
-    while len(content) <= MAX_FILE_BYTES and (piece := file.read(MAX_FILE_BYTES + 1)):
-        content += piece
-    return bytes(content)
+    pieces: list[bytes] = []
+    size = 0
+    while size <= MAX_FILE_BYTES and (piece := file.read(PIECE)):  # a read reserves the memory that it asks for
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def recognize(head: bytes) -> Format | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from hilum.radiograph import recognize
+from hilum.radiograph import ReadError, open_film, recognize
 
 PICTURE_SUFFIXES = frozenset({".dcm", ".dicom", ".jpg", ".jpeg", ".png"})
 
@@ -51,7 +51,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _looks_like_film(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_film(path) as file:
             return recognize(file.read(132)) is not None
-    except OSError:
+    except (OSError, ReadError):
         return True  # let reading it report why it cannot be opened

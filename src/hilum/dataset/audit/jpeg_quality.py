@@ -6,7 +6,9 @@ from pathlib import Path
 
 from PIL.JpegImagePlugin import JpegImageFile
 
+from hilum.radiograph import open_film
 from hilum.radiograph.quiet import quiet
+from hilum.radiograph.raster import PILLOW_ERRORS
 
 # The sum of the luminance table that the standard suggests, which encoders scale by the quality that a user asks for.
 STANDARD_SUM = 3688
@@ -15,9 +17,9 @@ STANDARD_SUM = 3688
 def jpeg_quality(path: Path) -> float | None:
     """From 1 to 100 as encoders count it; None where the file is no JPEG or cannot be opened."""
     try:
-        with quiet(), path.open("rb") as file:
+        with quiet(), open_film(path) as file:
             tables = JpegImageFile(file).quantization
-    except (OSError, SyntaxError, ValueError, IndexError, KeyError):
+    except PILLOW_ERRORS:  # a film that is gone, a ReadError of one that is no file, or what Pillow makes of damage
         return None
     if not tables:
         return None

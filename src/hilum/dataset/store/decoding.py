@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.radiograph import ReadError, read
+from hilum.radiograph import ReadError, content_of, open_film, read
 from hilum.radiograph.geometry import Geometry
 from hilum.system.files import content_digest
 
@@ -36,7 +36,10 @@ def fill_rows(chunk: list[Work], geometry: Geometry, pixels: Path, shape: tuple[
 def _fill_row(row: NDArray[np.uint8], work: Work, geometry: Geometry) -> str | None:
     """Why the film cannot be decoded, if so. That lies in its bytes and is for good; a missing file may return."""
     try:
-        content = work.path.read_bytes()
+        with open_film(work.path) as file:
+            content = content_of(file)
+    except ReadError as error:  # no file at all any more, which is not for good either
+        raise StoreError(f"{work.path}: {error.detail}; or import the data set again") from error
     except OSError as error:
         raise StoreError(f"{work.path}: {error.strerror}; put it back, or import the data set again") from error
     if content_digest(content) != work.digest:
