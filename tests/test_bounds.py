@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from films import dicom, picture, png_chunk, ramp
-from imagecodecs import jpeg2k_encode
+from format_mutants import element, split_dicom
+from imagecodecs import jpeg2k_encode, jpeg_encode
 from PIL import Image
 
 from hilum import ReadError, Reason, read
+from hilum.radiograph.dicom.header import PIXEL_DATA, VIEW_CODE, VOI_LUT
 
 MEASURED_READ = r"""
 import re, resource, sys
@@ -108,7 +110,16 @@ def dicom_with_a_larger_jpeg2000() -> bytes:
     return dicom(ramp(), transfer_syntax="1.2.840.10008.1.2.4.90", frame=bytes(frame))
 
 
+def jpeg_for_the_wrong_decoder() -> bytes:
+    """A lossless JPEG that libjpeg refuses for an extension in front, and without the tables that it needs."""
+    frame = bytes(jpeg_encode(ramp(), level=100, bitspersample=12, lossless=True))
+    without_tables = frame[: frame.index(b"\xff\xc4")] + frame[frame.index(b"\xff\xda") :]
+    frame = b"\xff\xd8\xff\xc8\0\x08\x10\xff\xffN \0" + without_tables[2:]
+    return dicom(ramp(), transfer_syntax="1.2.840.10008.1.2.4.70", frame=frame)
+
+
 BOMBS = {
+    "jpeg that crashed a decoder": (jpeg_for_the_wrong_decoder, Reason.DAMAGED),
     "png of two sizes": (png_of_two_sizes, Reason.INCONSISTENT_HEADER),
     "jpeg of two sizes": (jpeg_of_two_sizes, Reason.INCONSISTENT_HEADER),
     "dicom with a larger jpeg": (dicom_with_a_larger_jpeg, Reason.TOO_LARGE),
@@ -158,11 +169,74 @@ def test_a_compressed_frame_is_of_the_size_that_its_dicom_header_states() -> Non
         assert caught.value.reason is Reason.INCONSISTENT_HEADER
 
 
-def test_a_png_of_endless_chunks_is_refused() -> None:
+HEAD = split_dicom(dicom(transfer_syntax=None))[:-1]
+PIXELS = element(*split_dicom(dicom(transfer_syntax=None))[-1])
+ITEM, MANY = b"\xfe\xff\0\xe0\0\0\0\0", 200_000
+
+
+def with_element(*made: bytes) -> bytes:
+    return b"".join([element(*part) for part in HEAD] + [*made, PIXELS])
+
+
+def jpeg_with(made: bytes) -> bytes:
+    data = picture(Image.new("L", (16, 12)), "JPEG")
+    end = 4 + int.from_bytes(data[4:6], "big")  # of the first segment
+    return data[:end] + made + data[end:]
+
+
+def jpeg2000_with(made: bytes) -> bytes:
+    frame = bytes(jpeg2k_encode(ramp(), codecformat="j2k", reversible=True))
+    frame = frame.replace(b"\xff\x90", made + b"\xff\x90", 1)
+    return dicom(ramp(), transfer_syntax="1.2.840.10008.1.2.4.90", frame=frame)
+
+
+def png_with(made: bytes) -> bytes:
     data = picture(Image.new("L", (16, 12)), "PNG")
-    with pytest.raises(ReadError, match="chunks") as caught:
-        read(data[:33] + png_chunk(b"teSt", b"") * 200_000 + data[33:])
+    return data[:33] + made + data[33:]
+
+
+# Floods of small parts: each is cheap, together they would take a parser minutes and gigabytes in a file of that size.
+FLOODS = {
+    "png chunks": lambda: png_with(png_chunk(b"teSt", b"") * MANY),
+    "jpeg segments": lambda: jpeg_with(b"\xff\xe1\0\x08Exif\0\0" * MANY),
+    "jpeg junk": lambda: jpeg_with(bytes(MANY)),
+    "jpeg fill bytes": lambda: jpeg_with(b"\xff" * MANY),
+    "jpeg extensions": lambda: jpeg_with(b"\xff\xf0\xff\x02" + bytes(0xFF00) + b"\xff\xf0\xff\x02" + bytes(0xFF00)),
+    "jpeg 2000 markers": lambda: jpeg2000_with(b"\xff\x64\0\x02" * MANY),
+    "elements": lambda: with_element(element(0x00291000, b"LO", b"") * MANY),
+    "items without an end": lambda: with_element(element(VOI_LUT, b"SQ", ITEM * MANY, 0xFFFFFFFF)),
+    "elements of an item": lambda: with_element(
+        element(0x00400555, b"SQ", ITEM[:4] + b"\xff" * 4 + element(0x00291000, b"LO", b"") * MANY, 0xFFFFFFFF)
+    ),
+    "fragments": lambda: b"".join(
+        [bytes(128), b"DICM", element(0x00020010, b"UI", b"1.2.840.10008.1.2.4.90")]
+        + [element(*part) for part in HEAD]
+        + [element(PIXEL_DATA, b"OB", ITEM * MANY, 0xFFFFFFFF)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_floods_of_small_parts_are_refused(name: str) -> None:
+    with pytest.raises(ReadError) as caught:
+        read(FLOODS[name]())
     assert caught.value.reason is Reason.TOO_LARGE
+
+
+def test_what_is_not_looked_at_may_be_long() -> None:
+    """Only the first item of a sequence, the first number of a list: the others are not even taken apart."""
+    film = read(dicom())
+    for made in (
+        element(VOI_LUT, b"SQ", ITEM * MANY),
+        element(0x00400555, b"SQ", ITEM * MANY),
+        element(0x00283002, b"UN", bytes(MANY)),
+        element(VIEW_CODE, b"SQ", ITEM * MANY),
+    ):
+        np.testing.assert_array_equal(read(with_element(made)).pixels, film.pixels)
+    window = read(dicom(WindowCenter=2000, WindowWidth=3000)).pixels
+    centers, widths = b"2000\\" + b"1\\" * MANY, b"3000\\" + b"1\\" * MANY
+    data = with_element(element(0x00281050, b"UN", centers), element(0x00281051, b"UN", widths))
+    np.testing.assert_array_equal(read(data).pixels, window)
 
 
 def test_the_limit_can_be_set() -> None:

@@ -13,8 +13,9 @@ from hilum.radiograph.errors import ReadError, Reason
 MAX_FILE_BYTES = 512 * 1024 * 1024
 # A progressive JPEG normally has about 10 scans; each one costs a pass over the whole picture.
 MAX_JPEG_SCANS = 200
+MAX_JPEG_SEGMENTS, MAX_JPEG_JUNK = 1000, 100_000  # the largest color profile takes 255 segments
 MAX_PNG_CHUNKS = 100_000  # at the usual 8 KB each, more than a file may hold
-MAX_JPEG2000_TILES = 4096
+MAX_JPEG2000_TILES, MAX_JPEG2000_PARTS = 4096, 100_000
 LARGE_PIXELS, MAX_PIXELS_A_BYTE = 16_000_000, 1000  # only blank pictures compress further
 START_OF_FRAME = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 SEQUENTIAL = frozenset({0xC0, 0xC1})
@@ -54,25 +55,47 @@ def check_density(pixels: int, byte_count: int) -> None:
 
 
 def jpeg_claim(data: bytes) -> Claim:
-    """The frame header of a JPEG or JPEG-LS stream."""
-    position = 2
-    while (position := data.find(b"\xff", position)) >= 0 and position + 4 <= len(data):
-        marker = data[position + 1]
-        if marker in (0xFF, 0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # fill bytes and markers without a body
-            position += 1 if marker == 0xFF else 2
-            continue
-        if marker in START_OF_FRAME:
-            header = data[position + 4 : position + 10]
-            if len(header) < 6:
+    """The frame header of a JPEG or JPEG-LS stream, and that its first scan comes before a decoder gets lost.
+
+    Pillow walks to the first scan in Python, byte by byte where it finds no segment, and copies all EXIF it has met
+    with each further segment of it: a large file of nothing else would keep it busy for hours.
+    """
+    claim: Claim | None = None
+    position, segments, junk = 2, 0, 0
+    while segments <= MAX_JPEG_SEGMENTS and junk <= MAX_JPEG_JUNK:
+        start = data.find(b"\xff", position)
+        if start < 0 or start + 4 > len(data):
+            if claim is None:
                 break
-            precision, height, width, components = struct.unpack(">BHHB", header)
-            if height == 0:
-                raise ReadError(Reason.UNSUPPORTED_ENCODING, "the JPEG states its height after the picture (DNL)")
-            return Claim(width, height, components, precision, process=marker)
-        if marker in (0xD9, 0xDA):  # end of image or start of scan before any frame header
+            raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the JPEG ends before its picture does; copy the file again")
+        junk += start - position
+        marker = data[start + 1]
+        if marker in (0xFF, 0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # fill bytes and markers without a body
+            junk += 1
+            position = start + (1 if marker == 0xFF else 2)
+            continue
+        position = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+        segments += 1
+        if marker in START_OF_FRAME and claim is None:
+            claim = _frame_header(marker, data[start + 4 : start + 10])
+        elif marker == 0xDA and claim is not None:
+            return claim
+        elif marker in (0xD9, 0xDA):
             break
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        elif marker == 0xC8 or marker >= 0xF0:  # extensions, whose bodies Pillow takes for junk
+            junk += position - start
+    else:
+        raise ReadError(Reason.TOO_LARGE, "the JPEG has more in front of its picture than any film")
     raise ReadError(Reason.DAMAGED, "the JPEG has no frame header; get the file again from its source")
+
+
+def _frame_header(marker: int, header: bytes) -> Claim:
+    if len(header) < 6:
+        raise ReadError(Reason.DAMAGED, "the JPEG has no frame header; get the file again from its source")
+    precision, height, width, components = struct.unpack(">BHHB", header)
+    if height == 0:
+        raise ReadError(Reason.UNSUPPORTED_ENCODING, "the JPEG states its height after the picture (DNL)")
+    return Claim(width, height, components, precision, process=marker)
 
 
 def check_jpeg_scans(data: bytes, claim: Claim) -> None:
@@ -137,9 +160,14 @@ def still_png(data: bytes) -> bytes:
 def check_jpeg2000_complete(data: bytes) -> None:
     """OpenJPEG fills what is missing with black, so a stream that ends inside a tile is refused here."""
     position = data.find(b"\xff\x4f\xff\x51") + 2
+    parts = 0
     while position < len(data) and data[position : position + 2] != b"\xff\x90":
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if (parts := parts + 1) > MAX_JPEG2000_PARTS:
+            raise ReadError(Reason.TOO_LARGE, "the JPEG 2000 stream has more in front of its picture than any film")
     while data[position : position + 2] == b"\xff\x90":
+        if (parts := parts + 1) > MAX_JPEG2000_PARTS:
+            raise ReadError(Reason.TOO_LARGE, "the JPEG 2000 stream has more parts than any film")
         length = int.from_bytes(data[position + 6 : position + 10], "big")
         if length == 0:  # the last tile runs to the end of the stream
             return

@@ -13,13 +13,12 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
 from pydicom.filewriter import correct_ambiguous_vr, write_data_element
 from pydicom.tag import BaseTag
 
 from hilum.radiograph.bounds import MAX_FILE_BYTES
 from hilum.radiograph.dicom import header as tags
-from hilum.radiograph.dicom.header import HEADER_ERRORS, Header, Opened
+from hilum.radiograph.dicom.header import HEADER_ERRORS, Header, Opened, read_elements
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.quiet import quiet
 
@@ -40,10 +39,7 @@ def open_dataset(dataset: Dataset) -> Opened:
                 raise _unusable(element.tag) from error
             if encoded.tell() > MAX_FILE_BYTES:
                 raise ReadError(Reason.TOO_LARGE, f"{keyword_for_tag(element.tag)} is larger than any file may be")
-        try:
-            elements = read_dataset(BytesIO(encoded.getvalue()), implicit, little, specific_tags=list(tags.WANTED))
-        except HEADER_ERRORS as error:
-            raise ReadError(Reason.INCONSISTENT_HEADER, "the data set cannot be encoded as DICOM; check it") from error
+    elements = read_elements(BytesIO(encoded.getvalue()), implicit, little)
     return Opened(Header(elements, little), transfer_syntax, _pixel_element(dataset, little))
 
 

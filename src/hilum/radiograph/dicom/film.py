@@ -238,7 +238,7 @@ def _view(header: Header) -> str | None:
     if view in VIEWS:
         return view
     code = header.first_item(tags.VIEW_CODE)
-    return VIEW_CODES.get(code.text(0x00080100)) if code else None
+    return VIEW_CODES.get(code.text(tags.CODE_VALUE)) if code else None
 
 
 def _age(header: Header) -> float | None:

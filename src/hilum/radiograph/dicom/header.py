@@ -12,10 +12,10 @@ import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pydicom.config import IGNORE
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_dataset
@@ -23,6 +23,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from hilum.radiograph.bounds import MAX_FILE_BYTES
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.quiet import quiet
 
@@ -33,7 +34,7 @@ EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 RLE = "1.2.840.10008.1.2.5"
 
 SOP_CLASS, AGE = 0x00080016, 0x00101010
-VIEW_POSITION, VIEW_CODE = 0x00185101, 0x00540220
+VIEW_POSITION, VIEW_CODE, CODE_VALUE = 0x00185101, 0x00540220, 0x00080100
 LATERALITY, IMAGE_LATERALITY, PATIENT_ORIENTATION = 0x00200060, 0x00200062, 0x00200020
 SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
 ROWS, COLUMNS, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION = (0x00280000 + n for n in (16, 17, 256, 257, 258, 259))
@@ -41,15 +42,17 @@ PADDING, BURNED_IN = 0x00280120, 0x00280301
 SPACING, IMAGER_SPACING = 0x00280030, 0x00181164
 CENTER, WIDTH, FUNCTION, INTERCEPT, SLOPE = 0x00281050, 0x00281051, 0x00281056, 0x00281052, 0x00281053
 MODALITY_LUT, VOI_LUT, LUT_DESCRIPTOR, LUT_DATA = 0x00283000, 0x00283010, 0x00283002, 0x00283006
-PALETTE = [0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203]
 PIXEL_DATA = 0x7FE00010
 FLOAT_PIXELS = (0x7FE00008, 0x7FE00009)
 WANTED = [
     *(SOP_CLASS, AGE, VIEW_POSITION, VIEW_CODE, LATERALITY, IMAGE_LATERALITY, PATIENT_ORIENTATION),
     *(SAMPLES, PHOTOMETRIC, PLANAR, FRAMES, ROWS, COLUMNS, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION),
     *(PADDING, BURNED_IN, SPACING, IMAGER_SPACING, CENTER, WIDTH, FUNCTION, INTERCEPT, SLOPE),
-    *(MODALITY_LUT, VOI_LUT, *PALETTE),
+    *(MODALITY_LUT, VOI_LUT),
 ]
+WANTED_OF_ITEMS = [CODE_VALUE, LUT_DESCRIPTOR, LUT_DATA]
+# What a header may cost: the largest have some thousand elements, and no text or number looked at is long.
+MAX_HEADER_READS, MAX_META_ELEMENTS, MAX_VALUE_BYTES = 100_000, 1000, 1024
 # What pydicom raises when a header is not what it claims to be.
 HEADER_ERRORS = (
     *(AttributeError, EOFError, LookupError, NotImplementedError, OSError, OverflowError),
@@ -81,7 +84,7 @@ class Header:
 
     def words(self, tag: int, signed: bool = False) -> list[int]:
         """16-bit numbers; their VR says whether they are signed, where it is stated."""
-        raw = self.raw(tag) or b""
+        raw = (self.raw(tag) or b"")[:MAX_VALUE_BYTES]
         signed = {"SS": True, "US": False}.get(self.vr(tag) or "", signed)
         code = ("<" if self.little_endian else ">") + str(len(raw) // 2) + ("h" if signed else "H")
         return list(struct.unpack_from(code, raw))
@@ -92,7 +95,8 @@ class Header:
 
     def texts(self, tag: int) -> list[str]:
         """The parts of a text. What is looked at is ASCII by the standard, so no character set is decoded."""
-        return [part.strip(" \0") for part in (self.raw(tag) or b"").decode("ascii", "replace").split("\\")]
+        raw = (self.raw(tag) or b"")[:MAX_VALUE_BYTES]
+        return [part.strip(" \0") for part in raw.decode("ascii", "replace").split("\\")]
 
     def text(self, tag: int) -> str:
         """The first part of a text; empty where there is none."""
@@ -103,13 +107,30 @@ class Header:
         return [_decimal(part) for part in self.texts(tag)] if self.raw(tag) else []
 
     def first_item(self, tag: int) -> Header | None:
-        """The first item of a sequence; None where there is none or it cannot be parsed."""
+        """The first item of a sequence; None where there is none or it cannot be parsed.
+
+        A sequence of stated length is still raw, and its other items stay so: pydicom would make a data set of each,
+        however many there are.
+        """
+        element = self.elements.get_item(BaseTag(tag), keep_deferred=True)
+        if isinstance(element, DataElement):
+            items = element.value  # of open length, which pydicom has had to walk through to find its end
+            return Header(items[0], self.little_endian) if isinstance(items, Sequence) and items else None
+        # a damaged header may call the element a text or a number
+        if element is None or element.VR not in (None, "SQ", "UN") or not isinstance(element.value, bytes):
+            return None
+        start = struct.Struct("<HHI" if self.little_endian else ">HHI")
+        if len(element.value) < start.size:
+            return None
+        group, number, length = start.unpack_from(element.value)
+        if (group, number) != (0xFFFE, 0xE000):
+            return None
+        content = BytesIO(element.value[start.size :][: None if length == 0xFFFFFFFF else length])
         try:
-            with quiet():
-                items = self.elements[BaseTag(tag)].value if self.has(tag) else None
-                # a damaged header may call the element a text or a number
-                return Header(items[0], self.little_endian) if isinstance(items, Sequence) and items else None
-        except HEADER_ERRORS:
+            return Header(
+                read_elements(content, element.is_implicit_VR, self.little_endian, item=True), self.little_endian
+            )
+        except ReadError:
             return None
 
     @property
@@ -141,14 +162,44 @@ def open_dicom(file: BinaryIO, max_inflated: int) -> Opened:
     if transfer_syntax == DEFLATED:
         file = _inflate(file, max_inflated)
     implicit, little = _element_encoding(transfer_syntax, file)
+    return Opened(Header(read_elements(file, implicit, little), little), transfer_syntax, file)
+
+
+def read_elements(file: BinaryIO, implicit: bool, little: bool, *, item: bool = False) -> Dataset:
+    """The elements that are looked at, of a file up to its pixels or of an item of a sequence, by a bounded walk."""
+    counted = _Counted(file)
+    wanted = WANTED_OF_ITEMS if item else WANTED
     try:
         with quiet():
-            elements = read_dataset(file, implicit, little, stop_when=_at_pixels, specific_tags=list(WANTED))
+            return read_dataset(
+                cast(BinaryIO, counted),  # pydicom reads, seeks and tells
+                implicit,
+                little,
+                stop_when=None if item else _at_pixels,
+                specific_tags=list(wanted),
+                at_top_level=not item,
+            )
     except HEADER_ERRORS as error:
+        if counted.left < 0:
+            raise ReadError(Reason.TOO_LARGE, "the header has more elements than any film's") from error
         raise ReadError(
             Reason.INCONSISTENT_HEADER, "the DICOM header cannot be followed; get the file again from its source"
         ) from error
-    return Opened(Header(elements, little), transfer_syntax, file)
+
+
+class _Counted:
+    """A file that is read from so many times and no more: pydicom takes two reads for an element, however nested."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.left = MAX_HEADER_READS
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("too many reads")
+        return self.file.read(min(size, MAX_FILE_BYTES))  # a file reserves the memory first, up to 4 GB
 
 
 def _read_transfer_syntax(file: BinaryIO) -> str | None:
@@ -157,7 +208,7 @@ def _read_transfer_syntax(file: BinaryIO) -> str | None:
     head = file.read(132)
     position = start + (132 if head[128:] == b"DICM" else 0)
     transfer_syntax = None
-    while True:
+    for _ in range(MAX_META_ELEMENTS):
         file.seek(position)
         element = file.read(12)
         if len(element) < 8 or element[:2] != b"\2\0":

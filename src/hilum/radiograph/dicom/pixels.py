@@ -39,6 +39,7 @@ from hilum.radiograph.raster import decode_jpeg
 NATIVE = (None, tags.IMPLICIT_LITTLE, tags.EXPLICIT_LITTLE, tags.EXPLICIT_BIG, tags.DEFLATED)
 LONG_VRS = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL", b"OV")
 UNDEFINED = 0xFFFFFFFF
+MAX_FRAGMENTS = 100_000
 JPEG2000, JP2 = b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  "
 ITEM, END_OF_ITEMS = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 # What the codec libraries raise on damaged streams; their messages are not passed on, they mean little to a user.
@@ -177,6 +178,8 @@ def _one_frame(value: bytes) -> bytes:
     fragments: list[bytes] = []
     position = 0
     while value[position : position + 4] == ITEM:
+        if len(fragments) > MAX_FRAGMENTS:
+            raise ReadError(Reason.TOO_LARGE, f"the pixels are in more than {MAX_FRAGMENTS:,} pieces, as no film's are")
         length = int.from_bytes(value[position + 4 : position + 8], "little")
         position += 8
         if position + length > len(value):
@@ -227,14 +230,15 @@ def _decode_jpeg_family(frame: bytes, layout: Layout, at_least: int | None, max_
     if b"\xff\xd9" not in frame[-64:]:
         raise ReadError(Reason.TRUNCATED_PIXEL_DATA, "the JPEG ends before its picture does; copy the file again")
     try:
-        from imagecodecs import jpeg_decode
+        # Not jpeg_decode, which on an error of libjpeg's falls back on a decoder that a damaged stream crashes.
+        from imagecodecs import jpeg8_decode
     except ImportError as error:
         kind = "lossless" if claim.process in LOSSLESS else f"{claim.precision}-bit"
         raise ReadError(
             Reason.UNSUPPORTED_ENCODING, f"{kind} JPEG needs an extra package: pip install 'hilum[codecs]'"
         ) from error
     try:
-        decoded_array = jpeg_decode(frame)
+        decoded_array = jpeg8_decode(frame)
     except CODEC_ERRORS as error:
         raise _damaged("JPEG") from error
     return _from_codec(decoded_array, claim, layout)
