@@ -107,10 +107,13 @@ def test_an_ordinary_film_passes_with_and_without_a_learned_gate() -> None:
     [
         ([1.4, 0.9, 0, 0, 0, 0, 0.1], "not_a_chest_film", "1.4 times the limit"),
         ([0.4, 0.1, 0.2, 0, 0, 0, 0.7], "not_a_chest_film", "unlike the films"),
-        ([0.8, 0.1, 0.9, 0, 0, 0, 0], "rotated", "by 90 degrees"),
-        ([0.8, 0.1, 0, 0.9, 0, 0, 0], "rotated", "by 180 degrees"),
-        ([1.8, 0.1, 0, 0, 0.9, 0, 0], "rotated", "by 270 degrees"),
-        ([1.8, 0.1, 0, 0, 0, 0.9, 0], "inverted", "black and white"),
+        ([0.8, 0.01, 0.99, 0, 0, 0, 0], "rotated", "by 90 degrees"),
+        ([0.8, 0.01, 0, 0.99, 0, 0, 0], "rotated", "by 180 degrees"),
+        ([1.8, 0.01, 0, 0, 0.99, 0, 0], "rotated", "by 270 degrees"),
+        ([1.8, 0.01, 0, 0, 0, 0.99, 0], "inverted", "--invert"),
+        # As a hip film: more like an inverted chest film than like anything else, but not surely so.
+        ([1.3, 0.0, 0, 0, 0, 0.97, 0.03], "not_a_chest_film", r"if it is one, it looks inverted"),
+        ([0.8, 0.1, 0.9, 0, 0, 0, 0], "not_a_chest_film", "if it is one, it looks turned clockwise by 90 degrees"),
         ([np.nan] * 7, "not_a_chest_film", "give an upright frontal chest film"),
     ],
 )
