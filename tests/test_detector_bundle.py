@@ -23,7 +23,7 @@ import hilum
 from hilum import Asked
 from hilum.bundle.card import BoxCard, BundleError, Calibration
 from hilum.cli.app import app
-from hilum.cli.predict import main as predict_films
+from hilum.cli.predict.command import main as predict_films
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.dataset.store.store import build_store

@@ -14,9 +14,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from hilum.bundle.prediction import Abstained, Answered, Box, Prediction
+from hilum.bundle.prediction import Abstained, Answered, Box, Failed, Prediction
 from hilum.bundle.reading import Verdict
-from hilum.output.overlay import MARGIN, _round_steps, _wrap, blend, colors_of, draw_overlay, write_overlay
+from hilum.output.overlay import (
+    LETTERS,
+    MARGIN,
+    _explanation,
+    _headline,
+    _round_steps,
+    _wrap,
+    blend,
+    colors_of,
+    draw_overlay,
+    write_overlay,
+)
 from hilum.radiograph import Radiograph, read
 from hilum.radiograph.geometry import Geometry
 
@@ -128,6 +139,42 @@ def test_an_abstained_film_and_one_without_heatmap_have_no_color_on_them() -> No
     for prediction in (without, abstained(700, 700)):
         drawn = np.asarray(draw_overlay(prediction, grey_film(700, 700)))
         assert (drawn == 102).all(axis=2).sum() >= 700 * 700  # every pixel of the film is as it was
+
+
+def test_the_headline_says_what_the_number_is_of() -> None:
+    """ "No pneumonia, 33.6%" reads as sure of no pneumonia."""
+    geometry = Geometry("squash", 64, 64)
+    negative = answer(geometry, None, 64, 64, decision="no_pneumonia", probability=0.336)
+    assert _headline(negative)[0] == "No pneumonia \u00b7 probability of pneumonia 33.6%"
+    assert _explanation(negative) == ["Below 50.0%, the threshold of the operating point \u201cbalanced\u201d"]
+    assert _headline(abstained(64, 64))[0] == "Abstained"
+
+
+def test_a_film_without_an_answer_is_drawn_without_a_decision() -> None:
+    failed = Failed(
+        path="film.png",
+        operating_point="balanced",
+        threshold=0.5,
+        box_threshold=None,
+        model="",
+        bundle="",
+        reason="not_a_number",
+        detail="export the bundle again",
+    )
+    assert _headline(failed)[0] == "Not judged"
+    assert _explanation(failed) == ["Not a number: export the bundle again"]
+    drawn = np.asarray(draw_overlay(failed, grey_film(700, 700)))
+    assert (drawn == 102).all(axis=2).sum() >= 700 * 700
+
+
+@pytest.mark.parametrize(("height", "width", "words"), [(700, 700, True), (150, 1500, True), (20, 1500, False)])
+def test_the_bar_of_colors_says_what_its_numbers_are_of(height: int, width: int, words: bool) -> None:
+    """In as many words as the film is high, none rather than half of them."""
+    geometry = Geometry("squash", 64, 64)
+    heat = np.ones((8, 8), np.float32)
+    drawn = draw_overlay(answer(geometry, heat, height, width), grey_film(height, width))
+    beside = np.asarray(drawn)[:, -MARGIN - LETTERS : -MARGIN].astype(int)
+    assert (np.abs(beside - beside[0, 0]).max() > 60) == words
 
 
 def test_no_text_of_a_header_is_drawn(tmp_path: Path) -> None:

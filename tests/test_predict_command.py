@@ -55,7 +55,7 @@ def test_each_film_is_a_row_and_a_bad_one_fails_the_end_only(tmp_path: Path, war
     answer = predict(tiny_bundle(tmp_path), ward)
     assert answer.returncode == 1
     header, *rows = [line.split("\t") for line in answer.stdout.splitlines()]
-    assert header == ["file", "decision", "probability", "classes", "gate", "notes"]
+    assert header == ["file", "decision", "probability of pneumonia", "classes", "gate", "notes"]
     assert [(Path(row[0]).name, row[1], row[4]) for row in rows] == [
         ("broken.jpg", "error", ""),
         ("dark.png", "no pneumonia", "passed"),
@@ -111,6 +111,66 @@ def test_heatmaps_are_drawn_below_the_folder_without_overwriting_each_other(tmp_
     with Image.open(drawn / "dark.png.png") as drawing:
         assert drawing.format == "PNG"
         assert not drawing.info
+
+
+def test_a_film_gone_before_it_is_drawn_ends_nothing(tmp_path: Path, ward: Path) -> None:
+    """Each film is removed as soon as its row is there, before its overlay is drawn or the next one is looked at."""
+    code = """if True:
+        from pathlib import Path
+        from hilum.bundle import predictor
+        judge = predictor.Predictor.stream_with_films
+
+        def then_gone(self, films, *arguments, **options):
+            for prediction, film in judge(self, films, *arguments, **options):
+                Path(prediction.path).unlink()
+                yield prediction, film
+
+        predictor.Predictor.stream_with_films = then_gone
+        from hilum.__main__ import main
+        main()
+    """
+    arguments = ("predict", tiny_bundle(tmp_path), ward, "--heatmap", tmp_path / "drawn")
+    words = [sys.executable, "-c", code, *map(str, arguments)]
+    answer = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert len(answer.stdout.splitlines()) == 5
+    assert "Traceback" not in answer.stderr
+    drawn = sorted(path.name for path in (tmp_path / "drawn").rglob("*.png"))
+    assert drawn == ["bright.dcm.png", "dark.png.png", "grey.jpeg.png"]
+    assert not list(ward.rglob("*.png"))
+
+
+def test_inverted_films_are_inverted_first_where_asked(tmp_path: Path) -> None:
+    film, negative = tmp_path / "film.png", tmp_path / "negative.png"
+    levels = shades(0, 120)
+    film.write_bytes(picture(Image.fromarray(levels), "PNG"))
+    negative.write_bytes(picture(Image.fromarray(255 - levels), "PNG"))
+    bundle = tiny_bundle(tmp_path)
+    answer = predict(bundle, negative, "--invert", "--json")
+    assert "Black and white of every film are exchanged" in answer.stderr
+    row, plain = json.loads(answer.stdout), json.loads(predict(bundle, film, "--json").stdout)
+    assert row["probability"] == pytest.approx(plain["probability"], abs=1e-4)
+    assert [warning["code"] for warning in row["warnings"]] == ["inverted"]
+
+
+def test_the_name_of_a_film_does_nothing_to_the_terminal_or_a_spreadsheet(tmp_path: Path) -> None:
+    ward = tmp_path / "ward"
+    ward.mkdir()
+    for name in ("esc\x1b[31mred.png", "=1+1.png"):
+        (ward / name).write_bytes(picture(Image.fromarray(shades(0, 120)), "PNG"))
+    bundle = tiny_bundle(tmp_path)
+    answer = subprocess.run(
+        [*command(bundle, "esc\x1b[31mred.png", "=1+1.png", "gone\x1b[2J.png"), "--csv", "rows.csv", "--heatmap", "d"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ward,
+    )
+    assert "\x1b" not in answer.stdout + answer.stderr
+    assert r"esc\x1b[31mred.png" in answer.stdout
+    with (ward / "rows.csv").open(newline="") as file:
+        assert [row["file"] for row in csv.DictReader(file)][1] == "'=1+1.png"
+    assert "\x1b" not in predict(bundle, ward, "--json").stdout
 
 
 def test_patterns_that_no_shell_spelled_out_are(tmp_path: Path, ward: Path) -> None:
@@ -220,6 +280,7 @@ def test_on_a_terminal_there_are_columns_colors_and_a_bar(tmp_path: Path, ward: 
     assert "\x1b[35mabstain" in text
     assert "4/4" in text
     assert ("classes" in text) == (columns >= 140)
+    assert "of pneumonia" in text
     plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text)
     table = [line for line in plain.replace("\r", "\n").splitlines() if RESEARCH_USE not in line]
     assert max(map(len, table)) <= columns

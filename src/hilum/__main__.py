@@ -32,7 +32,7 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> None:
     if arguments[:1] == ["predict"]:
-        from hilum.cli.predict import main as predict
+        from hilum.cli.predict.command import main as predict
 
         sys.exit(predict(arguments[1:]))
     from hilum.cli.app import app

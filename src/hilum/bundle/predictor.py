@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import TextIOBase
 from typing import Any, TypeAlias, TypeVar, cast, overload
 
@@ -84,21 +85,28 @@ class Predictor:
         parts = list(map(self._run, batches) if alone else self._workers().map(self._run, batches))
         return _outputs({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
-    def look(self, film: Film) -> Reading:
-        """Decode a film, run the network on it and ask the gate; nothing is decided. Raises ReadError or OSError."""
-        return self._reading(read_film(film, self.card.geometry.at_least), name_of(film))
+    def look(self, film: Film, *, invert: bool = False) -> Reading:
+        """Decode a film, run the network on it and ask the gate; nothing is decided. Raises ReadError or OSError.
+
+        `invert` exchanges black and white first, for a film that came inverted.
+        """
+        return self._reading(read_film(film, self.card.geometry.at_least, invert), name_of(film))
 
     def decide(self, reading: Reading | Unreadable, asked: Asked = AS_IT_IS) -> Prediction:
         """What this bundle says of a film that it has looked at. Pure and cheap: ask as often as you like."""
         return decide(self.card, self.digest, reading, asked)
 
     @overload
-    def predict(self, film: Film, asked: Asked = AS_IT_IS) -> Prediction: ...  # type: ignore[overload-overlap]  # a str
+    def predict(  # type: ignore[overload-overlap]  # a str is a sequence of str, too, and here means a path
+        self, film: Film, asked: Asked = AS_IT_IS, *, invert: bool = False
+    ) -> Prediction: ...
 
     @overload
-    def predict(self, film: Iterable[Film], asked: Asked = AS_IT_IS) -> list[Prediction]: ...
+    def predict(self, film: Iterable[Film], asked: Asked = AS_IT_IS, *, invert: bool = False) -> list[Prediction]: ...
 
-    def predict(self, film: Film | Iterable[Film], asked: Asked = AS_IT_IS) -> Prediction | list[Prediction]:
+    def predict(
+        self, film: Film | Iterable[Film], asked: Asked = AS_IT_IS, *, invert: bool = False
+    ) -> Prediction | list[Prediction]:
         """Judge a film, given as anything that `hilum.read` takes or as a Radiograph, or several of them.
 
         One film that cannot be read raises ReadError or OSError; among several it is Failed, and the others are judged.
@@ -106,33 +114,30 @@ class Predictor:
         """
         self._check(asked)
         if isinstance(film, Iterable) and not (isinstance(film, (Radiograph, Mapping, TextIOBase)) or kind_of(film)):
-            return list(self.stream(cast("Iterable[Film]", film), asked))
-        return self.decide(self.look(cast("Film", film)), asked)
+            return list(self.stream(cast("Iterable[Film]", film), asked, invert=invert))
+        return self.decide(self.look(cast("Film", film), invert=invert), asked)
 
-    def stream(self, films: Iterable[Film], asked: Asked = AS_IT_IS) -> Iterator[Prediction]:
+    def stream(self, films: Iterable[Film], asked: Asked = AS_IT_IS, *, invert: bool = False) -> Iterator[Prediction]:
         """Judge any number of films, in their order, each as soon as it is done; one that cannot be read is Failed.
 
         Films are taken from a thread of its own, and only a few ahead of what was handed out.
         """
         self._check(asked)
-        return (self.decide(reading, asked) for reading in self.readings(films))
+        return (self.decide(reading, asked) for reading in self.readings(films, invert=invert))
 
     def stream_with_films(
-        self, films: Iterable[Film], asked: Asked = AS_IT_IS, *, at_least: int
+        self, films: Iterable[Film], asked: Asked = AS_IT_IS, *, at_least: int, invert: bool = False
     ) -> Iterator[tuple[Prediction, Radiograph | None]]:
         """As `stream`, each prediction with its film to be drawn, decoded to sides of `at_least` pixels where it has
         them; None where it could not be read. The file is read once for both.
         """
         self._check(asked)
-
-        def look(film: Film) -> tuple[Reading | Unreadable, Radiograph | None]:
-            return self._look_and_keep(film, at_least)
-
+        look = partial(self._look_and_keep, at_least=at_least, invert=invert)
         return ((self.decide(reading, asked), shown) for reading, shown in self._in_order(look, films))
 
-    def readings(self, films: Iterable[Film]) -> Iterator[Reading | Unreadable]:
+    def readings(self, films: Iterable[Film], *, invert: bool = False) -> Iterator[Reading | Unreadable]:
         """Look at any number of films, as `stream` does, and decide nothing."""
-        return self._in_order(self._look_or_say, films)
+        return self._in_order(partial(self._look_or_say, invert=invert), films)
 
     def close(self) -> None:
         """End the threads; films that are being worked on are finished. `with hilum.load() as model:` does it, too."""
@@ -168,20 +173,20 @@ class Predictor:
             bundle=self.digest,
         )
 
-    def _look_or_say(self, film: Film) -> Reading | Unreadable:
+    def _look_or_say(self, film: Film, invert: bool) -> Reading | Unreadable:
         try:
-            return self.look(film)
+            return self.look(film, invert=invert)
         except (ReadError, OSError) as error:
             return _unreadable(film, error)
 
-    def _look_and_keep(self, film: Film, at_least: int) -> tuple[Reading | Unreadable, Radiograph | None]:
+    def _look_and_keep(self, film: Film, at_least: int, invert: bool) -> tuple[Reading | Unreadable, Radiograph | None]:
         try:
             content = in_memory(film)
             # At the size at which everyone decodes, so that a film is judged alike whether or not it is drawn.
-            radiograph = read_film(content, self.card.geometry.at_least)
+            radiograph = read_film(content, self.card.geometry.at_least, invert)
             reading = self._reading(radiograph, name_of(film))
             if min(radiograph.pixels.shape) < min(at_least, radiograph.height, radiograph.width):
-                radiograph = read_film(content, at_least)
+                radiograph = read_film(content, at_least, invert)
         except (ReadError, OSError) as error:
             return _unreadable(film, error), None
         return reading, radiograph
@@ -233,8 +238,9 @@ def _unreadable(film: Film, error: ReadError | OSError) -> Unreadable:
     return Unreadable(name_of(film), "cannot_open", error.strerror or "the file cannot be opened")
 
 
-def read_film(film: Film, at_least: int) -> Radiograph:
-    return film if isinstance(film, Radiograph) else read(film, at_least=at_least)
+def read_film(film: Film, at_least: int, invert: bool) -> Radiograph:
+    radiograph = film if isinstance(film, Radiograph) else read(film, at_least=at_least)
+    return radiograph.inverted() if invert else radiograph
 
 
 def in_memory(film: Any) -> Film:

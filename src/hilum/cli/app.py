@@ -79,7 +79,7 @@ predict = typer.Typer(add_completion=False)
 @predict.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def _predict(context: typer.Context) -> None:
     """Say which films show pneumonia, with probability and reasons to distrust it."""
-    from hilum.cli.predict import main
+    from hilum.cli.predict.command import main
 
     raise typer.Exit(main(context.args))
 
@@ -97,7 +97,7 @@ def _load(name: str) -> Any:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from hilum import __version__  # reading the installed package's metadata takes a while
+        from hilum import __version__
 
         print(f"hilum {__version__}")
         raise typer.Exit

@@ -17,9 +17,10 @@ from hilum.bundle.prediction import RESEARCH_USE, Abstained, Answered, Box, Fail
 from hilum.output.table import percent
 from hilum.radiograph import Radiograph
 from hilum.system.pictures import write_picture
+from hilum.system.text import printable
 
 LOWEST, TALLEST, NARROWEST, WIDEST = 640, 1200, 640, 1500  # of the film as drawn, in pixels
-MARGIN, BAR, TICKS = 24, 18, 74
+MARGIN, BAR, TICKS, LETTERS = 24, 18, 74, 24
 BACKGROUND, TEXT, DIM, SEEN = (17, 18, 21), (240, 240, 240), (165, 170, 180), (120, 125, 135)
 DECISIONS = {
     "pneumonia": ("Pneumonia", (255, 176, 58)),
@@ -70,7 +71,7 @@ def draw_overlay(prediction: Prediction, film: Radiograph) -> Image.Image:
         _draw_seen_area(ImageDraw.Draw(picture), prediction, height, width)
         _draw_boxes(ImageDraw.Draw(picture), prediction.boxes, height, width)
 
-    across = max(width + (MARGIN + BAR + TICKS if heatmap is not None else 0), NARROWEST)
+    across = max(width + (MARGIN + BAR + TICKS + LETTERS if heatmap is not None else 0), NARROWEST)
     above = _Text(across)
     above.add(*_headline(prediction))
     for line in _explanation(prediction):
@@ -86,8 +87,9 @@ def draw_overlay(prediction: Prediction, film: Radiograph) -> Image.Image:
     left, top = MARGIN + (across - width) // 2 * (heatmap is None), 2 * MARGIN + above.height
     above.draw(pen, MARGIN, MARGIN)
     sheet.paste(picture, (left, top))
-    if heatmap is not None:
-        _draw_scale(sheet, pen, left + width + MARGIN, top, height, most)
+    if isinstance(prediction, Answered) and heatmap is not None:
+        _draw_scale(sheet, left + width + MARGIN, top, height, most)
+        _draw_unit(sheet, left + width + MARGIN + BAR + TICKS, top, height, _unit(prediction.about))
     below.draw(pen, MARGIN, top + height + MARGIN)
     return sheet
 
@@ -123,7 +125,7 @@ def _drawn_film(radiograph: Radiograph, height: int, width: int) -> NDArray[np.u
 def _headline(prediction: Prediction) -> tuple[str, int, tuple[int, int, int]]:
     words, color = DECISIONS[prediction.decision]
     if isinstance(prediction, Answered):
-        words += f" \u00b7 probability {percent(prediction.probability)}"
+        words += f" \u00b7 probability of pneumonia {percent(prediction.probability)}"
     return words, 34, color
 
 
@@ -136,8 +138,8 @@ def _explanation(prediction: Prediction) -> list[str]:
         return [f"{reason}: {prediction.gate.detail}"]
     compared = "At or above" if prediction.decision == "pneumonia" else "Below"
     point = prediction.operating_point
-    whose = f"the threshold of the operating point \u201c{point}\u201d" if point else "a threshold set by hand"
-    lines = [f"{compared} {percent(prediction.threshold)}, {whose}"]
+    whose = f"of the operating point \u201c{point}\u201d" if point else "set by hand"
+    lines = [f"{compared} {percent(prediction.threshold)}, the threshold {whose}"]
     if prediction.gate.passed is None:
         lines.append("Gate off: not checked whether this is an upright frontal chest film")
     return lines
@@ -192,16 +194,30 @@ def _draw_boxes(pen: Pen, boxes: tuple[Box, ...], height: int, width: int) -> No
         pen.text((x + 6, y + 13), label, (0, 0, 0), font, anchor="lm")
 
 
-def _draw_scale(sheet: Image.Image, pen: Pen, left: int, top: int, height: int, most: float) -> None:
+def _draw_scale(sheet: Image.Image, left: int, top: int, height: int, most: float) -> None:
     """A color bar as tall as the film, blended as on mid-grey film, with its numbers."""
     column = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(BAR, 1)
     grey = np.full((height, BAR, 3), 96, np.uint8)
     sheet.paste(Image.fromarray(blend(grey, column, 1.0)), (left, top))
-    font = ImageFont.load_default(17)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(17)
     for value in _round_steps(most):
         y = top + round((1 - value / most) * (height - 1)) if most else top + height - 1
         pen.line((left + BAR, y, left + BAR + 5, y), DIM)
         pen.text((left + BAR + 10, y), f"{value:.6g}", TEXT, font, anchor="lm")
+
+
+def _draw_unit(sheet: Image.Image, left: int, top: int, height: int, unit: str) -> None:
+    """What the numbers are of, written upwards beside them, in as many words as the film is high."""
+    font = ImageFont.load_default(LETTERS - 7)
+    words = next((text for text in (f"evidence for pneumonia, {unit}", unit) if font.getlength(text) <= height), "")
+    label = Image.new("RGB", (height, LETTERS), BACKGROUND)
+    ImageDraw.Draw(label).text((height / 2, LETTERS / 2), words, DIM, font, anchor="mm")
+    sheet.paste(label.transpose(Image.Transpose.ROTATE_90), (left, top))
+
+
+def _unit(about: str) -> str:
+    """A class activation map's mean over all places is the network's log odds; what else there is has no unit."""
+    return "log odds" if about == "class activation map" else "the network's own scale"
 
 
 def _round_steps(most: float) -> list[float]:
@@ -224,7 +240,7 @@ class _Text:
     def add(self, text: str, size: int, color: tuple[int, int, int]) -> None:
         font = ImageFont.load_default(size)
         step = round(size * 1.35)
-        for line in _wrap(text, font, self.width):
+        for line in _wrap(printable(text), font, self.width):
             self.lines.append((line, font, color, self.height))
             self.height += step
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 from hilum.bundle.card import Card
 from hilum.bundle.prediction import Abstained, Answered, Failed, Prediction
+from hilum.system.text import json_text
 
+COLUMNS = ("file", "decision", "probability of pneumonia", "classes", "gate", "notes")
 WORDS = {"pneumonia": "pneumonia", "no_pneumonia": "no pneumonia", "abstain": "abstain", None: "error"}
 
 
 def to_words(prediction: Prediction) -> tuple[str, ...]:
-    """A film in words: file, decision, probability of pneumonia, classes, gate, notes."""
+    """A film in words, a cell for each of COLUMNS."""
     probability = classes = ""
     if isinstance(prediction, Answered):
         probability = percent(prediction.probability)
@@ -60,7 +60,8 @@ def _gate_in_words(prediction: Prediction) -> str:
 
 
 def to_json_line(prediction: Prediction) -> str:
-    return json.dumps(prediction.to_dict(), ensure_ascii=False, allow_nan=False)
+    """One line that holds everything but the heatmap."""
+    return json_text(prediction.to_dict())
 
 
 def csv_header(card: Card) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -48,6 +48,11 @@ class Radiograph:
     def lateral(self) -> bool:
         """Whether the header says that this is a view from the side; a decubitus film (LLD, RLD) is not."""
         return self.view in LATERAL_VIEWS
+
+    def inverted(self) -> Radiograph:
+        """The film with black and white exchanged, which says so."""
+        done = ReadWarning("inverted", "black and white were exchanged, as asked")
+        return replace(self, pixels=1 - self.pixels, warnings=(*self.warnings, done))
 
     def describe(self) -> dict[str, Any]:
         """What is known of the film, as plain data for JSON: everything but its pixels and the patient's age."""

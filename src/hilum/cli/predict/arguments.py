@@ -1,0 +1,75 @@
+"""What a user types after `hilum predict`, read by argparse: typer imports pydantic, which takes longer than a film."""
+
+from __future__ import annotations
+
+import glob
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from pathlib import Path
+
+EXPLANATION = """\
+Say which films show pneumonia, with probability and reasons to distrust it.
+
+One row a film, as it is done. A file that cannot be read is a row with the reason; the others are still judged, and the
+exit code is 1. Ctrl-C keeps what is done. Research use only, not a medical device.
+"""
+
+
+def parse(arguments: list[str]) -> Namespace:
+    """The options, with `paths` as they lie on disk. What is misspelt ends the program with exit code 2."""
+    parser = ArgumentParser("hilum predict", description=EXPLANATION, formatter_class=RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="films (JPEG, PNG, DICOM), folders of them or patterns such as 'films/*.dcm'; a first one that ends in "
+        ".onnx is the bundle",
+    )
+    add("--model", metavar="BUNDLE", help="the bundle to use, made with `hilum export`; else the one that ships")
+    add("--boxes", action="store_true", help="use the detector that ships: boxes around opacities")
+    add("--operating-point", metavar="NAME", help="decide at this operating point of the bundle")
+    add("--threshold", metavar="P", type=_probability, help="decide at this probability instead")
+    add("--box-threshold", metavar="P", type=_probability, help="give a detector's boxes from this score on instead")
+    add("--no-gate", action="store_true", help="give a probability even for what is no upright frontal chest film")
+    add("--invert", action="store_true", help="the films are inverted: exchange black and white before judging them")
+    add("--json", action="store_true", help="print one JSON object a line instead of a table")
+    add("--csv", metavar="FILE", type=Path, help="write the rows to this file, too")
+    add(
+        "--heatmap",
+        metavar="DIR",
+        type=Path,
+        help="draw each film with what speaks for pneumonia over it into DIR: a heatmap, or a detector's boxes",
+    )
+    given = parser.parse_intermixed_args(arguments)  # options may stand between bundle and films
+    if given.model is None and given.paths[0].endswith(".onnx"):
+        given.model, *given.paths = given.paths
+        if not given.paths:
+            parser.error("name the films after the bundle")
+    if given.boxes:
+        from hilum.bundle.shipped import BOXES, shipped_bundle
+
+        if given.model is not None:
+            parser.error("--boxes is for the detector that ships; a bundle was named, too")
+        given.model = shipped_bundle(BOXES)
+    given.paths = _matches(given.paths)
+    return given
+
+
+def _probability(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ArgumentTypeError(f"{text}: a probability lies between 0 and 1")
+    return value
+
+
+def _matches(paths: list[str]) -> list[Path]:
+    """The paths, with patterns that no shell has spelled out replaced by what they match."""
+    matches: list[Path] = []
+    for path in paths:
+        is_pattern = glob.has_magic(path) and not Path(path).exists()
+        spelled = sorted(glob.glob(path, recursive=True)) if is_pattern else []  # noqa: PTH207, it takes any pattern
+        matches.extend(map(Path, spelled or [path]))
+    return matches

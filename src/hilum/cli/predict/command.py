@@ -1,0 +1,145 @@
+"""`hilum predict`: films in, decisions out, as they come.
+
+Whoever asks about a single film waits for whatever is imported, so nothing is before it is needed: no typer at all,
+rich when there is a bar to draw, and what reads films while the network is being set up.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from hilum.cli.predict.arguments import parse
+from hilum.cli.terminal.lines import say
+
+if TYPE_CHECKING:
+    from hilum.bundle.asked import Asked
+    from hilum.bundle.card import Card
+    from hilum.bundle.opening import OpenBundle
+    from hilum.bundle.prediction import Prediction
+    from hilum.bundle.predictor import Predictor
+    from hilum.cli.terminal.files import Found
+    from hilum.radiograph import Radiograph
+
+    Judged = tuple[Prediction, Radiograph | None]  # the film where it is to be drawn and could be read
+
+Write = Callable[["Prediction", "Radiograph | None"], None]
+INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; its exit code."""
+    given = parse(arguments)
+    from hilum.bundle.card import BundleError
+    from hilum.bundle.opening import OpenBundle
+
+    try:
+        return predict(OpenBundle(given.model), given)
+    except KeyboardInterrupt:
+        say("stopped before the first film")
+        return INTERRUPTED
+    except BundleError as error:
+        say(str(error))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or not error.filename:
+            raise
+        say(f"{error.filename}: {error.strerror}")
+    return 1
+
+
+def predict(bundle: OpenBundle, given: Namespace) -> int:
+    """Judge the films that were named, and write what was asked for; the exit code."""
+    from hilum.bundle.asked import Asked
+    from hilum.bundle.prediction import Failed
+    from hilum.bundle.predictor import Predictor
+    from hilum.cli.predict.interrupt import first_interrupt
+    from hilum.cli.predict.progress import bar
+    from hilum.cli.terminal.files import find_films
+
+    asked = Asked(
+        operating_point=given.operating_point,
+        threshold=given.threshold,
+        gate=not given.no_gate,
+        heatmaps=given.heatmap is not None,
+        box_threshold=given.box_threshold,
+    )
+    found, others = find_films(given.paths)
+    with ExitStack() as stack:
+        predictor = stack.enter_context(Predictor(bundle))
+        films = _judge(predictor, found, asked, given)
+        _say_how(bundle.card, asked, inverted=given.invert)
+        writers = _writers(found, bundle.card, given, stack)
+        step = stack.enter_context(bar(len(found)))
+        stopped = stack.enter_context(first_interrupt())
+        done = failed = 0
+        try:
+            for prediction, film in films:
+                for write in writers:
+                    write(prediction, film)
+                done += 1
+                failed += isinstance(prediction, Failed)
+                step()
+                if stopped():
+                    break
+        except KeyboardInterrupt:  # the second one
+            pass
+    if stopped():
+        say(f"stopped after {done:,} of {len(found):,} films; what is done is kept")
+        return INTERRUPTED
+    if others:
+        say(f"passed over, neither JPEG, PNG nor DICOM: {others}")
+    if not found:
+        say("no films found; give JPEG, PNG or DICOM files or folders that hold some")
+    if failed:
+        say(f"{failed:,} of {len(found):,} files could not be read")
+    return int(failed > 0 or not found)
+
+
+def _judge(predictor: Predictor, found: list[Found], asked: Asked, given: Namespace) -> Iterator[Judged]:
+    paths = [film.path for film in found]
+    if given.heatmap is None:
+        return ((prediction, None) for prediction in predictor.stream(paths, asked, invert=given.invert))
+    from hilum.output.overlay import TALLEST
+
+    return predictor.stream_with_films(paths, asked, at_least=TALLEST, invert=given.invert)
+
+
+def _say_how(card: Card, asked: Asked, *, inverted: bool) -> None:
+    from hilum.bundle.prediction import RESEARCH_USE
+
+    if asked.threshold is None:
+        point = card.point(asked.operating_point)
+        how = f"at the operating point {point.name} (probability of at least {point.threshold:.3g})"
+    else:
+        how = f"at a probability of at least {asked.threshold:.3g}"
+    say(f"{card.title or card.name}: pneumonia {how}. {RESEARCH_USE}")
+    if card.boxes is not None:
+        least = card.boxes.threshold if asked.box_threshold is None else asked.box_threshold
+        say(f"Boxes from a score of {least:.3g} on: the share of such boxes that overlapped a true one on validation.")
+    if not asked.gate:
+        say("The gate is off: pictures that are no chest films get probabilities, too.")
+    if inverted:
+        say("Black and white of every film are exchanged before it is judged.")
+
+
+def _writers(found: list[Found], card: Card, given: Namespace, stack: ExitStack) -> list[Write]:
+    """One for the terminal, and one for each file or folder that was asked for."""
+    if given.json:
+        from hilum.cli.predict.rows import json_writer
+
+        writers = [json_writer()]
+    else:
+        from hilum.cli.predict.table import table_writer
+
+        writers = [table_writer(found)]
+    if given.csv is not None:
+        from hilum.cli.predict.rows import csv_writer
+
+        writers.append(csv_writer(given.csv, card, stack))
+    if given.heatmap is not None:
+        from hilum.cli.predict.overlays import overlay_writer
+
+        writers.append(overlay_writer(found, given.heatmap))
+    return writers
