@@ -106,6 +106,19 @@ def test_a_folder_of_films_named_by_class_is_judged_whole_and_left_as_it_is(
     assert figures["confusion"] == of_manifest["confusion"]
 
 
+def test_a_film_of_a_folder_that_cannot_be_read_is_named_and_the_rest_is_judged(
+    manifest: Path, bundle: Path, tmp_path: Path
+) -> None:
+    for kind in ("NORMAL", "PNEUMONIA"):
+        shutil.copytree(manifest.parent / "test" / kind, tmp_path / kind)
+    (tmp_path / "NORMAL" / "broken.png").write_bytes(b"no film")
+    report = hilum.evaluate(bundle, tmp_path)
+    assert [row["path"] for row in report.rows() if row["error"]] == ["NORMAL/broken.png"]
+    assert any("1 of 25 films cannot be read, NORMAL/broken.png: " in caution for caution in report.cautions)
+    # Its pixels are no reason to fear training films among those that were judged.
+    assert not any("digests" in caution for caution in report.cautions)
+
+
 def test_a_folder_in_splits_is_judged_on_its_test_films(manifest: Path, bundle: Path, tmp_path: Path) -> None:
     for split in ("train", "test"):
         shutil.copytree(manifest.parent / split, tmp_path / split)

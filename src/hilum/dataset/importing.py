@@ -41,8 +41,10 @@ def import_folder(
     folder = path.parent if kind == "table" else path
     report = (lambda done: on_progress(done, len(rows))) if on_progress else None
     films = scan_films([folder / row.path for row in rows], report, processes)
-    if unreadable := sum(film.error is not None for film in films):
-        notices = [*notices, f"{unreadable:,} of {len(films):,} films cannot be read; the column error says why"]
+    if unreadable := [(row.path, film.error) for row, film in zip(rows, films, strict=True) if film.error is not None]:
+        name, why = unreadable[0]
+        first = f"{name}: {why}" if len(unreadable) == 1 else f"the first {name}: {why}"
+        notices = [*notices, f"{len(unreadable):,} of {len(films):,} films cannot be read, {first}"]
     records = [_join(kind, row, film) for row, film in zip(rows, films, strict=True)]
     manifest = Manifest(pl.DataFrame(records, schema=SCHEMA, orient="row"), folder)
     if beyond := sum(max(x + w, y + h) > 1.01 or min(x, y) < -0.01 for x, y, w, h in _boxes(manifest)):

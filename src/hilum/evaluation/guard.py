@@ -85,7 +85,9 @@ def caveats(card: Card, manifest: Manifest, rows: pl.DataFrame, split: str) -> l
         sentences.append(
             f"{counted(copies, 'film')} of this split {'is a copy' if copies == 1 else 'are copies'} of others in it."
         )
-    if rows["file_digest"].null_count() or rows["pixel_digest"].null_count():
+    # What could not be read has no pixels to know it by, and is judged no more than it was trained on.
+    readable = rows.filter(pl.col("error").is_null())
+    if readable["file_digest"].null_count() or readable["pixel_digest"].null_count():
         sentences.append(
             "The manifest does not hold the digests of all films, so training films among them may go unnoticed; "
             "`hilum data import` fills them in."
