@@ -13,10 +13,12 @@ from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from random import Random
+from typing import Any
 
 import numpy as np
 from films import dicom, picture, png_chunk, ramp, smooth_picture
 from imagecodecs import htj2k_encode, jpeg2k_encode, jpeg_encode, jpegls_encode
+from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmread
 from pydicom.encaps import get_frame
@@ -347,7 +349,7 @@ def dicom_file(rng: Random) -> bytes:
     return with_meta(rng, syntax, body) if rng.random() < 0.8 else body
 
 
-def encapsulated(rng: Random, frame: bytes, syntax: str, dtype: type = np.uint16) -> bytes:
+def encapsulated(rng: Random, frame: bytes, syntax: str, levels: NDArray[Any]) -> bytes:
     """A film with this compressed frame, in one fragment or several, whose lengths nearly always fit."""
     cuts = sorted(rng.randrange(len(frame) + 1) for _ in range(rng.choice((0, 0, 0, 1, 2))))
     pieces = [frame[start:end] for start, end in zip([0, *cuts], [*cuts, len(frame)], strict=True)]
@@ -356,7 +358,9 @@ def encapsulated(rng: Random, frame: bytes, syntax: str, dtype: type = np.uint16
         piece += bytes(len(piece) % 2)
         length = len(piece) if rng.random() < 0.97 else int.from_bytes(some_number(rng, 4), "big")
         items += b"\xfe\xff\x00\xe0" + struct.pack("<I", length) + piece
-    bare = dicom(ramp(highest=255).astype(dtype), transfer_syntax=None, without=("PixelData",))
+    photometric = rng.choice(("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"))
+    color: dict[str, Any] = {"PhotometricInterpretation": photometric}
+    bare = dicom(levels, transfer_syntax=None, without=("PixelData",), **(color if levels.ndim == 3 else {}))
     body = dicom_body(rng, bare) if rng.random() < 0.3 else bare
     start = struct.pack("<HH", PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF) + b"OB\0\0\xff\xff\xff\xff"
     end = rng.choice((b"\xfe\xff\xdd\xe0" + bytes(4), b""))
@@ -366,16 +370,19 @@ def encapsulated(rng: Random, frame: bytes, syntax: str, dtype: type = np.uint16
 # Frames inside DICOM
 
 
+GREY, SMALL = ramp(), ramp(highest=255).astype(np.uint8)
+COLOR = np.stack([SMALL, SMALL[::-1], SMALL[:, ::-1]], axis=2)
+Frame = tuple[bytes, str, NDArray[Any]]  # compressed, its transfer syntax, and what it holds
+
+
 @cache
-def jpeg2000s() -> list[tuple[bytes, str]]:
-    levels = ramp()
-    frames = [
-        jpeg2k_encode(levels, codecformat="j2k", reversible=True),
-        jpeg2k_encode(levels, codecformat="jp2", level=40),
-        htj2k_encode(levels),
+def jpeg2000s() -> list[Frame]:
+    return [
+        (bytes(jpeg2k_encode(GREY, codecformat="j2k", reversible=True)), "1.2.840.10008.1.2.4.90", GREY),
+        (bytes(jpeg2k_encode(GREY, codecformat="jp2", level=40)), "1.2.840.10008.1.2.4.91", GREY),
+        (bytes(htj2k_encode(GREY)), "1.2.840.10008.1.2.4.201", GREY),
+        (bytes(jpeg2k_encode(COLOR, codecformat="j2k", reversible=True)), "1.2.840.10008.1.2.4.90", COLOR),
     ]
-    syntaxes = ["1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201"]
-    return [(bytes(frame), syntax) for frame, syntax in zip(frames, syntaxes, strict=True)]
 
 
 def jpeg2000_box(rng: Random, kind: bytes, body: bytes) -> bytes:
@@ -402,9 +409,9 @@ def jpeg2000_part(rng: Random) -> Part:
     return marker, some_bytes(rng, 60)
 
 
-def jpeg2000_frame(rng: Random) -> tuple[bytes, str]:
+def jpeg2000_frame(rng: Random) -> Frame:
     """A codestream: markers of the main header changed, the tiles behind them now and then."""
-    frame, syntax = rng.choice(jpeg2000s())
+    frame, syntax, levels = rng.choice(jpeg2000s())
     start = frame.index(b"\xff\x4f\xff\x51")
     position, parts = start + 2, []
     while frame[position : position + 2] != b"\xff\x90":
@@ -435,7 +442,7 @@ def jpeg2000_frame(rng: Random) -> tuple[bytes, str]:
         )
         boxes = [jpeg2000_box(rng, rng.choice(kinds), some_bytes(rng)) for _ in range(rng.randrange(4))]
         stream = b"\0\0\0\x0cjP  \r\n\x87\n" + b"".join(boxes) + jpeg2000_box(rng, b"jp2c", stream)
-    return stream, syntax
+    return stream, syntax, levels
 
 
 def jpeg2000(rng: Random) -> bytes:
@@ -443,39 +450,43 @@ def jpeg2000(rng: Random) -> bytes:
 
 
 @cache
-def jpeg_frames() -> list[tuple[bytes, str, type]]:
-    levels = ramp()
-    small = Image.fromarray(ramp(highest=255).astype(np.uint8))
+def jpeg_frames() -> list[Frame]:
     return [
-        (picture(small, "JPEG"), "1.2.840.10008.1.2.4.50", np.uint8),
-        (bytes(jpeg_encode(levels, level=100, bitspersample=12)), "1.2.840.10008.1.2.4.51", np.uint16),
-        (bytes(jpeg_encode(levels, level=100, bitspersample=12, lossless=True)), "1.2.840.10008.1.2.4.70", np.uint16),
-        (bytes(jpegls_encode(levels)), "1.2.840.10008.1.2.4.80", np.uint16),
+        (picture(Image.fromarray(SMALL), "JPEG"), "1.2.840.10008.1.2.4.50", SMALL),
+        (picture(Image.fromarray(COLOR), "JPEG"), "1.2.840.10008.1.2.4.50", COLOR),
+        (bytes(jpeg_encode(GREY, level=100, bitspersample=12)), "1.2.840.10008.1.2.4.51", GREY),
+        (bytes(jpeg_encode(GREY, level=100, bitspersample=12, lossless=True)), "1.2.840.10008.1.2.4.70", GREY),
+        (bytes(jpeg_encode(COLOR, level=100, lossless=True)), "1.2.840.10008.1.2.4.70", COLOR),
+        (bytes(jpegls_encode(GREY)), "1.2.840.10008.1.2.4.80", GREY),
+        (bytes(jpegls_encode(COLOR)), "1.2.840.10008.1.2.4.80", COLOR),
     ]
 
 
 def jpeg_in_dicom(rng: Random) -> bytes:
-    frame, syntax, dtype = rng.choice(jpeg_frames())
-    return encapsulated(rng, jpeg_stream(rng, split_jpeg(frame)), syntax, dtype)
+    frame, syntax, levels = rng.choice(jpeg_frames())
+    return encapsulated(rng, jpeg_stream(rng, split_jpeg(frame)), syntax, levels)
 
 
 @cache
-def rle_frame() -> bytes:
-    film = dcmread(BytesIO(dicom()))
-    film.compress(RLELossless, generate_instance_uid=False)
-    return get_frame(film.PixelData, 0, number_of_frames=1)
+def rle_frames() -> list[Frame]:
+    frames: list[Frame] = []
+    for levels in (GREY, SMALL, COLOR):
+        film = dcmread(BytesIO(dicom(levels)))
+        film.compress(RLELossless, generate_instance_uid=False)
+        frames.append((get_frame(film.PixelData, 0, number_of_frames=1), RLELossless, levels))
+    return frames
 
 
 def rle(rng: Random) -> bytes:
     """Run-length data whose header counts and points wrongly, or whose runs end early or never."""
-    numbers = list(struct.unpack_from("<16I", rle_frame()))
-    segments = rle_frame()[64:]
-    for _ in range(rng.randint(0, 3)):
+    frame, syntax, levels = rng.choice(rle_frames())
+    numbers, segments = list(struct.unpack_from("<16I", frame)), frame[64:]
+    for _ in range(rng.choice((0, 0, 1, 2))):
         numbers[rng.choice((0, 0, 1, 2, 3, 15))] = rng.choice((0, 1, 2, 3, 15, 16, 63, 64, 65, 100, 2**31, 2**32 - 1))
     for _ in range(rng.randint(0, 3)):
         segments = struck(rng, segments)
     frame = struct.pack("<16I", *numbers) + segments * rng.choice((1, 1, 1, 50))
-    return encapsulated(rng, frame[: rng.choice((len(frame), len(frame), len(frame), 63, 64))], RLELossless)
+    return encapsulated(rng, frame[: rng.choice((len(frame), len(frame), len(frame), 63, 64))], syntax, levels)
 
 
 MUTANTS: dict[str, Callable[[Random], bytes]] = {

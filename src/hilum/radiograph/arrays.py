@@ -53,7 +53,7 @@ def check_range(levels: NDArray[Any], highest: int) -> None:
     if not (found[0] >= 0 and found[1] <= highest):  # NaN is neither
         raise ReadError(
             Reason.OUT_OF_RANGE,
-            f"values from {found[0]:g} to {found[1]:g}, shown from 0 (black) to {highest} (white); scale them to that",
+            f"values from {found[0]:g} to {found[1]:g}, where 0 is black and {highest} white; scale them to that",
         )
 
 
