@@ -366,3 +366,10 @@ def test_reading_loads_neither_pillow_nor_pydicom_before_a_film_needs_them() -> 
     code = "import sys, hilum.radiograph; print(*{'PIL', 'pydicom'} & {*sys.modules})"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == []
+
+
+def test_a_notebook_shows_the_film() -> None:
+    film = read(np.linspace(0, 1, 900 * 1600, dtype=np.float32).reshape(900, 1600))
+    with Image.open(io.BytesIO(film._repr_png_())) as shown:
+        assert (shown.format, shown.mode, shown.size) == ("PNG", "L", (640, 360))
+        assert np.asarray(shown)[-1, -1] == 255

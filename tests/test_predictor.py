@@ -406,6 +406,8 @@ def test_predictions_are_small_can_be_pickled_and_say_where_they_come_from(tmp_p
     assert again.to_dict() == prediction.to_dict()
     assert (again.bundle, again.hilum) == (read_model(bundle)[DIGEST], hilum.__version__)
     row = again.to_row()
+    assert repr(again).startswith(f"{type(again).__name__}(") and str(path) in repr(again)
+    assert len(repr(again)) < 400
     assert {"file", "decision", "probability", "gate", "threshold", "error", "bundle"} <= row.keys()
     assert all(value is None or isinstance(value, str | int | float) for value in row.values())
     assert row["gate"] == {"answered": "passed", "abstained": "failed", "failed": None}[kind]

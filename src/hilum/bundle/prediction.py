@@ -42,7 +42,7 @@ class Box(NamedTuple):
     label: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Traced:
     """What every prediction says of how it came about. `model` names the bundle for people, `bundle` is its digest."""
 
@@ -92,12 +92,19 @@ class Traced:
             **{name: plain[name] for name in ("error", "research_use", "bundle", "hilum")},
         }
 
+    def __repr__(self) -> str:
+        """In a few words, as a notebook or a debugger shows it."""
+        return f"{type(self).__name__}({self._words()}, {self.path!r})"
+
     def _outcome(self) -> dict[str, Any]:
         """What is particular to the kind of prediction."""
         raise NotImplementedError
 
+    def _words(self) -> str:
+        raise NotImplementedError
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class OfFilm(Traced):
     """What is known of a film that could be read: its size upright, and the EXIF code of the turn that made it so."""
 
@@ -116,7 +123,7 @@ class OfFilm(Traced):
         }
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Answered(OfFilm):
     """A film with a probability and a decision.
 
@@ -167,8 +174,11 @@ class Answered(OfFilm):
             "boxes": boxes,
         }
 
+    def _words(self) -> str:
+        return f"{self.decision}, probability of pneumonia {self.probability:.4f}"
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Abstained(OfFilm):
     """A film that the gate turned away: no probability, and `gate` says why."""
 
@@ -177,8 +187,11 @@ class Abstained(OfFilm):
     def _outcome(self) -> dict[str, Any]:
         return self._film() | {"decision": self.decision}
 
+    def _words(self) -> str:
+        return f"{self.gate.reason}: {self.gate.detail}"
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Failed(Traced):
     """A film without an answer, mostly a file that cannot be read: `reason` for programs, `detail` for people."""
 
@@ -192,6 +205,9 @@ class Failed(Traced):
 
     def _outcome(self) -> dict[str, Any]:
         return {"error": self.error}
+
+    def _words(self) -> str:
+        return self.error
 
 
 Prediction = Answered | Abstained | Failed

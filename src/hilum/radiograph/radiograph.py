@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+SHOWN = 640  # pixels of the longer side in a notebook
 LATERAL_VIEWS = frozenset({"LL", "RL", "LATERAL"})
 
 
@@ -53,6 +55,16 @@ class Radiograph:
         """The film with black and white exchanged, which says so."""
         done = ReadWarning("inverted", "black and white were exchanged, as asked")
         return replace(self, pixels=1 - self.pixels, warnings=(*self.warnings, done))
+
+    def _repr_png_(self) -> bytes:
+        """The film as a notebook shows it, its longer side no longer than a page is wide."""
+        from PIL import Image  # who only decides on films does not wait for it
+
+        picture = Image.fromarray(np.rint(self.pixels * 255).astype(np.uint8))
+        picture.thumbnail((SHOWN, SHOWN))
+        encoded = BytesIO()
+        picture.save(encoded, "PNG")
+        return encoded.getvalue()
 
     def describe(self) -> dict[str, Any]:
         """What is known of the film, as plain data for JSON: everything but its pixels and the patient's age."""
