@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from hilum.bundle.card import FORMAT, BoxCard, Calibration, Card, Data, GateCard, OperatingPoint, pack_digests
-from hilum.bundle.onnx_file import write_metadata
+from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
 from hilum.bundle.prediction import Answered, Prediction
 from hilum.bundle.reading import Verdict
+from hilum.bundle.trial import remember
 from hilum.radiograph.geometry import Geometry
 
 PLACES = 8
@@ -145,8 +146,7 @@ def tiny_bundle(
         changes.setdefault("gate", None)
     card = tiny_card(geometry, **changes)
     path = folder / "tiny.onnx"
-    path.write_bytes(write_metadata(tiny_model(card, gate=gate, heatmaps=heatmaps).SerializeToString(), card))
-    return path
+    return _write(tiny_model(card, gate=gate, heatmaps=heatmaps), card, path)
 
 
 def tiny_detection_bundle(
@@ -160,7 +160,13 @@ def tiny_detection_bundle(
     card = tiny_card(geometry, **changes)
     path = folder / "tiny_detector.onnx"
     model = tiny_model(card, gate=gate, heatmaps=False, boxes=True)
+    return _write(model, card, path)
+
+
+def _write(model: onnx.ModelProto, card: Card, path: Path) -> Path:
+    """The bundle as `hilum export` leaves it: known, so that whoever opens it does not try it first."""
     path.write_bytes(write_metadata(model.SerializeToString(), card))
+    remember(read_model(path)[DIGEST])
     return path
 
 

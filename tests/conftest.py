@@ -24,6 +24,11 @@ settings.register_profile("hilum", deadline=None)
 settings.load_profile("hilum")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def real_data() -> Path:
     if not REAL_DATA.is_dir():

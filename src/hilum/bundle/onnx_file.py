@@ -1,8 +1,10 @@
 """What hilum needs to know of an ONNX file before it trusts it, read from its bytes without the onnx package.
 
 A bounded walk over the protobuf wire format: nothing is copied or allocated on the word of the file, and damage ends in
-a BundleError. It finds the metadata and refuses what a bundle never has: weights outside the file, operators that not
-every runtime knows, functions. The numbers of the fields are those of onnx.proto.
+a BundleError. It finds the metadata and refuses what a bundle never has: weights outside the file, tensors that claim
+more numbers than they hold, operators that not every runtime knows, graphs within the graph, functions, and more nodes
+than any network for pictures. What no counting bounds is tried in trial.py. The numbers of the fields are those of
+onnx.proto.
 """
 
 from __future__ import annotations
@@ -14,16 +16,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hilum.bundle.card import BundleError, Card, card_from_json
+from hilum.bundle.operators import ALLOWED
 
 CARD, DIGEST = "hilum", "hilum.digest"
 MAX_FILE_BYTES = 2**31 - 1  # protobuf's own limit
-MAX_FIELDS, MAX_DEPTH = 4_000_000, 8
+# The largest networks that hilum makes have a tenth of these.
+MAX_FIELDS, MAX_NODES, MAX_TENSORS = 200_000, 10_000, 10_000
 MODEL_IR_VERSION, MODEL_GRAPH, MODEL_METADATA, MODEL_TRAINING, MODEL_FUNCTIONS = 1, 7, 14, 20, 25
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE = 1, 5, 15
 NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 4, 5, 7
 ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS, ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
-TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
-SPARSE_TENSORS = (1, 2)
+TENSOR_DIMS, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 13, 14
+TENSOR_NUMBERS = (4, 5, 6, 7, 9, 10, 11)
+MOST_NUMBERS_A_BYTE = 4  # of the narrowest type, of 2 bits
 STANDARD_DOMAINS = (b"", b"ai.onnx")
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 GET_AGAIN = "get the file again from its source"
@@ -80,7 +85,7 @@ def check_structure(content: bytes, name: str) -> dict[str, str]:
     try:
         for field in model:
             if field.number == MODEL_GRAPH:
-                walk.check_graph(field, name, 0)
+                walk.check_graph(field, name)
     except _Damage:
         raise BundleError(f"{name}: damaged; {GET_AGAIN}") from None
     return metadata
@@ -185,45 +190,68 @@ class _Walk:
     def inside(self, field: Field) -> Iterator[Field]:
         return self.fields(field.body, field.end)
 
-    def check_graph(self, graph: Field, name: str, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise _Damage
+    def check_graph(self, graph: Field, name: str) -> None:
+        nodes = tensors = 0
         for field in self.inside(graph):
             if field.number == GRAPH_NODE:
-                self._check_node(field, name, depth)
+                nodes += 1
+                self._check_node(field, name)
             elif field.number == GRAPH_INITIALIZER:
+                tensors += 1
                 self._check_tensor(field, name)
             elif field.number == GRAPH_SPARSE:
-                self._check_sparse(field, name)
+                raise _unusual(name, "holds sparse weights")
+            if nodes > MAX_NODES or tensors > MAX_TENSORS:
+                raise _unusual(name, f"has over {MAX_NODES:,} nodes or {MAX_TENSORS:,} weights")
 
-    def _check_node(self, node: Field, name: str, depth: int) -> None:
+    def _check_node(self, node: Field, name: str) -> None:
         domain, operator = b"", b""
+        attributes: list[Field] = []
         for field in self.inside(node):
             if field.number == NODE_DOMAIN:
                 domain = self.content[field.body : min(field.end, field.body + 60)]
             elif field.number == NODE_OPERATOR:
                 operator = self.content[field.body : min(field.end, field.body + 60)]
             elif field.number == NODE_ATTRIBUTE:
-                for part in self.inside(field):
-                    if part.number in ATTRIBUTE_TENSORS:
-                        self._check_tensor(part, name)
-                    elif part.number in ATTRIBUTE_SPARSE:
-                        self._check_sparse(part, name)
-                    elif part.number in ATTRIBUTE_GRAPHS:
-                        self.check_graph(part, name, depth + 1)
+                attributes.append(field)
         if domain not in STANDARD_DOMAINS:
             shown = f"{_printable(domain)}.{_printable(operator)}"
             raise BundleError(f"{name}: uses the custom operator {shown}; bundles have standard ONNX operators only")
+        if operator not in ALLOWED:
+            raise _unusual(name, f"uses the operator {_printable(operator)}")
+        for attribute in attributes:
+            for part in self.inside(attribute):
+                if part.number in ATTRIBUTE_TENSORS:
+                    self._check_tensor(part, name)
+                elif part.number in (*ATTRIBUTE_SPARSE, *ATTRIBUTE_GRAPHS):
+                    raise _unusual(name, "holds a graph or sparse weights within a node")
 
     def _check_tensor(self, tensor: Field, name: str) -> None:
+        claimed, held = 1, 0
         for field in self.inside(tensor):
             if field.number == TENSOR_EXTERNAL or (field.number == TENSOR_LOCATION and field.value):
                 raise BundleError(f"{name}: keeps weights in another file; a bundle is one file: export it again")
+            if field.number == TENSOR_DIMS:
+                for length in self._lengths(field):
+                    claimed *= length
+            elif field.number in TENSOR_NUMBERS:
+                held += field.end - field.start
+        if claimed > MOST_NUMBERS_A_BYTE * held:
+            raise _unusual(name, "a tensor claims more numbers than it holds")
 
-    def _check_sparse(self, sparse: Field, name: str) -> None:
-        for field in self.inside(sparse):
-            if field.number in SPARSE_TENSORS:
-                self._check_tensor(field, name)
+    def _lengths(self, field: Field) -> Iterator[int]:
+        """The sides of a tensor, which a file may give one by one or all in one field."""
+        if field.body == field.end or self.content[field.start] & 7 == VARINT:
+            yield field.value
+            return
+        position = field.body
+        while position < field.end:
+            length, position = self._varint(position, field.end)
+            yield length
+
+
+def _unusual(name: str, what: str) -> BundleError:
+    return BundleError(f"{name}: {what}, which no bundle of hilum does; get the file again, or export it again")
 
 
 def _entry(content: bytes, field: Field) -> tuple[str, str]:

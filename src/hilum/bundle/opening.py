@@ -7,20 +7,25 @@ importing anything else; that is why this stands apart from the Predictor.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from os import PathLike
+from typing import Generic, TypeVar
 
 import onnxruntime as ort
 
 from hilum.bundle.card import BundleError, Card
 from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, GATE_COLUMNS, HEATMAPS, PROBABILITIES, SCORES
 from hilum.bundle.onnx_file import DIGEST, check_digest, check_structure, parse_card, read_bytes
-from hilum.bundle.shipped import find_bundle
+from hilum.bundle.shipped import DIGESTS, find_bundle, lies_in_package
+from hilum.bundle.trial import cannot_run, set_up, try_once
 
 CPU = "cpu"
 # The devices of this onnxruntime: "cpu", and "cuda", "coreml", ... where such a build is installed.
 PROVIDERS: dict[str, str] = {
     name.removesuffix("ExecutionProvider").lower(): name for name in ort.get_available_providers()
 }
+
+Result = TypeVar("Result")
 
 
 class OpenBundle:
@@ -32,55 +37,46 @@ class OpenBundle:
         provider = _provider(self.device)
         name = str(self.path)
         content = read_bytes(self.path)
+        digesting = _Later(lambda: check_digest(content, name))  # takes its time, and needs no Python
         try:
             metadata = check_structure(content, name)
         except BundleError:
-            check_digest(content, name)  # that it was damaged explains more than what it looks like now
+            digesting.result()  # that it was damaged explains more than what it looks like now
             raise
         self.card: Card = parse_card(metadata, name)
         self.digest = metadata[DIGEST]
         self.outputs: list[str] = []
-        self._outcome: ort.InferenceSession | BundleError | None = None
+        ships = self.digest in DIGESTS.values()
+        if not (ships and lies_in_package(self.path)):
+            digesting.result()
+        if not ships:
+            try_once(content, self.digest, name)
         # What was checked is what runs: the session gets the bytes, not the path.
-        self._setting_up = threading.Thread(target=self._set_up, args=(content, provider))
-        self._setting_up.start()
+        self._setting_up = _Later(lambda: self._set_up(content, provider))
         try:
-            check_digest(content, name)  # takes its time, too, and needs no Python
+            digesting.result()
         except BundleError:
-            self._setting_up.join()
+            self._setting_up.wait()
             raise
 
     def session(self) -> ort.InferenceSession:
         """The network once it is set up, or the BundleError that it ended in."""
-        self._setting_up.join()
-        if isinstance(self._outcome, BundleError):
-            raise self._outcome
-        assert self._outcome is not None
-        return self._outcome
+        return self._setting_up.result()
 
-    def _set_up(self, content: bytes, provider: str) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1  # the films are what is done in parallel
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+    def _set_up(self, content: bytes, provider: str) -> ort.InferenceSession:
         try:
-            # What a device cannot compute, the CPU does.
-            session = ort.InferenceSession(content, options, providers=list(dict.fromkeys((provider, PROVIDERS[CPU]))))
+            session = set_up(content, provider)
         except Exception as error:  # onnxruntime's exceptions share no class of their own
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            self._outcome = BundleError(
-                f"{self.path}: onnxruntime {ort.__version__} cannot run it ({reason}); "
-                "update onnxruntime or export the bundle again"
-            )
-            return
+            raise cannot_run(str(self.path), str(error) or type(error).__name__) from None
         if provider not in session.get_providers():  # onnxruntime goes on without it
-            self._outcome = BundleError(
+            raise BundleError(
                 f"device {self.device}: onnxruntime {ort.__version__} cannot start it on this machine; "
                 "see to its drivers and libraries, or use device cpu"
             )
-            return
         self.outputs = [output.name for output in session.get_outputs()]
-        self._outcome = self._mismatch(session) or session
+        if mismatch := self._mismatch(session):
+            raise mismatch
+        return session
 
     def _mismatch(self, session: ort.InferenceSession) -> BundleError | None:
         """Where the graph is not what the card says."""
@@ -114,3 +110,28 @@ def _provider(device: str) -> str:
         more = "; pip install onnxruntime-gpu in place of onnxruntime" if device == "cuda" else ""
         raise BundleError(f"device {device}: onnxruntime {ort.__version__} has {', '.join(PROVIDERS)} here{more}")
     return PROVIDERS[device]
+
+
+class _Later(Generic[Result]):
+    """What a thread makes of a call, for whoever asks for it: its result, or the error that it ended in."""
+
+    def __init__(self, call: Callable[[], Result]) -> None:
+        self._call = call
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def wait(self) -> None:
+        self._thread.join()
+
+    def result(self) -> Result:
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return self._made
+
+    def _run(self) -> None:
+        try:
+            self._made = self._call()
+        except BaseException as error:
+            self._error = error

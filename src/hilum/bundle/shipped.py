@@ -9,6 +9,8 @@ from pathlib import Path
 from hilum.bundle.card import BundleError
 
 DEFAULT, BOXES = "default", "boxes"
+# By these a bundle is known to be the one that ships, wherever it lies; `make model` makes new ones.
+DIGESTS = {DEFAULT: "f0050153fba6d89b4b5bf70bd31e900f", BOXES: "e402aa05f8cef4daa9c5c63386e1e588"}
 
 
 def find_bundle(model: str | os.PathLike[str] | None) -> Path:
@@ -38,3 +40,8 @@ def shipped_bundle(name: str) -> Path:
     assert package is not None
     assert package.origin is not None
     return Path(package.origin).parent / "models" / f"{name}.onnx"
+
+
+def lies_in_package(path: Path) -> bool:
+    """Whether this is a file of the installed package, which nobody changes but who could change hilum itself."""
+    return path in map(shipped_bundle, DIGESTS)

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from hilum.bundle.card import FORMAT, BoxCard, BundleError, Calibration, Card
-from hilum.bundle.onnx_file import read_card, write_metadata
+from hilum.bundle.onnx_file import DIGEST, parse_card, read_card, read_model, write_metadata
+from hilum.bundle.trial import remember
 from hilum.export.box_settings import (
     RawFilm,
     calibrate_boxes,
@@ -179,7 +180,9 @@ def export_run(
     )
     content = write_metadata(model.SerializeToString(deterministic=True), card)
     write_whole(out, content, check=read_card)  # read back before it takes its name
-    return read_card(out)
+    metadata = read_model(out)
+    remember(metadata[DIGEST])  # it ran here a moment ago
+    return parse_card(metadata, str(out))
 
 
 @torch.inference_mode()
