@@ -27,9 +27,10 @@ demo: .venv-demo/installed
 soak: .venv/installed
 	HILUM_SOAK=1 .venv/bin/pytest -m soak -v --durations=0
 
-# Damaged files, new ones every time, for SECONDS from SEED on.
+# Damaged films, then changed bundles, new ones every time, each for SECONDS from SEED on.
 fuzz: .venv/installed
 	.venv/bin/python tests/fuzz.py $(SECONDS) $(SEED)
+	.venv/bin/python tests/fuzz_bundles.py $(SECONDS) $(SEED)
 
 # The pages and pictures under docs/ that are made from the code.
 docs: .venv/installed
