@@ -124,10 +124,20 @@ def test_where_a_core_s_time_is_not_counted_the_clock_is(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("returncode", [-11, -9, 3221225477])
 def test_what_crashes_is_refused(returncode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    crashed = subprocess.CompletedProcess([], returncode, b"", b"")
+    crashed = subprocess.CompletedProcess([], returncode, b"ready\n", b"")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: crashed)
     with pytest.raises(BundleError, match="cannot be set up"):
         hilum.load(bundle(tmp_path))
+
+
+def test_a_program_that_carries_its_own_python_is_not_asked_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: list[int]
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("true") or shutil.which("where"))
+    path = bundle(tmp_path)
+    assert hilum.load(path).card.title
+    assert trials == [0]
+    assert not is_known(read_model(path)[DIGEST])
 
 
 def test_where_no_process_can_be_started_what_was_counted_must_do(

@@ -26,6 +26,7 @@ SECONDS_IN_ALL = 300  # where a busy machine gives little of its cores, or a sys
 BYTES, BYTES_A_BYTE = 4 << 30, 8  # of address space: in any case, and for each byte of the file
 MOST_PIXELS = 64_000_000
 KNOWN_BYTES, KNOWN_KEPT = 1 << 16, 500
+READY = "ready"
 CHILD = """
 import json, sys
 sys.path[:], seconds, memory = json.loads(sys.argv[1])
@@ -57,11 +58,14 @@ def try_once(content: bytes, digest: str, name: str) -> None:
         raise BundleError(f"{name}: {_not_within(f'{SECONDS_IN_ALL} seconds')}") from None
     except OSError:  # no process can be started here: what was counted must do
         return
+    ready, _, reason = answer.stdout.decode(errors="replace").partition("\n")
+    if ready.strip() != READY:  # what was started is no Python that finds hilum; it has not seen the bundle
+        return
     if answer.returncode == 0:
         remember(digest)
-    elif reason := answer.stdout.decode(errors="replace"):
+    elif reason:
         raise cannot_run(name, reason)
-    elif answer.returncode != 1:  # the system ended it; 1 is a Python that found no hilum or no onnxruntime
+    else:  # the system ended it
         raise BundleError(f"{name}: {_not_within(f'{SECONDS} seconds of a core and the memory that a bundle needs')}")
 
 
@@ -99,6 +103,7 @@ def remember(digest: str) -> None:
 
 def main(seconds: int, memory: int) -> None:
     """The child: set the network on standard input up and run it on one film. It prints why that fails, if it does."""
+    print(READY, flush=True)
     content = sys.stdin.buffer.read()
     _limit_resources(seconds, memory)
     try:
