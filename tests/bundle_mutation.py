@@ -13,7 +13,7 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from hilum.bundle.card import BoxCard, BundleError, Card
 from hilum.bundle.onnx_file import write_metadata
-from hilum.bundle.operators import ALLOWED
+from hilum.bundle.trust.operators import ALLOWED
 
 Change = Callable[[onnx.ModelProto, Random], None]
 NUMBERS = [0, -1, 1, 2, 7, 2**15, 2**31 - 1, 2**31, 2**40, 2**63 - 1, -(2**31), -(2**63), 10**9]

@@ -21,7 +21,7 @@ from hilum.bundle.card import FORMAT, BoxCard, Calibration, Card, Data, GateCard
 from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
 from hilum.bundle.prediction import Answered, Prediction
 from hilum.bundle.reading import Verdict
-from hilum.bundle.trial import remember
+from hilum.bundle.trust.trial import remember
 from hilum.radiograph.geometry import Geometry
 
 PLACES = 8

@@ -36,7 +36,7 @@ from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
 from hilum.bundle.opening import OpenBundle
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.bundle.predictor import Predictor
-from hilum.bundle.trial import remember
+from hilum.bundle.trust.trial import remember
 from hilum.radiograph import ReadError, Reason, read
 from hilum.radiograph.geometry import MODES, Geometry
 

@@ -18,12 +18,12 @@ from bundles import tiny_card, tiny_model
 from onnx import helper, numpy_helper
 
 import hilum
-from hilum.bundle import trial
 from hilum.bundle.card import BundleError
 from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
 from hilum.bundle.opening import OpenBundle
 from hilum.bundle.shipped import DIGESTS, find_bundle
-from hilum.bundle.trial import is_known, remember
+from hilum.bundle.trust import trial
+from hilum.bundle.trust.trial import is_known, remember
 
 limits_memory = pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its memory")
 

@@ -3,8 +3,7 @@
 A bounded walk over the protobuf wire format: nothing is copied or allocated on the word of the file, and damage ends in
 a BundleError. It finds the metadata and refuses what a bundle never has: weights outside the file, tensors that claim
 more numbers than they hold, operators that not every runtime knows, graphs within the graph, functions, and more nodes
-than any network for pictures. What no counting bounds is tried in trial.py. The numbers of the fields are those of
-onnx.proto.
+than any network for pictures. What no counting bounds, trust/trial.py tries. Fields have the numbers of onnx.proto.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hilum.bundle.card import BundleError, Card, card_from_json
-from hilum.bundle.operators import ALLOWED
+from hilum.bundle.trust.operators import ALLOWED
 
 CARD, DIGEST = "hilum", "hilum.digest"
 MAX_FILE_BYTES = 2**31 - 1  # protobuf's own limit

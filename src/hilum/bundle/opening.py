@@ -17,7 +17,7 @@ from hilum.bundle.card import BundleError, Card
 from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, GATE_COLUMNS, HEATMAPS, PROBABILITIES, SCORES
 from hilum.bundle.onnx_file import DIGEST, check_digest, check_structure, parse_card, read_bytes
 from hilum.bundle.shipped import DIGESTS, find_bundle, lies_in_package
-from hilum.bundle.trial import cannot_run, set_up, try_once
+from hilum.bundle.trust.trial import cannot_run, set_up, try_once
 
 CPU = "cpu"
 # The devices of this onnxruntime: "cpu", and "cuda", "coreml", ... where such a build is installed.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hilum.bundle.card import FORMAT, BoxCard, BundleError, Calibration, Card
 from hilum.bundle.onnx_file import DIGEST, parse_card, read_card, read_model, write_metadata
-from hilum.bundle.trial import remember
+from hilum.bundle.trust.trial import remember
 from hilum.export.box_settings import (
     RawFilm,
     calibrate_boxes,

@@ -30,7 +30,7 @@ READY = "ready"
 CHILD = """
 import json, sys
 sys.path[:], seconds, memory = json.loads(sys.argv[1])
-from hilum.bundle.trial import main
+from hilum.bundle.trust.trial import main
 main(seconds, memory)
 """
 

@@ -1,0 +1,1 @@
+"""What a bundle may hold and take before it is trusted."""
