@@ -138,6 +138,15 @@ def test_it_learns(tmp_path: Path) -> None:
     assert max(row["auc"] for row in history) > 0.9
 
 
+def test_accumulated_batches_teach_what_one_large_batch_does(tmp_path: Path) -> None:
+    """Of 32 films in batches of 5 a step of three batches is one of 15; the last one has two films in one batch."""
+    sgd = {"optimizer": {"name": "sgd", "learning_rate": 0.05}, "phases": [{"epochs": 2}]}
+    _, parts, _ = train(tmp_path / "parts", recipe(**sgd, training={"batch_size": 5, "accumulate": 3}))
+    _, whole, _ = train(tmp_path / "whole", recipe(**sgd, training={"batch_size": 15}))
+    for name, weights in whole.state_dict().items():
+        torch.testing.assert_close(parts.state_dict()[name], weights, rtol=1e-4, atol=1e-6)
+
+
 def test_a_frozen_body_stays_as_it_was(tmp_path: Path) -> None:
     wanted = recipe(phases=[{"epochs": 1, "train": "head"}])
     before = create_network("small_cnn1", 2, "none", input_size=(SIDE, SIDE), seed=1)

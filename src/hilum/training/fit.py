@@ -7,11 +7,11 @@ terminal, so it runs in a thread, a notebook or a worker as it does under `hilum
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ def fit(
     if state.had_enough:
         return history
 
-    phase_ends = list(accumulate(phase.epochs for phase in recipe.phases))
+    phase_ends = list(itertools.accumulate(phase.epochs for phase in recipe.phases))
     checkpointed = time.monotonic()
     events = event_log(run.folder, state.epoch) if processes.leads else nullcontext(lambda row: None)
     with processes.losses_noticed(), events as write_events:
@@ -94,8 +94,10 @@ def fit(
                     value, count = processes.mean(loss.detach(), counted)
                     if not math.isfinite(value):
                         raise _not_finite(value, state, batch, train)
-                    share_of_all = counted * processes.count / count  # DDP's average becomes the mean over all films
-                    scaled = state.scaler.scale(loss * share_of_all / settings.accumulate)
+                    # The gradients add up to those of the mean over all films of the step: of all its batches, and of
+                    # all processes, over which DDP averages.
+                    share_of_step = counted * processes.count / _films_of_step(state.batch, train, settings.accumulate)
+                    scaled = state.scaler.scale(loss * share_of_step)
                     scaled.backward()  # type: ignore[no-untyped-call]
                     state.batch += 1
                     state.seen, state.total_loss = state.seen + count, state.total_loss + value * count
@@ -160,6 +162,13 @@ def judge(
             output = network(batch.films.contiguous(memory_format=layout))
         outputs.append(tree_map_only(Tensor, lambda tensor: tensor.float().cpu(), output))
     return task.figures(outputs, feed.examples)
+
+
+def _films_of_step(batch: int, train: Feed, accumulate: int) -> int:
+    """How many films the step of this batch learns from; the last of an epoch may have fewer."""
+    films = train.batch_size * accumulate
+    first = batch // accumulate * films
+    return min(films, train.shown - first)
 
 
 def _best(state: TrainState, measured: dict[str, float]) -> dict[str, Any]:

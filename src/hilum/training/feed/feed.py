@@ -170,10 +170,15 @@ class Feed:
         self.free: list[NDArray[np.float32]] = []
 
     def __len__(self) -> int:
-        return -(-len(self.examples) // self.batch_size)
+        return -(-self.shown // self.batch_size)
+
+    @property
+    def shown(self) -> int:
+        """How many films an epoch shows."""
+        return len(self.examples)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.Generator(np.random.Philox([self.seed, epoch])).permutation(len(self.examples))
+        return np.random.Generator(np.random.Philox([self.seed, epoch])).permutation(self.shown)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The shuffled, varied batches of an epoch from batch `start` on."""

@@ -30,13 +30,11 @@ class OfflineFeed(Feed):
         **share: int,
     ) -> None:
         super().__init__(pixels, examples, augmentation, batch_size, device, **share)
-        self.pictures = len(examples) * (1 + passes)
+        self.passes = passes
 
-    def __len__(self) -> int:
-        return -(-self.pictures // self.batch_size)
-
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.Generator(np.random.Philox([self.seed, epoch])).permutation(self.pictures)
+    @property
+    def shown(self) -> int:
+        return len(self.examples) * (1 + self.passes)
 
     def _sample(
         self, epoch: int | NDArray[np.int64], chosen: NDArray[np.int64], executor: ThreadPoolExecutor
