@@ -121,7 +121,11 @@ def test_what_is_no_data_set_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     out = tmp_path / "m.csv"
     told = refused(run(tmp_path / "empty", "-o", out))
-    assert "no known layout; looked for kermany: " in told and len(told.splitlines()) == 1
+    assert "no JPEG, PNG or DICOM film lies in it" in told and len(told.splitlines()) == 1
+    (tmp_path / "empty" / "a.png").touch()
+    told = refused(run(tmp_path / "empty", "-o", out))
+    assert "no known layout; put each class into a folder of its own" in told and len(told.splitlines()) == 1
+    (tmp_path / "empty" / "a.png").unlink()
     assert "there is no such folder or table" in refused(run(tmp_path / "absent", "-o", out))
     assert "--map and --label are for tables" in refused(run(films(tmp_path / "set"), "-o", out, "--map", "path=x"))
     assert "No such file" in refused(run("rsna", tmp_path / "empty", "-o", out))

@@ -104,7 +104,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("stop_at", [2, 7])
+@pytest.mark.parametrize("stop_at", [2, 4, 7])  # 4: the last batch of an epoch, before its validation
 def test_stopped_at_any_step_it_goes_on_bit_for_bit(name: str, stop_at: int, tmp_path: Path) -> None:
     wanted = recipe(**SETTINGS[name])
     _, uninterrupted, whole = train(tmp_path / "whole", wanted)

@@ -107,6 +107,35 @@ def test_another_seed_gives_another_split_and_the_same_seed_the_same() -> None:
     assert splits_of(split_by_patient(manifest, seed=1)[0]) != splits_of(split_by_patient(manifest, seed=2)[0])
 
 
+def kinds(sick: int, well: int) -> Manifest:
+    films: list[Film] = [(n, n, "bacterial" if n < sick else "normal") for n in range(sick + well)]
+    manifest = manifest_of(films)
+    told = pl.Series("pneumonia", [n < sick for n in range(sick + well)])
+    return Manifest(manifest.table.with_columns(told), manifest.folder)
+
+
+@pytest.mark.parametrize(
+    ("sick", "well", "shares"),
+    [
+        (300, 150, {"train": 0.7, "val": 0.15, "test": 0.15}),  # enough as it is
+        (300, 100, {"train": 0.65, "val": 0.2, "test": 0.15}),
+        (300, 68, {"train": 0.55, "val": 0.3, "test": 0.15}),
+        (300, 40, {"train": 0.7, "val": 0.15, "test": 0.15}),  # too small for any share
+    ],
+)
+def test_a_small_set_gives_validation_as_many_films_as_a_threshold_needs(
+    sick: int, well: int, shares: dict[str, float]
+) -> None:
+    manifest = kinds(sick, well)
+    made, notices = split_by_patient(manifest)
+    assert splits_of(made) == splits_of(split_by_patient(manifest, shares)[0])
+    of_val = made.table.filter(pl.col("split") == "val")["pneumonia"]
+    assert (of_val.not_().sum() >= 20) is (well > 60)
+    told = " ".join(notices)
+    assert ("validation gets a share" in told) is (shares["val"] > 0.15)
+    assert ("too few for a threshold" in told) is (well < 60)
+
+
 KNOWN = "ttttvvvvttvvvvttvvttvvttvvvvttttttttvvvv"
 
 

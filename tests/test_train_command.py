@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from commands import run
 SMALL = [
     *("--set", "network.name=small_cnn1", "--set", "network.weights=none", "--set", "input.height=16"),
     *("--set", "input.width=16", "--set", "training.batch_size=8", "--device", "cpu"),
+    "--no-bundle",
 ]
 
 
@@ -88,6 +90,7 @@ def test_changed_conditions_refuse_to_go_on(films: Path, tmp_path: Path) -> None
         (("--set", "optimiser.name=sgd"), "did you mean optimizer"),
         (("--set", "network.name=resnet19"), "resnet"),
         (("--resume", "nowhere"), "holds no run"),
+        (("--device", "gpu"), "there is no such device"),
     ],
 )
 def test_what_cannot_be_is_one_line(films: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -95,3 +98,18 @@ def test_what_cannot_be_is_one_line(films: Path, arguments: tuple[str, ...], wor
     assert answer.returncode == 1
     assert words in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_a_place_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    answer = run("train", tmp_path / "nowhere")
+    assert answer.returncode == 1
+    assert answer.stderr == f"{tmp_path / 'nowhere'}: there is no such manifest or folder\n"
+
+
+def test_what_cannot_end_in_a_bundle_is_refused_before_it_starts(films: Path, tmp_path: Path) -> None:
+    wanted = [argument for argument in SMALL if argument != "--no-bundle"]
+    answer = run("train", films, *wanted, "--out", tmp_path / "run")
+    assert answer.returncode == 1
+    assert re.search(r"this run cannot end in a bundle: validation has \d+ positive and \d+ negative", answer.stderr)
+    assert "--no-bundle" in answer.stderr and "epoch" not in answer.stderr
+    assert not (tmp_path / "run").exists()

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hilum.bundle.predictor import load
     from hilum.evaluation.comparison.compare import compare
     from hilum.evaluation.evaluate import evaluate
+    from hilum.export.train import train
     from hilum.output.overlay import draw_overlay
     from hilum.radiograph import Radiograph, ReadError, Reason, read
 
@@ -29,6 +30,7 @@ HOMES = {
     "evaluate": "hilum.evaluation.evaluate",
     "load": "hilum.bundle.predictor",
     "read": "hilum.radiograph",
+    "train": "hilum.export.train",
 }
 __all__ = [
     "Abstained",
@@ -45,6 +47,7 @@ __all__ = [
     "evaluate",
     "load",
     "read",
+    "train",
 ]
 
 

@@ -58,21 +58,10 @@ def export(
 
 def write_bundle(run: Run, target: Path, compression: Compression = "none", prevalence: float | None = None) -> None:
     """Export with progress, and say what came of it."""
-    from hilum.export.box_sweep import PICTURE, into_run
     from hilum.export.export import export_run
+    from hilum.export.in_words import bundle_in_words
 
     with report_stages() as on_progress:
         card = export_run(run, target, compression, prevalence=prevalence, on_progress=on_progress)
-    point = card.point()
-    say(f"{target}: {card.title}, {target.stat().st_size / 1e6:.1f} MB; hilum show {target}")
-    say(f"heatmaps: {card.heatmap}; calibration: {card.calibration.method}")
-    say(f"at {point.name}: sensitivity {point.sensitivity:.3f}, specificity {point.specificity:.3f} on validation")
-    if card.boxes is not None:
-        boxes = card.boxes
-        shown = run.folder / PICTURE if into_run(target, run) else f"hilum sweep {run.folder}"
-        say(
-            f"boxes from a score of {boxes.threshold:.2f} on: RSNA score {boxes.figures['rsna_score']:.3f}, mAP at 0.5 "
-            f"{boxes.figures['map_50']:.3f} on validation; every setting tried: {shown}"
-        )
-    for note in card.notes:
-        say(f"note: {note}")
+    for line in bundle_in_words(card, target, run):
+        say(line)

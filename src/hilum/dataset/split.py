@@ -14,9 +14,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.measures.films.thresholds import FEWEST
 
 DEFAULT_RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
 RATIOS_BESIDE_OFFICIAL_TEST = {"train": 0.85, "val": 0.15}
+# Where validation would have too few films for a threshold, it gets some of those for training, up to this share.
+LARGEST_VALIDATION, VALIDATION_STEP = 0.3, 0.05
 
 
 class SplitError(ValueError):
@@ -41,8 +44,9 @@ def split_by_patient(
 ) -> tuple[Manifest, list[str]]:
     """Fill `split` by the ratios; an official test split stays as it is and what is linked to it is left out.
 
-    `together` are groups of paths that belong together for other reasons, as near duplicates do. Returns what was
-    decided or found on the way as well, in plain sentences.
+    `together` are groups of paths that belong together for other reasons, as near duplicates do. Without ratios the
+    usual ones are taken; in a small data set validation gets a larger share, so that a bundle can come of it. Returns
+    what was decided or found on the way as well, in plain sentences.
     """
     table = manifest.table
     in_test = _official_test(table)
@@ -70,7 +74,11 @@ def split_by_patient(
             f"{linked:,} films share a patient or their pixels with the official test split; "
             "they are in no split, so that nothing leaks"
         )
-    for group, name in zip(free, _assign(free, wanted), strict=True):
+    assigned = _assign(free, wanted)
+    if ratios is None:
+        assigned, found = _enough_for_validation(table, free, assigned, wanted)
+        notices += found
+    for group, name in zip(free, assigned, strict=True):
         for row in group.rows:
             splits[row] = name
     notices.append(f"{len(groups):,} groups of films by patient and pixels, none of them torn apart")
@@ -171,6 +179,34 @@ def _groups(table: pl.DataFrame, seed: int, together: Sequence[Sequence[str]]) -
 
 def _key(seed: int, digests: Sequence[str]) -> bytes:
     return hashlib.blake2b(f"{seed}\n{digests}".encode(), digest_size=16).digest()
+
+
+def _enough_for_validation(
+    table: pl.DataFrame, groups: Sequence[Group], assigned: list[str], ratios: Mapping[str, float]
+) -> tuple[list[str], list[str]]:
+    """The splits by the smallest share that gives validation enough films of each kind; as they were if none does."""
+    pneumonia = table["pneumonia"].to_list()
+
+    def rarer(splits: Sequence[str]) -> int:
+        """How many films of validation are of the kind, pneumonia or not, that it has fewer of."""
+        rows = [row for group, split in zip(groups, splits, strict=True) if split == "val" for row in group.rows]
+        return min(sum(pneumonia[row] is kind for row in rows) for kind in (True, False))
+
+    before = rarer(assigned)
+    if before >= FEWEST or not {True, False} <= set(pneumonia):
+        return assigned, []
+    share = ratios["val"]
+    while (share := round(share + VALIDATION_STEP, 2)) <= LARGEST_VALIDATION:
+        splits = _assign(groups, {**ratios, "val": share, "train": round(ratios["train"] + ratios["val"] - share, 2)})
+        if rarer(splits) >= FEWEST:
+            return splits, [
+                f"validation gets a share of {share:.2f} instead of {ratios['val']:.2f}: without {FEWEST} films of "
+                "each kind no threshold can be set"
+            ]
+    return assigned, [
+        f"validation has {before:,} films of the rarer kind: too few for a threshold, which needs {FEWEST} with "
+        f"pneumonia and {FEWEST} without"
+    ]
 
 
 def _assign(groups: Sequence[Group], ratios: Mapping[str, float]) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from hilum.bundle.card import BoxCard, BundleError
-from hilum.export.calibrate import FEWEST, positive_score
+from hilum.export.calibrate import positive_score
 from hilum.export.graph.suppression import LEAST_SCORE
 from hilum.measures.boxes.coco import coco_precision
 from hilum.measures.boxes.froc import OVERLAP, sensitivity_measure
@@ -19,6 +19,7 @@ from hilum.measures.boxes.overlap import Detections, match, suppress
 from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, mean_of_counted
 from hilum.measures.boxes.sweep import Swept, choose, sweep
 from hilum.measures.figure import Floats
+from hilum.measures.films.thresholds import FEWEST
 from hilum.network.anchors import boxes_of
 from hilum.network.network import Network
 from hilum.radiograph.geometry import sides_of

@@ -20,6 +20,7 @@ from scipy.special import expit, log_softmax, logsumexp, softmax
 from sklearn.isotonic import IsotonicRegression
 
 from hilum.bundle.card import BundleError, Calibration, OperatingPoint
+from hilum.measures.films.thresholds import FEWEST
 
 Floats = NDArray[np.float64]
 Fit = Callable[[Floats, NDArray[np.int64], Sequence[int]], Calibration]
@@ -31,9 +32,6 @@ FILMS_FOR_ISOTONIC = 1000
 STANDARD_ERRORS = 1.0
 ECE_BINS = 15
 GOAL = 0.95
-# The fewest films of each kind with which one error still leaves 95 %. With fewer, the rules would set a threshold
-# by the single most extreme film.
-FEWEST = 20
 # Scores nearer to each other than this are not told apart by a threshold: another machine may swap them.
 NARROWEST = 1e-6
 

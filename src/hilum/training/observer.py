@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hilum.system.text import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -78,7 +80,7 @@ def unobserved(event: Event) -> None:
 def lines(event: Event) -> None:
     """Prints what `hilum train` prints: notices and epochs, but no progress within them."""
     if not isinstance(event, Working | Step):
-        print(event)
+        print(printable(str(event)))
 
 
 def figures_in_words(row: Mapping[str, float]) -> str:

@@ -35,6 +35,13 @@ class Run:
     def history(self) -> Path:
         return self.folder / "history.csv"
 
+    @property
+    def curves(self) -> Path:
+        return self.folder / "curves.png"
+
+    def exists(self) -> bool:
+        return (self.folder / "run.json").is_file() and (self.folder / "recipe.toml").is_file()
+
     def recipe(self) -> Recipe:
         import tomllib
 
@@ -75,7 +82,7 @@ def create_run(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> Run:
 
 
 def open_run(folder: Path) -> Run:
-    if not (folder / "run.json").is_file() or not (folder / "recipe.toml").is_file():
+    if not Run(folder).exists():
         raise RunError(f"{folder}: holds no run; name the directory that `hilum train` wrote")
     return Run(folder)
 

@@ -26,7 +26,7 @@ def split(
         str | None,
         typer.Option(
             help="Shares, as in train=0.8,val=0.2. Left out: 0.85 and 0.15 beside an official test split, else 0.70, "
-            "0.15 and 0.15 for test.",
+            "0.15 and 0.15 for test; more for val where thresholds need it.",
             metavar="NAME=SHARE,...",
         ),
     ] = None,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hilum.cli.terminal.console import Console
-
-if TYPE_CHECKING:
-    from hilum.training.observer import Step
 
 Item = TypeVar("Item")
 
@@ -39,26 +36,6 @@ def report_stages() -> Iterator[Callable[[str, int, int], None]]:
     with bar() as progress:
         task = progress.add_task("starting", total=None)
         yield lambda doing, done, total: progress.update(task, description=doing, completed=done, total=total)
-
-
-@contextmanager
-def training_bar(epochs: int, *, shown: bool = True) -> Iterator[Callable[[Step], None]]:
-    """Epoch, loss, speed and the time that remains, over all steps of a run."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    disabled = not (shown and console.is_terminal)
-    with Progress(*columns, console=console, transient=True, disable=disabled) as progress:
-        task = progress.add_task("starting", total=None)
-
-        def show(step: Step) -> None:
-            progress.update(
-                task,
-                description=str(step),
-                completed=(step.epoch - 1) * step.batches + step.batch,
-                total=epochs * step.batches,
-            )
-
-        yield show
 
 
 def bar(*, shown: bool = True) -> Progress:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from hilum.dataset.sources import coronahack, folder, kermany, nih, rsna, siim_covid, table
-from hilum.dataset.sources.source import Listing, Row, Source, SourceError
+from hilum.dataset.sources.source import Listing, Row, Source, SourceError, films_below
 
 __all__ = ["SOURCES", "Listing", "Row", "Source", "SourceError", "recognize"]
 
@@ -30,5 +30,9 @@ def recognize(path: Path) -> str:
     for kind, source in SOURCES.items():
         if source.recognize(path):
             return kind
-    looked_for = "; ".join(f"{kind}: {source.layout}" for kind, source in SOURCES.items())
-    raise SourceError(f"{path}: no known layout; looked for {looked_for}")
+    if not films_below(path):
+        raise SourceError(f"{path}: no JPEG, PNG or DICOM film lies in it; name the folder that holds the films")
+    raise SourceError(
+        f"{path}: its films lie in no known layout; put each class into a folder of its own, or list the films in a "
+        "table; `hilum data import --help` names the layouts"
+    )

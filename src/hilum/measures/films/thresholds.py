@@ -12,6 +12,9 @@ from hilum.measures.films.binary import Counts, Curve, curve, f1, npv, ppv
 
 SWEPT = tuple(round(0.05 * step, 2) for step in range(1, 20))
 FIXED = (0.8, 0.9, 0.95, 0.99)
+# The fewest films of each kind by which a threshold can be set: one error among them still leaves 95 %. With fewer, the
+# rules would set it by the single most extreme film.
+FEWEST = 20
 
 
 class Row(NamedTuple):

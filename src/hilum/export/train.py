@@ -1,0 +1,213 @@
+"""From films to a bundle: what `hilum train` and `hilum.train` do."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+from hilum.bundle.card import BundleError
+from hilum.dataset.manifest.manifest import load_manifest
+from hilum.export.export import export_run
+from hilum.export.in_words import bundle_in_words
+from hilum.export.requirements import check_requirements
+from hilum.output.notebook import html_table
+from hilum.training.observer import Notice, Observer, Working, unobserved
+from hilum.training.processes import join_processes
+from hilum.training.run import Run
+from hilum.training.session import Plan, Session, Wanted, as_settings, as_sweep, device_named, kept_epoch
+from hilum.training.sweep import PLOT, Result, Sweep, best_of, cells, columns
+
+Named = str | os.PathLike[str]
+Settings = Mapping[str, object] | Sequence[str]
+Sweeping = Mapping[str, Sequence[object]] | Sequence[str]
+# The figures of an epoch that a notebook shows, and what they are called.
+SHOWN = {"train_loss": "training loss", "loss": "validation loss", "accuracy": "accuracy", "auc": "AUC"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A run that is over: its directory, its course, and the bundle it ended in; `reason` tells why there is none."""
+
+    folder: Path
+    manifest: Path
+    history: Sequence[Mapping[str, float]]
+    bundle: Path | None
+    reason: str = ""
+
+    @property
+    def kept(self) -> Mapping[str, float] | None:
+        """The figures of the epoch whose weights are kept."""
+        return kept_epoch(self.history)
+
+    def rows(self) -> list[dict[str, float]]:
+        """One row an epoch, for a data frame: `pandas.DataFrame(trained.rows())`."""
+        return [dict(row) for row in self.history]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        bundle = None if self.bundle is None else str(self.bundle)
+        kept = None if self.kept is None else dict(self.kept)
+        return {"run": str(self.folder), "bundle": bundle, "reason": self.reason, "kept": kept, "epochs": self.rows()}
+
+    def _repr_png_(self) -> bytes:
+        return Run(self.folder).curves.read_bytes()
+
+    def _repr_html_(self) -> str:
+        """The kept epoch and the last one, where they differ, and the curves."""
+        shown = {row["epoch"]: row for row in (self.kept, self.history[-1]) if row is not None}
+        rows = [[f"{epoch:.0f}", *(f"{row[name]:.4f}" for name in SHOWN)] for epoch, row in shown.items()]
+        end = f"bundle: {self.bundle}" if self.bundle else self.reason or "no bundle"
+        table = html_table(f"run: {self.folder}", ("epoch", *SHOWN.values()), rows, [end])
+        return table + _picture(self._repr_png_(), "curves")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedSweep:
+    """A sweep that is over: what became of each combination."""
+
+    sweep: Sweep
+    results: Sequence[Result]
+
+    @property
+    def folder(self) -> Path:
+        return self.sweep.folder
+
+    @property
+    def best(self) -> Result | None:
+        """By the recipe's metric on validation."""
+        return best_of(self.results, self.sweep.recipe)
+
+    def rows(self) -> list[dict[str, str]]:
+        """One row a combination, for a data frame."""
+        return [dict(zip(columns(self.sweep), cells(result), strict=True)) for result in self.results]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        best = None if self.best is None else str(self.best.combination.run.folder)
+        return {"sweep": str(self.folder), "best": best, "combinations": self.rows()}
+
+    def _repr_png_(self) -> bytes:
+        return (self.folder / PLOT).read_bytes()
+
+    def _repr_html_(self) -> str:
+        header = columns(self.sweep)
+        return html_table(f"sweep: {self.folder}", header, map(cells, self.results)) + _picture(
+            self._repr_png_(), "sweep"
+        )
+
+
+@overload
+def train(
+    data: Named | None = None,
+    *,
+    recipe: Named = "default",
+    settings: Settings = (),
+    sweep: None = None,
+    out: Named | None = None,
+    resume: Named | None = None,
+    device: str = "auto",
+    bundle: bool = True,
+    observer: Observer = unobserved,
+    stop: Callable[[], bool] = lambda: False,
+) -> Trained: ...
+
+
+@overload
+def train(
+    data: Named | None = None,
+    *,
+    recipe: Named = "default",
+    settings: Settings = (),
+    sweep: Sweeping,
+    out: Named | None = None,
+    resume: Named | None = None,
+    device: str = "auto",
+    bundle: bool = True,
+    observer: Observer = unobserved,
+    stop: Callable[[], bool] = lambda: False,
+) -> Trained | TrainedSweep: ...
+
+
+def train(
+    data: Named | None = None,
+    *,
+    recipe: Named = "default",
+    settings: Settings = (),
+    sweep: Sweeping | None = None,
+    out: Named | None = None,
+    resume: Named | None = None,
+    device: str = "auto",
+    bundle: bool = True,
+    observer: Observer = unobserved,
+    stop: Callable[[], bool] = lambda: False,
+) -> Trained | TrainedSweep:
+    """Train a network by a recipe on a manifest or a folder of films; the run ends in a bundle of its best epoch.
+
+    `settings` change the recipe, as {"training.batch_size": 16}; a `sweep` trains every combination of some, as
+    {"optimizer.name": ["adam", "sgd"]}. `resume` takes a run or sweep up where it stopped. Nothing is printed: an
+    `observer` is called with what happens (`hilum.training.observer.lines` prints it as the command does), and once
+    `stop` says yes the step in progress is saved and Interrupted raised. Works in a thread, a notebook or a worker.
+
+        >>> trained = hilum.train("films", settings={"phases.0.epochs": 2}, out="run")  # doctest: +SKIP
+        >>> hilum.load(trained.bundle).predict("film.png")  # doctest: +SKIP
+    """
+    where = device_named(device)
+    processes = join_processes(where)
+    session = Session(where, processes, observer if processes.leads else unobserved, stop)
+    wanted = Wanted(
+        None if data is None else Path(data),
+        str(recipe),
+        as_settings(settings),
+        as_sweep(sweep or ()),
+        None if out is None else Path(out),
+        None if resume is None else Path(resume),
+        bundle,
+    )
+    plan = processes.told(lambda: _plan(session, wanted))
+    made = _train_sweep(session, plan) if isinstance(plan, Sweep) else _train_run(session, plan)
+    processes.leave()
+    return made
+
+
+def _plan(session: Session, wanted: Wanted) -> Plan | Sweep:
+    """What is to be trained; refused if it cannot end in the bundle that is wanted of it."""
+    plan = session.plan(wanted)
+    if isinstance(plan, Plan) and not plan.bundle:
+        return plan
+    try:
+        check_requirements(load_manifest(plan.manifest), plan.recipe)
+    except BundleError as error:
+        if isinstance(plan, Plan):
+            raise
+        session.observer(Notice(f"note: {error}"))  # a sweep makes no bundle, but its best run may be exported
+    return plan
+
+
+def _train_run(session: Session, plan: Plan) -> Trained:
+    history = session.train(plan)
+    if not (plan.bundle and session.processes.leads):
+        return Trained(plan.folder, plan.manifest, history, None)
+    bundle = plan.folder / "model.onnx"
+    try:
+        card = export_run(
+            Run(plan.folder),
+            bundle,
+            on_progress=lambda doing, done, total: session.observer(Working(doing, done, total)),
+        )
+    except BundleError as error:  # such as a network that has learned nothing; the run is whole all the same
+        return Trained(plan.folder, plan.manifest, history, None, f"no bundle: {error}")
+    for line in bundle_in_words(card, bundle, Run(plan.folder)):
+        session.observer(Notice(line))
+    return Trained(plan.folder, plan.manifest, history, bundle)
+
+
+def _train_sweep(session: Session, sweep: Sweep) -> TrainedSweep:
+    return TrainedSweep(sweep, session.train_sweep(sweep))
+
+
+def _picture(png: bytes, title: str) -> str:
+    return f'<img alt="{title}" style="max-width: 100%" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
