@@ -306,6 +306,16 @@ def test_what_stands_in_the_place_of_a_uid_is_never_repeated() -> None:
     assert "unknown kind of object" in refusal(data).detail
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "RGB"])
+def test_the_wrapper_of_a_jpeg_2000_picture_without_the_picture_is_refused(photometric: str) -> None:
+    """For color this once never ended: pydicom looks for the picture from box to box, and a box may have no length."""
+    wrapper = b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(200)
+    levels = ramp(highest=255).astype(np.uint8)
+    levels = levels if photometric == "MONOCHROME2" else np.stack([levels] * 3, axis=2)
+    data = dicom(levels, transfer_syntax=JPEG2000Lossless, frame=wrapper, PhotometricInterpretation=photometric)
+    assert refusal(data).reason is Reason.UNSUPPORTED_ENCODING
+
+
 def test_an_unknown_compression_is_named() -> None:
     data = dicom(transfer_syntax="1.2.840.10008.1.2.4.100", frame=b"\0\0\1\xb3" * 10)
     error = refusal(data)

@@ -107,6 +107,8 @@ def read_color(opened: Opened, layout: Layout, max_megapixels: float) -> NDArray
         elif opened.transfer_syntax == tags.RLE:
             # for its bounds only: pydicom's decoder also knows how to put color together
             decode_rle(frame, layout.samples * layout.allocated // 8, layout.rows * layout.columns)
+        else:  # whatever it is, pydicom may walk through it without end
+            _refuse_encoding(opened)
         value = _encapsulate(frame)
     options: Any = {
         "rows": layout.rows,
