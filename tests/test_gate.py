@@ -16,8 +16,8 @@ from torch import nn
 from hilum.bundle.card import GateCard
 from hilum.bundle.gate import plain_checks, verdict
 from hilum.dataset.phantom.film import LABELS, draw_phantom
-from hilum.export.gate.learning import GateModule, Taps, learn_gate, scatter_of
-from hilum.export.gate.module import Scatter, Thumbnail, averaging, choose_taps
+from hilum.export.gate.learning import GateModule, Sight, Taps, learn_gate, scatter_of
+from hilum.export.gate.module import Scatter, Thumbnail, View, averaging, choose_taps
 from hilum.export.gate.variation import in_state, vary
 from hilum.network.network import Network, create_network
 from hilum.radiograph.geometry import Geometry
@@ -230,3 +230,22 @@ def test_states_are_quarter_turns_clockwise_and_inversion() -> None:
     np.testing.assert_array_equal(in_state(in_state(square, 1), 3), square)
     np.testing.assert_array_equal(in_state(picture, 4), 255 - picture)
     assert in_state(picture, 1).shape == picture.shape
+
+
+def test_a_network_that_goes_no_further_than_the_gate_reads_gives_the_same(network: Network) -> None:
+    films, after = phantoms(3, 50), []
+    handle = network.film.body.get_submodule("conv_head").register_forward_hook(lambda *_: after.append(1))
+    sight = Sight(network, (HEIGHT, WIDTH), 3, None)
+    after.clear()
+    seen = sight.see(iter(films))
+    assert not after
+    sight.taps.remove()
+    taps = Taps(network.film.body, sight.names)
+    grey = torch.from_numpy(films)[:, None].float() / 255
+    with torch.no_grad():
+        network(grey)
+        whole = View((HEIGHT, WIDTH))(grey, taps.maps)
+    handle.remove()
+    taps.remove()
+    assert after
+    assert np.array_equal(seen, whole.numpy())

@@ -124,6 +124,8 @@ def test_a_name_that_both_have_is_torchvisions() -> None:
         ("VGG16", "vgg16"),
         ("resnet50.nonsense", "resnet50"),
         ("timm/resnet18x", "resnet18"),
+        ("vit", "vit_tiny_patch16_224"),
+        ("swinv2", "swinv2_tiny_window8_256"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name: str, near: str) -> None:
@@ -172,12 +174,14 @@ def test_the_mlp_head_is_the_published_one() -> None:
     torch.testing.assert_close(logits.softmax(1), logits.exp())
 
 
-def test_dropout_stands_before_a_linear_head() -> None:
+def test_dropout_stands_before_the_last_layer() -> None:
     assert created("resnet18", dropout=0.4).head.dropout.p == 0.4  # type: ignore[union-attr]
     assert created("resnet18").head.dropout.p == 0.0  # type: ignore[union-attr]
     assert created("googlenet").head.dropout.p == 0.2  # type: ignore[union-attr]
-    with pytest.raises(ValueError, match="dropout is for the linear head"):
-        created("resnet18", head="mlp", dropout=0.4)
+    assert created("googlenet", head="mlp").head.dropout.p == 0.0  # type: ignore[union-attr]
+    mlp = created("resnet18", head="mlp", dropout=0.4).head
+    assert [name for name, _ in mlp.named_children()] == ["hidden", "relu", "dropout", "linear", "log_softmax"]
+    assert mlp.dropout.p == 0.4  # type: ignore[union-attr]
     with pytest.raises(ValueError, match="head deep: one of linear, mlp"):
         created("resnet18", head="deep")
 

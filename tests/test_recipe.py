@@ -70,7 +70,7 @@ def test_a_size_that_is_not_named_is_the_networks_own() -> None:
     assert load_recipe("transfer-published", ["network.name=inception_v3", "input.width=320"]).input.size == (299, 320)
     as_read = read_recipe("transfer-published")
     assert [changed(as_read, [f"network.name={name}"]).input.size for name in own] == list(own.values())
-    assert load_recipe("resnet34-two-phases", ["network.name=inception_v3"]).input.size == (224, 224)
+    assert load_recipe("resnet34-two-phases", ["network.name=small_cnn2"]).input.size == (224, 224)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ class Backbone:
     auxiliary_weight: float = 0.0
 
 
+SMALL = ("zepto", "atto", "femto", "pico", "nano", "tiny", "small")  # as the names of networks say it, smallest first
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # EfficientNet-Lite was trained on (x * 255 - 127) / 128.
 LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
@@ -101,9 +102,8 @@ def find_backbone(name: str) -> Backbone:
     if name in BACKBONES:
         return BACKBONES[name]
     own = name.removeprefix("timm/")
-    known = {*timm.list_models(), *timm.list_models(include_tags=True)}
-    if own not in known:
-        near = difflib.get_close_matches(own.lower(), sorted({*BACKBONES, *known}), n=4, cutoff=0.5)
+    if own not in timm.list_models() and own not in timm.list_models(include_tags=True):
+        near = nearest_names(own.lower())
         hint = f"the nearest names are {', '.join(near)}" if near else "any name of timm's will do"
         raise UnknownNetworkError(f"no network is called {name}; {hint}; hilum's own are {', '.join(BACKBONES)}")
     config = timm_networks.published(own)
@@ -117,3 +117,17 @@ def find_backbone(name: str) -> Backbone:
         Hub.TIMM if config.has_weights else Hub.NONE,
         config.license or "unknown",
     )
+
+
+def nearest_names(word: str) -> list[str]:
+    """What may have been meant: names that begin so, the smallest networks first; else names that are spelt alike."""
+    known = [*BACKBONES, *timm.list_models()]
+    family = [name for name in known if name.startswith(word)]
+
+    def smallness(name: str) -> tuple[bool, int, int, str]:
+        size = next((place for place, size in enumerate(SMALL) if size in name.split("_")), len(SMALL))
+        return name not in BACKBONES, size, len(name), name
+
+    if family:
+        return sorted(dict.fromkeys(family), key=smallness)[:4]
+    return difflib.get_close_matches(word, sorted({*known, *timm.list_models(include_tags=True)}), n=4, cutoff=0.5)

@@ -90,11 +90,9 @@ def create_network(
     """The network called `name` for this many classes; with `boxes` it also says where.
 
     `weights` are "imagenet", "none" or a file: of the published network, or of a Network; what is the same there is
-    taken over, else it is new. `dropout` stands before a linear head, None means as published. `seed` makes the random
+    taken over, else it is new. `dropout` stands before the last layer, None means as published. `seed` makes the random
     start repeatable and leaves torch's generator as it was.
     """
-    if head == "mlp" and dropout:
-        raise ValueError("dropout is for the linear head; the mlp head is as published, without")
     backbone = find_backbone(name)
     size = input_size or backbone.input_size
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
@@ -103,7 +101,9 @@ def create_network(
             torch.default_generator.manual_seed(seed)
         parts = backbone.build(size, classes) if boxes is None else _maps_for_boxes(backbone, boxes, size)
         box_head = BoxHead(boxes, parts.body.tapped_channels, size) if boxes is not None else None
-        new_head = create_head(head, parts.body.width, classes, backbone.dropout if dropout is None else dropout)
+        if dropout is None:
+            dropout = backbone.dropout if head == "linear" else 0.0
+        new_head = create_head(head, parts.body.width, classes, dropout)
     network = Network(View(backbone, parts, new_head, classes, size), box_head)
     if weights != "none":
         load_weights(network, weights)

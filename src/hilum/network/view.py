@@ -78,10 +78,11 @@ class View(Freezable):
 
 
 def create_head(head: Head, features: int, classes: int, dropout: float) -> nn.Module:
-    """A new head: `linear` with dropout before it, or `mlp`, which is as published, without."""
+    """A new head: `linear`, or `mlp`; both leave out that share of what their last layer reads, in training."""
     if head not in get_args(Head):
         raise ValueError(f"head {head}: one of {', '.join(get_args(Head))}")
-    if head == "mlp":
-        hidden = [("hidden", nn.Linear(features, 256)), ("relu", nn.ReLU()), ("linear", nn.Linear(256, classes))]
-        return nn.Sequential(OrderedDict([*hidden, ("log_softmax", nn.LogSoftmax(dim=1))]))
-    return nn.Sequential(OrderedDict([("dropout", nn.Dropout(dropout)), ("linear", nn.Linear(features, classes))]))
+    wide = head == "mlp"
+    hidden = [("hidden", nn.Linear(features, 256)), ("relu", nn.ReLU())] if wide else []
+    last = [("dropout", nn.Dropout(dropout)), ("linear", nn.Linear(256 if wide else features, classes))]
+    end = [("log_softmax", nn.LogSoftmax(dim=1))] if wide else []
+    return nn.Sequential(OrderedDict([*hidden, *last, *end]))

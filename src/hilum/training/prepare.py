@@ -85,7 +85,7 @@ def network_of(recipe: Recipe, weights: str | None = None) -> Network:
         len(recipe.classes),
         recipe.network.weights if weights is None else weights,
         head=recipe.network.head,
-        dropout=recipe.network.dropout if recipe.network.head == "linear" else None,
+        dropout=recipe.network.dropout,
         input_size=recipe.input.size,
         boxes=recipe.detector,
         seed=recipe.training.seed,

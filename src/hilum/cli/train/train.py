@@ -15,6 +15,7 @@ from hilum.cli.terminal.extras import need
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.table import print_table
 from hilum.cli.train.watching import Watcher
+from hilum.recipes import shipped_recipes
 
 if TYPE_CHECKING:
     from hilum.export.train import Trained, TrainedSweep
@@ -24,7 +25,9 @@ def train(
     data: Annotated[
         Path | None, typer.Argument(help="A manifest, or a folder of films.", metavar="MANIFEST|FOLDER")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="A shipped recipe or a .toml file.")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help=f"{', '.join(shipped_recipes())}; or a .toml file.", metavar="NAME|FILE")
+    ] = "default",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change the recipe, as training.batch_size=16; repeatable.", metavar="KEY=VALUE"),

@@ -6,9 +6,10 @@ import signal
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from hilum.cli.terminal.console import Console
+from hilum.cli.terminal.progress import Quiet
 
 if TYPE_CHECKING:
     from hilum.training.observer import Event
@@ -23,10 +24,11 @@ class Watcher:
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
         self.bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         self.task: TaskID | None = None
         self.doing = ""
+        self.quiet = Quiet()
         self.learning = self.stopped = False
 
     def __enter__(self) -> Self:
@@ -45,6 +47,8 @@ class Watcher:
         self.learning = isinstance(event, (Learning, Step, Epoch))
         if isinstance(event, Working):
             self._show(event.doing, str(event), event.done, event.total)
+            if self.bar.disable and self.quiet.too_long():
+                self.console.print(str(event))
         elif isinstance(event, Step):
             done = (event.epoch - 1) * event.batches + event.batch
             self._show("learning", str(event), done, event.epochs * event.batches)

@@ -8,6 +8,7 @@ Used at export; what is learned becomes part of the bundle's graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 
 import numpy as np
@@ -104,6 +105,11 @@ class Sight:
         empty = torch.zeros(1, 1, *size, device=self.device)
         self.names = choose_taps(self.film.body, self.film.normalization(empty))
         self.taps = Taps(self.film.body, self.names)
+        self.awaited: set[str] = set()
+        for name in self.names:
+            self.taps.handles.append(
+                self.film.body.get_submodule(name).register_forward_hook(lambda *_, name=name: self._passed(name))
+            )
         self.done, self.total, self.on_progress = 0, total, on_progress
 
     @torch.no_grad()
@@ -111,13 +117,24 @@ class Sight:
         rows = []
         while batch := list(islice(pictures, BATCH)):
             grey = torch.from_numpy(np.stack(batch))[:, None].float() / 255
+            self.awaited = set(self.names)
             if self.names:
-                self.film.body(self.film.normalization(grey.to(self.device)))
+                with suppress(Enough):
+                    self.film.body(self.film.normalization(grey.to(self.device)))
             rows.append(self.view(grey, [map_.cpu() for map_ in self.taps.maps]).numpy())
             self.done += len(batch)
             if self.on_progress:
                 self.on_progress(self.done, self.total)
         return np.concatenate(rows).astype(np.float64)
+
+    def _passed(self, name: str) -> None:
+        self.awaited.discard(name)
+        if not self.awaited:
+            raise Enough
+
+
+class Enough(Exception):
+    """The last map that the gate reads is there; what comes after it takes most of a transformer's time."""
 
 
 def some(films: Films, most: int, random: np.random.Generator) -> Films:

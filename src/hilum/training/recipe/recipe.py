@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from hilum.network.backbone import find_backbone
+from hilum.network.fits import UnfitNetworkError, check_fits
 from hilum.network.pyramid import Pyramid
 from hilum.radiograph.geometry import KEPT, SIDES, Geometry
 from hilum.system.typed import Bounds, out_of_bounds
@@ -189,13 +190,14 @@ class Recipe:
         return sum(phase.epochs for phase in self.phases)
 
     def sized(self) -> Recipe:
-        """With the network's own size where none is named."""
-        height, width = self.input.height, self.input.width
-        if height is None or width is None:
-            own_height, own_width = find_backbone(self.network.name).input_size
-            size = replace(self.input, height=height or own_height, width=width or own_width)
-            return replace(self, input=size)
-        return self
+        """With the network's own size where none is named. A network that cannot be trained so is a RecipeError."""
+        own_height, own_width = find_backbone(self.network.name).input_size
+        size = replace(self.input, height=self.input.height or own_height, width=self.input.width or own_width)
+        try:
+            check_fits(self.network.name, size.size, self.detector)
+        except UnfitNetworkError as error:
+            raise RecipeError(f"network.name: {error}") from None
+        return replace(self, input=size)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,0 +1,86 @@
+"""Whether a network takes films of a size, and gives maps to draw boxes on: tried on shapes alone."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import timm
+import torch
+
+from hilum.network import timm_networks
+from hilum.network.backbone import find_backbone
+from hilum.network.pyramid import Pyramid
+
+LARGEST_STRIDE = 32  # of a network's own maps
+# What torch and timm raise on sizes that do not go: a kernel larger than the map, a fixed number of patches.
+MISFITS = (RuntimeError, AssertionError, ValueError, IndexError)
+
+
+class UnfitNetworkError(ValueError):
+    """A network that cannot be trained so; one line with what to do."""
+
+
+def check_fits(name: str, size: tuple[int, int], boxes: Pyramid | None = None) -> None:
+    """Raises UnfitNetworkError where the network cannot take films of this height and width, or draw boxes on them."""
+    if boxes is None:
+        _check_size(name, size)
+    else:
+        _check_boxes(name, size, boxes)
+
+
+def _check_size(name: str, size: tuple[int, int]) -> None:
+    own = find_backbone(name).input_size
+    # A network that does not pass at its own size cannot be tried in this way, and is not judged.
+    if (reason := _fault(name, size)) and not _fault(name, own):
+        raise UnfitNetworkError(
+            f"{name} takes no films of {size[0]} x {size[1]} ({reason}); its own size is {own[0]} x {own[1]}: leave "
+            "input.height and input.width out, or set them to that"
+        )
+
+
+@cache
+def _fault(name: str, size: tuple[int, int]) -> str:
+    """What is wrong when the network is trained on two films of this size; empty if nothing is."""
+    backbone = find_backbone(name)
+    try:
+        with torch.device("meta"), torch.no_grad():
+            body, auxiliary = backbone.build(size, 2)
+            maps, taps = body.maps_and_taps(torch.empty(2, len(backbone.mean), *size))
+            body.pool(maps)
+            for head, map_ in zip(auxiliary.values(), taps, strict=False):
+                head(map_)
+    except MISFITS as error:
+        return str(error).strip().partition("\n")[0] or type(error).__name__
+    return ""
+
+
+def _check_boxes(name: str, size: tuple[int, int], pyramid: Pyramid) -> None:
+    own = timm_networks.timm_name(find_backbone(name).name)
+    if any(side % LARGEST_STRIDE for side in size):
+        raise UnfitNetworkError(
+            f"boxes are drawn on films with sides that are multiples of {LARGEST_STRIDE}, not {size[0]} x {size[1]}; "
+            "change input.height and input.width"
+        )
+    strides = [stride for stride in pyramid.strides if stride <= LARGEST_STRIDE]
+    if own is None or not set(strides) <= _strides(own, size):
+        listed = " and ".join(filter(None, (", ".join(map(str, strides[:-1])), str(strides[-1]))))
+        raise UnfitNetworkError(
+            f"{name} gives no maps of stride {listed} on films of {size[0]} x {size[1]} to draw boxes on, as most "
+            "transformers do not; take a convolutional network of timm's, as efficientnet_lite0 or timm/resnet50"
+        )
+
+
+@cache
+def _strides(name: str, size: tuple[int, int]) -> set[int]:
+    """Those of which timm's network gives maps (films, channels, rows, columns) on films of this size."""
+    try:
+        with torch.device("meta"), torch.no_grad():
+            net: Any = timm.create_model(name, features_only=True)
+            maps = net(torch.empty(2, 3, *size))
+    except MISFITS:
+        return set()
+    kinds = zip(net.feature_info.reduction(), net.feature_info.channels(), maps, strict=True)
+    return {
+        stride for stride, channels, map_ in kinds if map_.shape[1:] == (channels, size[0] // stride, size[1] // stride)
+    }
