@@ -9,9 +9,9 @@ from typing import Annotated
 import numpy as np
 import typer
 from PIL import Image
-from rich.console import Console
 
 from hilum.cli.terminal.files import Found, find_films
+from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import track
 from hilum.cli.terminal.table import print_table
 from hilum.radiograph import Radiograph, ReadError, read
@@ -33,7 +33,6 @@ def inspect(
     One row a film: size, encoding, bit depth, photometric interpretation or color mode, view, and anything odd about
     it. A file that cannot be read is a row with the reason; the others are still shown, and the exit code is 1.
     """
-    errors = Console(stderr=True, highlight=False)
     films, others = find_films(paths)
     rows: list[tuple[str, ...]] = []
     failed = 0
@@ -55,13 +54,13 @@ def inspect(
     if not as_json:
         print_table(COLUMNS, rows)
     if png is not None:
-        errors.print(f"pictures written to {png}: {len(films) - failed}", soft_wrap=True)
+        say(f"pictures written to {png}: {len(films) - failed}")
     if others:
-        errors.print(f"passed over, neither JPEG, PNG nor DICOM: {others}")
+        say(f"passed over, neither JPEG, PNG nor DICOM: {others}")
     if not films:
-        errors.print("no films found; give JPEG, PNG or DICOM files or folders that hold some")
+        say("no films found; give JPEG, PNG or DICOM files or folders that hold some")
     if failed:
-        errors.print(f"{failed} of {len(films)} files could not be read")
+        say(f"{failed} of {len(films)} files could not be read")
     if failed or not films:
         raise typer.Exit(1)
 

@@ -6,9 +6,11 @@ import csv
 import os
 import re
 import stat
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from hilum.system.files import not_written, write_all, write_whole
 
@@ -37,6 +39,18 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     text = StringIO(newline="")
     csv.writer(text).writerows([csv_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     return text.getvalue()
+
+
+def row_printer() -> Callable[[str], Any]:
+    """Prints rows, each at once; where standard output goes to a file, none is there by half."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except OSError:  # a notebook's or a test's, which is no file at all
+        descriptor = None
+    if descriptor is None or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return lambda row: print(row, end="", flush=True)
+    sys.stdout.flush()
+    return RowFile(descriptor, "standard output").write
 
 
 class RowFile:

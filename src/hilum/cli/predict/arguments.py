@@ -5,6 +5,9 @@ from __future__ import annotations
 import glob
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
+from typing import NoReturn
+
+from hilum.system.text import printable
 
 EXPLANATION = """\
 Say which films show pneumonia, with probability and reasons to distrust it.
@@ -16,7 +19,7 @@ exit code is 1. Ctrl-C keeps what is done. Research use only, not a medical devi
 
 def parse(arguments: list[str]) -> Namespace:
     """The options, with `paths` as they lie on disk. What is misspelt ends the program with exit code 2."""
-    parser = ArgumentParser("hilum predict", description=EXPLANATION, formatter_class=RawDescriptionHelpFormatter)
+    parser = _Parser("hilum predict", description=EXPLANATION, formatter_class=RawDescriptionHelpFormatter)
     add = parser.add_argument
     add(
         "paths",
@@ -53,6 +56,13 @@ def parse(arguments: list[str]) -> Namespace:
         given.model = shipped_bundle(BOXES)
     given.paths = _matches(given.paths)
     return given
+
+
+class _Parser(ArgumentParser):
+    """Shows what was typed as text, for a pattern may have made a file's odd name of it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def _probability(text: str) -> float:

@@ -13,9 +13,10 @@ def bar(films: int) -> Iterator[Callable[[], None]]:
     if films < 2 or not sys.stderr.isatty():
         yield lambda: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
     from rich.text import Text
+
+    from hilum.cli.terminal.console import Console
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hilum.output.table import csv_header, to_csv_row, to_json_line
-from hilum.system.rows import RowFile, csv_cell
+from hilum.system.rows import RowFile, csv_cell, row_printer
+from hilum.system.text import printable
 
 if TYPE_CHECKING:
     from hilum.bundle.card import Card
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 def json_writer() -> Callable[[Prediction, Radiograph | None], None]:
     """Prints one object a line."""
-    return lambda prediction, _: print(to_json_line(prediction), flush=True)
+    write = row_printer()
+    return lambda prediction, _: write(f"{to_json_line(prediction)}\n")
 
 
 def csv_writer(path: Path, card: Card, stack: ExitStack) -> Callable[[Prediction, Radiograph | None], None]:
@@ -30,6 +32,6 @@ def csv_writer(path: Path, card: Card, stack: ExitStack) -> Callable[[Prediction
     rows.writerow(csv_header(card))
 
     def write(prediction: Prediction, _: Radiograph | None) -> None:
-        rows.writerow(map(csv_cell, to_csv_row(prediction, card)))
+        rows.writerow(csv_cell(printable(cell)) for cell in to_csv_row(prediction, card))
 
     return write
