@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundles import tiny_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -106,6 +107,40 @@ def test_rows_before_a_full_disk_stay_whole(tmp_path: Path) -> None:
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert [line[0] for line in lines] == ["0", "1", "2", "3"]
     assert {len(line) for line in lines} == {701}
+
+
+@limited
+def test_rows_printed_into_a_file_are_whole_too(tmp_path: Path) -> None:
+    limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
+    rows = "from hilum.system.rows import row_printer\nwrite = row_printer()\nwhile True: write('x' * 700 + chr(10))"
+    with (tmp_path / "out.json").open("w") as output:
+        output.write("already there\n")
+        output.flush()
+        answer = subprocess.run(
+            [sys.executable, "-c", limit + rows], stdout=output, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert "standard output" in answer.stderr
+    assert [len(line) for line in (tmp_path / "out.json").read_text().splitlines()] == [13, 700, 700, 700, 700]
+
+
+@limited
+def test_hilum_predict_names_the_overlay_that_did_not_fit_and_keeps_its_rows(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (90, 90), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    bundle = tiny_bundle(tmp_path)
+    in_a_small_disk(
+        "import sys; from hilum.__main__ import main\n"
+        f"sys.argv[1:] = ['predict', {str(bundle)!r}, 'a.png', '--no-gate', '--csv', 'a.csv', '--heatmap', 'drawn']\n"
+        "sys.stderr = open('said', 'w')\n"
+        "try: main()\n"
+        "except SystemExit as done: assert done.code == 1",
+        tmp_path,
+    )
+    said = (tmp_path / "said").read_text().splitlines()[-1]
+    assert said == "drawn/a.png.png: not written: file too large; make room or name another place"
+    assert [row["file"] for row in csv.DictReader((tmp_path / "a.csv").read_text().splitlines())] == ["a.png"]
+    assert names(tmp_path / "drawn") == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

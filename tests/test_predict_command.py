@@ -169,8 +169,29 @@ def test_the_name_of_a_film_does_nothing_to_the_terminal_or_a_spreadsheet(tmp_pa
     assert "\x1b" not in answer.stdout + answer.stderr
     assert r"esc\x1b[31mred.png" in answer.stdout
     with (ward / "rows.csv").open(newline="") as file:
-        assert [row["file"] for row in csv.DictReader(file)][1] == "'=1+1.png"
+        files = [row["file"] for row in csv.DictReader(file)]
+    assert files == [r"esc\x1b[31mred.png", "'=1+1.png", r"gone\x1b[2J.png"]
     assert "\x1b" not in predict(bundle, ward, "--json").stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 are for Linux")
+def test_a_name_that_is_not_utf_8_fits_every_output(tmp_path: Path) -> None:
+    film = tmp_path / os.fsdecode(b"bad\xff.png")
+    film.write_bytes(picture(Image.fromarray(shades(0, 120)), "PNG"))
+    rows = tmp_path / "rows.csv"
+    answer = predict(tiny_bundle(tmp_path), film, "--json", "--csv", rows, "--heatmap", tmp_path / "drawn")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["file"] == str(film)
+    with rows.open(encoding="utf-8", newline="") as file:
+        assert [Path(row["file"]).name for row in csv.DictReader(file)] == [r"bad\udcff.png"]
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == [os.fsdecode(b"bad\xff.png.png")]
+
+
+def test_what_was_misspelt_is_shown_as_text(tmp_path: Path) -> None:
+    answer = predict(tiny_bundle(tmp_path), "film.png", "--nope\x1b[31m")
+    assert answer.returncode == 2
+    assert r"--nope\x1b[31m" in answer.stderr
+    assert "\x1b" not in answer.stderr
 
 
 def test_patterns_that_no_shell_spelled_out_are(tmp_path: Path, ward: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import subprocess
@@ -16,6 +17,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+import hilum as hilum_package
 from hilum.cli.terminal.console import Console
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.lines import answer, say
@@ -111,3 +113,22 @@ def test_output_that_does_not_fit_is_one_line(arguments: tuple[str, ...]) -> Non
         answered = hilum(*arguments, output=full.fileno())
     assert answered.returncode == 1
     assert answered.stderr == "standard output: not written: no space left on device; make room or name another place\n"
+
+
+def test_commands_print_through_what_shows_text_as_text() -> None:
+    """Lines by say and answer, rich by our Console; a bare print only of what is escaped already."""
+    escaped = {"dumps", "json_text", "printable"}
+    exempt = {"app.py": "the version", "table.py": "cells of predict, which it escapes itself"}
+    bare = []
+    for path in (Path(hilum_package.__file__).parent / "cli").rglob("*.py"):
+        if path.parent.name == "terminal" or path.name in exempt:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "rich.console":
+                bare.append(f"{path.name}:{node.lineno}: rich.console")
+            elif isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                made_by = {ast.unparse(part.func).split(".")[-1] for part in node.args if isinstance(part, ast.Call)}
+                if called == "typer.echo" or (called == "print" and node.args and not made_by & escaped):
+                    bare.append(f"{path.name}:{node.lineno}: {called}")
+    assert not bare
