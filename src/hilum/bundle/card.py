@@ -153,6 +153,7 @@ class Card:
         raise BundleError(f"no operating point is called {wanted}; this bundle has {names}")
 
     def to_json(self) -> str:
+        """The card as it stands in the file; `card_from_json` reads it."""
         return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
 
 

@@ -64,6 +64,7 @@ def sections(card: Card, file_bytes: int, digest: str) -> Iterator[Section]:
 
 
 def as_markdown(card: Card, parts: Iterator[Section]) -> str:
+    """The page that is published beside a bundle."""
     lines = [f"# {_cell(card.title)}", "", f"`{card.name}`"]
     for part in parts:
         lines += ["", f"## {part.title}", "", *(f"- {_cell(line)}" for line in part.lines)]

@@ -55,6 +55,7 @@ def read_card(path: str | os.PathLike[str]) -> Card:
 
 
 def read_bytes(path: Path) -> bytes:
+    """The file in memory, so that what is checked is what runs. Raises OSError, and BundleError for one too large."""
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
             raise BundleError(f"{path}: over 2 GiB, which no bundle is; export it again")
@@ -112,6 +113,7 @@ def _top_level(content: bytes, name: str) -> tuple[list[Field], dict[str, str]]:
 
 
 def parse_card(metadata: dict[str, str], name: str) -> Card:
+    """The card among the metadata of a file called `name`, as errors call it."""
     try:
         return card_from_json(metadata[CARD])
     except BundleError as error:

@@ -201,6 +201,7 @@ class Failed(Traced):
 
     @property
     def error(self) -> str:
+        """Reason and detail in one line, as tables have it."""
         return f"{self.reason}: {self.detail}"
 
     def _outcome(self) -> dict[str, Any]:

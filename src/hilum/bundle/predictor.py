@@ -239,6 +239,9 @@ def _unreadable(film: Film, error: ReadError | OSError) -> Unreadable:
 
 
 def read_film(film: Film, at_least: int, invert: bool) -> Radiograph:
+    """The film as a Radiograph, decoded to sides of `at_least` pixels where it comes as a file; inverted if asked to
+    be.
+    """
     radiograph = film if isinstance(film, Radiograph) else read(film, at_least=at_least)
     return radiograph.inverted() if invert else radiograph
 
@@ -255,4 +258,5 @@ def in_memory(film: Any) -> Film:
 
 
 def name_of(film: Film) -> str | None:
+    """The path of a film that is one, by which its prediction is known; what is in memory has no name."""
     return os.fspath(film) if isinstance(film, (str, os.PathLike)) else None

@@ -36,6 +36,7 @@ def name_anywhere(path: Path) -> str:
 
 
 def shipped_bundle(name: str) -> Path:
+    """Where a bundle that ships lies: in the package itself."""
     package = find_spec("hilum")
     assert package is not None
     assert package.origin is not None

@@ -33,17 +33,21 @@ class Commands(TyperGroup):
     """Imports a command when it is asked for: who predicts one film does not wait for the others."""
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """The commands in the order of the work, as the help lists them."""
         return list(COMMANDS)
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        """As typer's; what was typed stands harmless in its errors."""
         with _usage_errors_as_text():
             return super().make_context(*arguments, **settings)
 
     def invoke(self, ctx: Any) -> Any:
+        """As typer's; what was typed stands harmless in its errors."""
         with _usage_errors_as_text():
             return super().invoke(ctx)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, imported now."""
         if cmd_name not in COMMANDS:  # the error suggests a command that is spelled like it
             self.commands.update({name: _load(name) for name in COMMANDS})
         elif cmd_name not in self.commands:

@@ -58,6 +58,7 @@ def show(
 
 
 def print_section(part: Section, console: Console) -> None:
+    """A part of a card on a terminal."""
     console.print()
     console.print(Text(part.title, "bold cyan"))
     for line in part.lines:

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 
 def clean_processes(count: int) -> ProcessPoolExecutor:
+    """A pool of workers that inherit nothing of this process, and leave Ctrl-C to it."""
     # Forked workers would inherit the locks of this process's threads (torch, polars); these start clean.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)

@@ -58,6 +58,7 @@ def scan_films(
 
 
 def scan_film(path: Path) -> Film:
+    """What one file says of itself. It never fails: what cannot be read has an error."""
     try:
         with open_film(path) as file:
             file_bytes = os.fstat(file.fileno()).st_size

@@ -44,6 +44,7 @@ class Part:
 
     @property
     def films(self) -> int:
+        """How many films there are."""
         return sum(self.counts.values())
 
 

@@ -42,6 +42,7 @@ def notes(prediction: Prediction) -> str:
 
 
 def boxes_in_words(answer: Answered) -> str:
+    """How many boxes, and how sure each is; nothing where the bundle draws none."""
     if answer.box_threshold is None:
         return ""
     count = len(answer.boxes)
@@ -65,6 +66,7 @@ def to_json_line(prediction: Prediction) -> str:
 
 
 def csv_header(card: Card) -> list[str]:
+    """The columns of the CSV that `hilum predict` writes with this bundle."""
     return [
         *("file", "decision", "probability"),
         *(f"p_{name}" for name in card.classes),

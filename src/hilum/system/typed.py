@@ -31,6 +31,7 @@ class Bounds:
     step: int | None = None  # the number is a multiple of it
 
     def hold(self, value: float) -> bool:
+        """Whether the value is within."""
         return (
             (self.lowest is None or value >= self.lowest)
             and (self.highest is None or value <= self.highest)
@@ -211,6 +212,7 @@ def _words(hint: Any) -> list[str]:
 
 
 def dotted(where: str, key: str | int) -> str:
+    """The path of a key below `where`."""
     return f"{where}.{key}" if where else str(key)
 
 

@@ -36,6 +36,7 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a state with its digest, whole or not at all, and read it back once."""
     buffer = BytesIO()
     torch.save(dict(state), buffer)
     content = buffer.getvalue()
@@ -63,6 +64,7 @@ def load_latest(folder: Path, device: torch.device) -> dict[str, Any] | None:
 
 
 def read_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """What `write_state` wrote; CheckpointError if it is not that any more."""
     content = _checked(path)
     if content is None:
         raise CheckpointError(f"{path}: is damaged; use another checkpoint or train again")

@@ -43,6 +43,7 @@ class _Speed:
 
 
 def estimate(prepared: Prepared, recipe: Recipe, processes: Processes) -> Estimate:
+    """Measure one batch on a copy of the network, for each way a phase trains it."""
     train, on_gpu = prepared.train, prepared.train.device.type == "cuda"
     feed, batch = _time_to_feed(prepared)
     speeds: dict[str, _Speed] = {}
@@ -88,6 +89,7 @@ def _measure(prepared: Prepared, recipe: Recipe, phase: Phase, batch: Batch) -> 
 
 
 def in_words(seconds: float) -> str:
+    """A time as a person says it: 50 seconds, 12 minutes, 3.5 hours."""
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 1.5 * size:
             number = seconds / size

@@ -57,6 +57,7 @@ class Processes:
 
     @property
     def leads(self) -> bool:
+        """Whether this is the one process that writes and speaks."""
         return self.rank == 0
 
     @property
@@ -67,6 +68,7 @@ class Processes:
         return f"torchrun --nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', self.count)} -m hilum"
 
     def wrap(self, network: Network) -> nn.Module:
+        """The network so that its gradients are those of all processes."""
         trained = _Trained(network)
         if self.count == 1:
             return trained
@@ -132,6 +134,7 @@ class Processes:
             return [0]
 
     def leave(self) -> None:
+        """End the connection between the processes."""
         if self.count > 1:
             dist.destroy_process_group()
 

@@ -25,33 +25,41 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
         return self.folder / "checkpoints"
 
     @property
     def best(self) -> Path:
+        """The checkpoint of the epoch that is kept."""
         return self.folder / "checkpoints" / "best.ckpt"
 
     @property
     def history(self) -> Path:
+        """The figures of each epoch as CSV."""
         return self.folder / "history.csv"
 
     @property
     def curves(self) -> Path:
+        """The picture of the history."""
         return self.folder / "curves.png"
 
     def exists(self) -> bool:
+        """Whether a run was begun here."""
         return (self.folder / "run.json").is_file() and (self.folder / "recipe.toml").is_file()
 
     def recipe(self) -> Recipe:
+        """The recipe that it was begun with."""
         import tomllib
 
         return recipe_from(tomllib.loads((self.folder / "recipe.toml").read_text(encoding="utf-8")))
 
     def facts(self) -> dict[str, Any]:
+        """What run.json holds: what was known when it began, of data, network and machine."""
         facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
         return facts
 
     def read_history(self) -> list[dict[str, float]]:
+        """A row for each finished epoch."""
         if not self.history.is_file():
             return []
         with self.history.open(newline="", encoding="utf-8") as file:
@@ -73,6 +81,7 @@ def ended(recipe: Recipe, history: list[dict[str, float]]) -> bool:
 
 
 def create_run(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> Run:
+    """A new run in an empty or new folder."""
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder}: is not empty; take the run in it up with --resume {folder}, or name another --out")
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +91,7 @@ def create_run(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> Run:
 
 
 def open_run(folder: Path) -> Run:
+    """The run in this folder; RunError if there is none."""
     if not Run(folder).exists():
         raise RunError(f"{folder}: holds no run; name the directory that `hilum train` wrote")
     return Run(folder)

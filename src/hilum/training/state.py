@@ -101,6 +101,7 @@ class TrainState:
         } | {name: getattr(self, name) for name in COUNTS}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave, in the phase it was taken in."""
         self.network.load_state_dict(state["network"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])

@@ -41,6 +41,7 @@ class Combination:
 
     @property
     def name(self) -> str:
+        """Its settings in one line."""
         return ", ".join(f"{key}={value}" for key, value in self.settings.items())
 
 
@@ -54,6 +55,7 @@ class Sweep:
     settings: dict[str, list[str]]
 
     def combinations(self) -> list[Combination]:
+        """Every combination of the settings' values, each with a recipe and a run of its own."""
         made = []
         for values in itertools.product(*self.settings.values()):
             settings = dict(zip(self.settings, values, strict=True))
@@ -74,11 +76,13 @@ class Result:
 
     @property
     def kept(self) -> dict[str, float] | None:
+        """The figures of the epoch that is kept; None where the run gave none."""
         rows = [row for row in self.history if row["best"]]
         return rows[-1] if rows and not self.reason else None
 
     @property
     def seconds(self) -> float:
+        """How long it trained."""
         return sum(row["seconds"] for row in self.history)
 
 
@@ -123,10 +127,12 @@ def create_sweep(folder: Path, recipe: Recipe, settings: dict[str, list[str]], m
 
 
 def is_sweep(folder: Path) -> bool:
+    """Whether a sweep was begun in this folder."""
     return (folder / DEFINITION).is_file()
 
 
 def open_sweep(folder: Path) -> Sweep:
+    """The sweep in this folder, as it was begun."""
     definition = _definition(folder)
     recipe = recipe_from(tomllib.loads(definition["recipe"]))
     return Sweep(folder, recipe, Path(definition["manifest"]), definition["sweep"])
@@ -161,6 +167,7 @@ def best_of(results: Sequence[Result], recipe: Recipe) -> Result | None:
 
 
 def columns(sweep: Sweep) -> list[str]:
+    """The header of the sweep's table for people."""
     return [*sweep.settings, *FIGURES, "kept_epoch", "epochs", "seconds", "reason"]
 
 
@@ -174,6 +181,7 @@ def cells(result: Result) -> list[str]:
 
 
 def write_table(sweep: Sweep, results: Sequence[Result]) -> None:
+    """The table as CSV in the sweep's folder."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns(sweep), "run"])

@@ -130,6 +130,7 @@ def count_films(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def print_counts(manifest: Manifest) -> None:
+    """The counts as a table on standard output."""
     rows = count_films(manifest)
     cells = [[f"{value:,}" if isinstance(value, int) else value or "-" for value in row.values()] for row in rows]
     print_table(("split", "label", "images", "patients", "boxes", "unreadable"), cells)

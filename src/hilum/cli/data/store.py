@@ -55,6 +55,7 @@ def store(
 
 
 def parse_geometry(size: str, mode: Literal["squash", "fit", "crop"], keep: float) -> Geometry:
+    """The geometry that the options describe, or a usage error."""
     from hilum.radiograph.geometry import Geometry, parse_size
 
     try:

@@ -15,6 +15,7 @@ class Console(rich.console.Console):
     """A console that writes control characters out: rich drops some of them and lets escape sequences through."""
 
     def print(self, *objects: Any, **settings: Any) -> None:
+        """Print; texts lose what would change the terminal."""
         super().print(*(printable(part) if isinstance(part, str) else part for part in objects), **settings)
 
     def render(self, *arguments: Any, **settings: Any) -> Iterable[Segment]:

@@ -63,6 +63,7 @@ def report_stages() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def bar(*, shown: bool = True) -> Progress:
+    """A bar that shows only on a terminal, and is gone when the work is done."""
     console = Console(stderr=True)
     return Progress(
         SpinnerColumn(),  # moves even while a single step, as writing a graph, takes a minute

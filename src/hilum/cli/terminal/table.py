@@ -12,6 +12,7 @@ from hilum.system.text import printable
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], console: Console | None = None) -> None:
+    """A table for people on a terminal, and tab-separated lines for programs anywhere else."""
     console = console or Console()
     if not console.is_terminal:
         for row in (columns, *rows):

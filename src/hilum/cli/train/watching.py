@@ -56,6 +56,7 @@ class Watcher:
             self.console.print(str(event))
 
     def asked_to_stop(self) -> bool:
+        """Whether Ctrl-C was pressed or the process asked to end; training looks after each step."""
         return self.stopped
 
     def _show(self, doing: str, text: str, done: int, total: int) -> None:

@@ -15,6 +15,7 @@ TWICE = 0.95  # intersection over union
 
 
 def find_bad_boxes(films: Films) -> list[Finding]:
+    """Boxes out of the frame, too small to be meant, or drawn twice."""
     boxes = [one or [] for one in films.table["boxes"].to_list()]
     beyond = [
         [box for box in drawn if min(box[0], box[1]) < -BEYOND or max(box[0] + box[2], box[1] + box[3]) > 1 + BEYOND]
@@ -49,6 +50,7 @@ def find_bad_boxes(films: Films) -> list[Finding]:
 
 
 def find_missing_boxes(films: Films) -> list[Finding]:
+    """Films whose boxes and label contradict each other, where the data set has boxes at all."""
     boxes, positive = films.table["boxes"].to_list(), films.table["pneumonia"].to_list()
     if not any(boxes):
         return []

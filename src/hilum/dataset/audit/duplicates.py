@@ -10,6 +10,7 @@ SAME_BOX = 0.9  # intersection over union
 
 
 def find_duplicates(films: Films) -> list[Finding]:
+    """Films of the same pixels, and films of the same exposure that were processed anew."""
     findings = []
     if films.identical:
         findings.append(
@@ -39,6 +40,7 @@ def find_duplicates(films: Films) -> list[Finding]:
 
 
 def find_conflicting_labels(films: Films) -> list[Finding]:
+    """The same film under different labels: one of them is wrong, and a network learns both."""
     labels = films.table["label"].to_list()
     groups = [group for group in films.same if len({labels[row] for row in group if labels[row]}) > 1]
     if not groups:
@@ -56,6 +58,7 @@ def find_conflicting_labels(films: Films) -> list[Finding]:
 
 
 def find_conflicting_boxes(films: Films) -> list[Finding]:
+    """The same film with different boxes, or with boxes here and nobody's opinion there."""
     boxes = films.table["boxes"].to_list()
     different = [group for group in films.identical if _differ_among_known([boxes[row] for row in group])]
     partly = [
@@ -81,6 +84,7 @@ def find_conflicting_boxes(films: Films) -> list[Finding]:
 
 
 def find_shared_films(films: Films) -> list[Finding]:
+    """The same film under different patients, which lets a split by patient leak."""
     patients = films.table["patient"].to_list()
     groups = [group for group in films.same if len({patients[row] for row in group}) > 1]
     if not groups:

@@ -42,10 +42,12 @@ class Films:
         return self.similar + [group for group in self.identical if group[0] not in rows]
 
     def first_film(self, picture: int) -> int:
+        """The row of the first film that shows this picture."""
         return int(np.flatnonzero(self.picture == picture)[0])
 
 
 def gather(manifest: Manifest, store: Store, on_progress: OnProgress) -> Films:
+    """Look at every film once, for all checks."""
     table = manifest.table.sort("path")
     stored = store.rows(table["file_digest"].to_list())
     # One picture for all films of the same pixels; where no digest of the pixels is known, that of the file stands in.

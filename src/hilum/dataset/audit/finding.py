@@ -35,6 +35,7 @@ class Report:
 
     @property
     def leaks(self) -> bool:
+        """Whether anything makes figures flatter than they are."""
         return any(finding.severity == "leak" for finding in self.findings)
 
     def describe(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ SIDE_IN_PATIENT = re.compile(r"(train|val|test)/(.+)")
 
 
 def find_leaks(films: Films) -> list[Finding]:
+    """Patients and copies on both sides of the split: a network is then judged on what it has seen."""
     by_patient: dict[str, list[int]] = defaultdict(list)
     for row, patient in enumerate(films.table["patient"].to_list()):
         by_patient[patient].append(row)
@@ -69,6 +70,7 @@ def find_repeated_numbers(films: Films) -> list[Finding]:
 
 
 def find_small_validation(films: Films) -> list[Finding]:
+    """A validation split too small to choose a network by."""
     rows = [row for row, side in enumerate(films.sides) if side == "val"]
     if not rows:
         return []

@@ -32,6 +32,7 @@ TURNS: dict[str, Callable[[Floats], Floats]] = {
 
 
 def find_bad_exposure(films: Films) -> list[Finding]:
+    """Films that show too little: nearly blank, washed out, mostly black."""
     # Film by film: temporary arrays of a whole set would take many times its memory.
     spread = np.array([film.std() for film in films.small])
     white = np.array([np.count_nonzero(film >= WHITE) / film.size for film in films.small])
@@ -82,6 +83,7 @@ def find_unusual(films: Films) -> list[Finding]:
 
 
 def find_turned(films: Films) -> list[Finding]:
+    """Films that resemble the others more when turned, upside down or inverted."""
     if len(films.structure) < FEWEST_FILMS:
         return []
     pictures = _standardized(films.structure).reshape(-1, PRINT_SIDE, PRINT_SIDE)

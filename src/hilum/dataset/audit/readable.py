@@ -9,6 +9,7 @@ from hilum.dataset.audit.finding import Finding, counted, named
 
 
 def find_unreadable(films: Films) -> list[Finding]:
+    """Films that cannot be read, each with its reason."""
     rows = np.flatnonzero(films.picture < 0).tolist()
     if not rows:
         return []
@@ -31,6 +32,7 @@ def find_unreadable(films: Films) -> list[Finding]:
 
 
 def find_unknown_patients(films: Films) -> list[Finding]:
+    """Data sets that do not say which films are of one patient."""
     patients = films.table["patient"].n_unique()
     if films.table.height < 2 or patients < films.table.height:
         return []

@@ -103,6 +103,7 @@ def explain(error: OSError, folder: Path) -> FetchError:
 
 
 def damaged() -> FetchError:
+    """The error for an archive that is not what was sent."""
     return FetchError(FetchReason.DAMAGED_ARCHIVE, "the archive is damaged or cut short; fetch it again")
 
 

@@ -36,6 +36,7 @@ class Manifest:
     notices: tuple[str, ...] = ()
 
     def path(self, relative: str) -> Path:
+        """Where a film of the table lies."""
         return self.folder / relative
 
     @property

@@ -62,6 +62,7 @@ class Body:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Body:
+        """A patient by chance: child or adult, lean or stout, lying or standing."""
         child = rng.random() < 0.45
         age = int(rng.integers(1, 7)) if child else int(np.clip(rng.normal(48, 18), 8, 92))
         youth = max(0.0, (10 - age) / 10)
@@ -86,6 +87,7 @@ class Body:
         )
 
     def with_large_heart(self) -> Body:
+        """The same patient with cardiomegaly, which is no pneumonia."""
         return replace(self, heart=1.3 * self.heart)
 
 
@@ -101,6 +103,7 @@ class Chest:
 
 
 def build_chest(rng: np.random.Generator, canvas: Canvas, body: Body) -> Chest:
+    """The chest of this patient: outlines, air and water under every pixel."""
     size = np.array([body.broad, body.tall])
     cages = (_cage(rng, size, -1), _cage(rng, size, 1))
     heart = size * np.array([body.heart, 1.0])
@@ -123,6 +126,7 @@ def build_chest(rng: np.random.Generator, canvas: Canvas, body: Body) -> Chest:
 
 
 def spine_x(body: Body, y: Map | Points) -> Map:
+    """How far scoliosis moves the spine aside at a height, in centimeters."""
     return np.asarray(body.lean * np.sin(np.asarray(y, np.float64) / 7.0), np.float32)
 
 
@@ -132,6 +136,7 @@ def _cage(rng: np.random.Generator, size: Points, side: int) -> Points:
 
 
 def cage_half_width(body: Body, y: Points) -> Points:
+    """From the midline to the ribs' inside at a height, in centimeters."""
     return np.interp(y, CAGE[3:, 1] * body.tall, CAGE[3:, 0] * body.broad)
 
 
@@ -184,6 +189,7 @@ def _breasts(rng: np.random.Generator, canvas: Canvas, body: Body) -> Map:
 
 
 def clavicle_line(body: Body, side: int) -> Points:
+    """The axis of a clavicle from the sternum outward; `side` is -1 or 1."""
     rise = 0.8 if body.view == "AP" else 0.0
     points = [(1.7, 3.5), (4.6, 2.7), (8.2, 1.3 - rise), (12.0, 0.3 - rise), (17.2, 0.6 - rise)]
     if body.arms_up:

@@ -41,6 +41,7 @@ def rib_path(body: Body, number: int, side: int, anterior: bool) -> tuple[Points
 
 
 def ribs(rng: np.random.Generator, canvas: Canvas, chest: Chest) -> Map:
+    """All ribs, those behind and, softer, those in front, in centimeters of water."""
     total = np.zeros_like(canvas.x)
     for anterior, strength in ((False, 1.0), (True, rng.uniform(0.45, 0.75))):
         bone = canvas.blank()

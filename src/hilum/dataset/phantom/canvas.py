@@ -32,6 +32,7 @@ def rounded(points: ArrayLike, closed: bool = True, cuts: int = 3) -> Points:
 
 
 def ellipse(x: float, y: float, wide: float, tall: float) -> Points:
+    """The outline of an ellipse about (x, y), half as wide as `wide` says."""
     return np.asarray(CIRCLE * [wide, tall] + np.array((x, y)), np.float64)
 
 
@@ -69,6 +70,7 @@ class Canvas:
         return cls(height, width, scale, to_pixels, x, y)
 
     def blank(self) -> NDArray[np.uint8]:
+        """A mask of the frame with nothing on it."""
         return np.zeros((self.height, self.width), np.uint8)
 
     def pixels(self, points: Points) -> NDArray[np.int32]:
@@ -77,6 +79,7 @@ class Canvas:
         return np.round(moved * (1 << SUBPIXEL_BITS)).astype(np.int32)
 
     def fill(self, onto: NDArray[np.uint8], outline: Points, level: int = 255) -> None:
+        """Fill an outline, in centimeters, with smooth edges."""
         cv2.fillPoly(onto, [self.pixels(outline)], level, cv2.LINE_AA, SUBPIXEL_BITS)
 
     def stroke(self, onto: NDArray[np.uint8], lines: Points, centimeters: float, level: int = 255) -> None:

@@ -36,6 +36,7 @@ class Exposure:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, body: Body, canvas: Canvas) -> Exposure:
+        """An exposure by chance, as beds and machines differ."""
         heel = rng.normal(0, 0.02) * (canvas.x / 15) + rng.normal(0, 0.02) * ((canvas.y - 13) / 15)
         return cls(
             scatter=float(rng.uniform(0.04, 0.22)) + (0.06 if body.view == "AP" else 0.0),
@@ -66,6 +67,7 @@ class Exposure:
     def develop(
         self, thickness: Map, window: tuple[float, float], canvas: Canvas, size: tuple[int, int]
     ) -> NDArray[np.uint8]:
+        """The film in grey levels, of (height, width), that this exposure makes of what the beam met."""
         height, width = size
         signal = canvas.soften(self._signal(thickness), self.blur)
         if self.sharpening > 0:

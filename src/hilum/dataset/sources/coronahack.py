@@ -17,10 +17,12 @@ COLUMNS = ("X_ray_image_name", "Label", "Dataset_type", "Label_1_Virus_category"
 
 
 def recognize(folder: Path) -> bool:
+    """Whether the set's own table lies in the folder."""
     return (folder / TABLE).is_file()
 
 
 def read(folder: Path) -> Listing:
+    """The films that the table lists, under its labels and splits."""
     records = read_records(folder / TABLE, COLUMNS)
     root = _root(folder)
     rows: list[Row] = []

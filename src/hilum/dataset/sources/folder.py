@@ -14,11 +14,13 @@ MASKS = frozenset({"mask", "masks"})  # drawn outlines, which are pictures too b
 
 
 def recognize(folder: Path) -> bool:
+    """Whether there are two or more folders with films, taken for classes."""
     classes = {entry.name.lower() for _, entry in _class_folders(folder) if films_below(entry)}
     return len(classes) > 1
 
 
 def read(folder: Path) -> Listing:
+    """Every film below a class folder, labeled by the folder's name; masks are left out."""
     rows = []
     masks = 0
     for split, place in _class_folders(folder):

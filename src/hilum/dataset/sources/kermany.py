@@ -14,6 +14,7 @@ KINDS = {"bacteria": "bacterial", "virus": "viral"}
 
 
 def recognize(folder: Path) -> bool:
+    """Whether films in a folder PNEUMONIA are named as in the set of Kermany et al."""
     root = _root(folder)
     return any(
         PNEUMONIA.match(film.name)
@@ -25,6 +26,7 @@ def recognize(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Listing:
+    """The films of train, val and test, with the patient that their names tell."""
     root = _root(folder)
     rows = []
     unknown = 0

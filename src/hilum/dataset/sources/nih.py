@@ -24,10 +24,12 @@ RSNA_NAMES = {"Normal": "normal", "No Lung Opacity / Not Normal": "not_normal", 
 
 
 def recognize(folder: Path) -> bool:
+    """Whether the table of NIH's films with RSNA's opinions lies in the folder."""
     return header_has(folder / TABLE, *COLUMNS)
 
 
 def read(folder: Path) -> Listing:
+    """The films that the table lists, labeled by radiologists where they looked, by a text miner else."""
     rows = []
     absent = text_mined = 0
     for record in read_records(folder / TABLE, COLUMNS):

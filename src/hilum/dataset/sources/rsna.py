@@ -17,10 +17,12 @@ ORIGINAL = (1024, 1024)
 
 
 def recognize(folder: Path) -> bool:
+    """Whether the challenge's table of labels lies in the folder."""
     return (folder / LABELS).is_file()
 
 
 def read(folder: Path) -> Listing:
+    """The challenge's training films with their classes and boxes."""
     # Both tables repeat a film's row for each of its boxes.
     classes = {
         record.cells["patientId"]: chosen(record, "class", NAMES)

@@ -19,10 +19,12 @@ NAMES = {
 
 
 def recognize(folder: Path) -> bool:
+    """Whether the table of the SIIM-FISABIO-RSNA challenge lies in the folder."""
     return header_has(folder / TABLE, *COLUMNS)
 
 
 def read(folder: Path) -> Listing:
+    """The films that the table lists, with their study's class and the boxes where they are known."""
     rows = []
     absent = unknown = 0
     for record in read_records(folder / TABLE, COLUMNS):

@@ -40,6 +40,8 @@ class Row:
 
 
 class Listing(NamedTuple):
+    """The films of a source, and what was assumed on reading it."""
+
     rows: list[Row]
     notices: list[str]
 

@@ -31,6 +31,7 @@ SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def recognize(path: Path) -> bool:
+    """Whether it is a table at all; what its columns mean is for the user to say."""
     return path.suffix.lower() in (".csv", ".parquet") and path.is_file()
 
 

@@ -69,6 +69,7 @@ def pixel_box(record: Record) -> list[float] | None:
 
 
 def checked_box(box: list[float], where: str) -> list[float]:
+    """The box, if it is one; a SourceError that says where it stands otherwise."""
     finite = len(box) == 4 and all(abs(number) < float("inf") for number in box)
     if not finite or box[2] <= 0 or box[3] <= 0:
         raise SourceError(f"{where}: a box is not four numbers with a width and height above zero; correct it")

@@ -29,6 +29,7 @@ Outcome = tuple[int, str | None]  # the row, and why it could not be filled
 
 
 def fill_rows(chunk: list[Work], geometry: Geometry, pixels: Path, shape: tuple[int, int, int]) -> list[Outcome]:
+    """Decode films into their rows of the file `pixels`; every worker maps it for itself."""
     rows = np.memmap(pixels, np.uint8, "r+", shape=shape)
     return [(work.row, _fill_row(rows[work.row], work, geometry)) for work in chunk]
 

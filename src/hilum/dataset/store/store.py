@@ -87,6 +87,7 @@ def build_store(
 
 
 def open_store(place: Path) -> Store:
+    """The store in this folder, mapped into memory."""
     facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
     geometry = Geometry(**facts["geometry"])
     shape = (len(facts["digests"]), geometry.height, geometry.width)

@@ -39,6 +39,8 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Network:
+    """Which network, and what it starts from."""
+
     name: str = "efficientnet_lite0"  # hilum's own name, or any of timm's
     weights: str = "imagenet"  # imagenet, none, or a .safetensors or .pth file
     head: Literal["linear", "mlp"] = "linear"  # mlp is the head of resnet34-two-phases
@@ -47,6 +49,8 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Input:
+    """How a film becomes the network's input."""
+
     geometry: Literal["squash", "fit", "crop"] = "squash"  # how a film of any shape gets this one
     height: Side | None = None  # in pixels; left out: the network's own
     width: Side | None = None  # in pixels; left out: the network's own
@@ -54,10 +58,12 @@ class Input:
 
     @property
     def size(self) -> tuple[int, int]:
+        """Height and width in pixels, once the network has filled in its own."""
         assert self.height is not None and self.width is not None, "Recipe.sized() comes first"
         return self.height, self.width
 
     def to_geometry(self) -> Geometry:
+        """The same as what the rest of hilum works with."""
         return Geometry(self.geometry, *self.size, self.keep)
 
 
@@ -73,6 +79,8 @@ class Detector(Pyramid):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
+    """What is minimized."""
+
     name: Literal["cross_entropy", "focal"] = "cross_entropy"  # focal: what is sure already counts less
     class_weights: Literal["none", "inverse"] | list[Positive] = "none"  # inverse: by frequency in the training split
     label_smoothing: ShareBelowOne = 0.0  # share of the truth that is spread evenly over the classes
@@ -82,6 +90,8 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
+    """How weights follow the gradient."""
+
     name: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"] = "adamw"  # torch's own
     learning_rate: Positive = 1e-3  # of the head, and of all layers if body_factor is 1
     weight_decay: NotNegative = 0.0  # as the optimizer means it: adamw apart from the gradient, the others in it
@@ -91,6 +101,8 @@ class Optimizer:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
+    """The course of the learning rate over the epochs."""
+
     name: Literal["constant", "step", "plateau", "cosine", "one_cycle"] = "constant"  # course of the learning rate
     warmup_epochs: NotNegative = 0.0  # of cosine
     step_epochs: Count = 5  # of step: epochs until the rate falls, and falls again
@@ -110,6 +122,8 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Training:
+    """How batches are made and steps are taken."""
+
     batch_size: Count = 32  # films
     feed: Literal["store", "torchvision", "dali"] = "store"  # torchvision and dali decode the files in every epoch
     # Variations of each film, made once and shown with it in every epoch; 0: varied anew.
@@ -134,6 +148,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
+    """All that decides what a run does, but its films."""
+
     title: str = ""  # what it is called in a report
     # Class -> labels that mean it. A label of several classes means one of these, not known which.
     classes: dict[str, list[str]] = field(default_factory=lambda: dict(BINARY))
@@ -187,6 +203,7 @@ class Recipe:
 
     @property
     def epochs(self) -> int:
+        """The epochs of all phases together."""
         return sum(phase.epochs for phase in self.phases)
 
     def sized(self) -> Recipe:
@@ -200,4 +217,5 @@ class Recipe:
         return replace(self, input=size)
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain data, which `recipe_from` reads."""
         return asdict(self)
