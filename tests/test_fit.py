@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from hilum.dataset.store.store import Store
 from hilum.network.network import Network, create_network
-from hilum.training.checkpoint import load_latest, read_state
+from hilum.training.checkpoint import CheckpointError, load_latest, read_state, save_checkpoint
 from hilum.training.events import event_log
 from hilum.training.feed.feed import Examples, Feed
 from hilum.training.fit import Interrupted, NotFiniteError, fit
@@ -123,6 +123,41 @@ def test_stopped_at_any_step_it_goes_on_bit_for_bit(name: str, stop_at: int, tmp
         assert [before[name] for name in measured] == pytest.approx([after[name] for name in measured], rel=1e-5)
     best = read_state(run.best, CPU)
     assert best["epoch"] == 1 + int(np.argmin([row["loss"] for row in whole]))
+
+
+class Killed(BaseException):
+    """What no code of ours catches, as a process that is killed runs none of it."""
+
+
+@pytest.mark.parametrize("killed_at", [3, 4, 8, 10])
+def test_killed_at_any_moment_it_goes_on_bit_for_bit_from_its_last_checkpoint(
+    killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = recipe(training={"batch_size": 8, "accumulate": 2, "ema": 0.9})
+    _, uninterrupted, whole = train(tmp_path / "whole", wanted)
+    monkeypatch.setattr("hilum.training.fit.CHECKPOINT_SECONDS", 0.0)
+    steps: list[Event] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Step):
+            steps.append(event)
+        if len(steps) == killed_at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", wanted, observer=watch)
+    _, resumed, history = train(tmp_path / "killed", wanted, Run(tmp_path / "killed"))
+    assert digest(resumed) == digest(uninterrupted)
+    assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in whole], rel=1e-5)
+
+
+def test_a_checkpoint_of_a_network_laid_out_otherwise_is_refused_in_words(tmp_path: Path) -> None:
+    run, _, _ = train(tmp_path, recipe(phases=[{"epochs": 1}]))
+    state = load_latest(run.checkpoints, CPU)
+    assert state is not None
+    save_checkpoint(run.checkpoints, 99, state | {"network": {"other": torch.zeros(1)}})
+    with pytest.raises(CheckpointError, match="a version of hilum that lays out this network otherwise"):
+        train(tmp_path, recipe(phases=[{"epochs": 2}]), run)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:

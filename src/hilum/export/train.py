@@ -151,9 +151,6 @@ def train(
     {"optimizer.name": ["adam", "sgd"]}. `resume` takes a run or sweep up where it stopped. Nothing is printed: an
     `observer` is called with what happens (`hilum.training.observer.lines` prints it as the command does), and once
     `stop` says yes the step in progress is saved and Interrupted raised. Works in a thread, a notebook or a worker.
-
-        >>> trained = hilum.train("films", settings={"phases.0.epochs": 2}, out="run")  # doctest: +SKIP
-        >>> hilum.load(trained.bundle).predict("film.png")  # doctest: +SKIP
     """
     where = device_named(device)
     processes = join_processes(where)

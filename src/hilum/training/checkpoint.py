@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from hilum.system.files import write_whole
 
@@ -69,6 +70,15 @@ def read_state(path: Path, device: torch.device) -> dict[str, Any]:
     if content is None:
         raise CheckpointError(f"{path}: is damaged; use another checkpoint or train again")
     return _load(content, device)
+
+
+def check_network(state: Mapping[str, Any], network: nn.Module, run: Path) -> None:
+    """Networks may be laid out otherwise in another version of hilum, which is no fault of the file."""
+    if state["network"].keys() != network.state_dict().keys():
+        raise CheckpointError(
+            f"{run}: was trained by a version of hilum that lays out this network otherwise; "
+            "use that version, or train again"
+        )
 
 
 def _load(content: bytes, device: torch.device) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from hilum.training.checkpoint import load_latest, save_checkpoint, write_state
+from hilum.training.checkpoint import check_network, load_latest, save_checkpoint, write_state
 from hilum.training.events import event_log
 from hilum.training.feed.feed import Batch, Feed
 from hilum.training.observer import Epoch, Observer, Step, unobserved
@@ -62,6 +62,7 @@ def fit(
     network.to(device).to(memory_format=layout)
     state = TrainState(network, recipe, device, len(train))
     if saved := load_latest(run.checkpoints, device):
+        check_network(saved, network, run.folder)
         state.load_state_dict(saved)
     history = run.read_history()[: state.epoch]
     if state.had_enough:

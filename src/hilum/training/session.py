@@ -6,6 +6,7 @@ It prints nothing and takes no signals, so `hilum train`, a notebook and a worke
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,8 +95,12 @@ class Session:
 
     def train(self, plan: Plan) -> History:
         """The history of the run in the plan's directory, which is begun, or taken up if it is there."""
+        return self._train(plan, plan.folder)
+
+    def _train(self, plan: Plan, resumed: Path) -> History:
+        """`resumed` is what goes on if this run is stopped: the run, or the sweep it belongs to."""
         run, recipe = Run(plan.folder), plan.recipe
-        again = f"go on with: {self.processes.command} train --resume {plan.folder}"
+        again = f"go on with: {self.processes.command} train --resume {shlex.quote(str(resumed))}"
         try:
             taken_up = self.processes.told(run.exists)
             prepared = prepare(
@@ -118,6 +123,7 @@ class Session:
                 run, recipe, prepared, self.processes, observer=self.observer, asked_to_stop=self.asked_to_stop
             )
         except Interrupted:
+            self.observer(Notice(f"stopped; {again}"))
             raise Interrupted(f"stopped; {again}") from None
         except PeerLostError as lost:
             raise PeerLostError(f"{lost}; the last checkpoint is whole, {again}") from None
@@ -136,10 +142,8 @@ class Session:
 
         def train(combination: Combination) -> History:
             self.observer(Notice(f"combination {len(results) + 1} of {count}: {combination.name}"))
-            try:
-                return self.train(Plan(combination.run.folder, combination.recipe, sweep.manifest, bundle=False))
-            except Interrupted:
-                raise Interrupted(f"stopped; go on with: hilum train --resume {sweep.folder}") from None
+            plan = Plan(combination.run.folder, combination.recipe, sweep.manifest, bundle=False)
+            return self._train(plan, sweep.folder)
 
         for result in train_sweep(sweep, train):
             results.append(result)

@@ -90,8 +90,7 @@ def train(
                     observer=watcher,
                     stop=watcher.asked_to_stop,
                 )
-        except Interrupted as stopped:
-            say(str(stopped))
+        except Interrupted:  # what to do next was told by the watcher
             sys.exit(130)
         except ToldElsewhereError:
             raise typer.Exit(1) from None
