@@ -14,7 +14,7 @@ from hilum.dataset.store.store import Store
 from hilum.radiograph.geometry import Geometry
 from hilum.training.feed.feed import Feed, choose_examples
 from hilum.training.recipe import Loss
-from hilum.training.task.objective import figures, loss_of
+from hilum.training.task.objective import figures, loss_of, right_of
 from hilum.training.variation.augment import Augmentation
 
 
@@ -61,3 +61,10 @@ def test_a_label_of_several_classes_reaches_the_loss(tmp_path: Path) -> None:
     assert examples.counts(3) == [1, 1, 1]
     batch = next(Feed(store.pixels, examples, Augmentation(), 4, torch.device("cpu")).in_order())
     assert batch.targets.tolist() == examples.either.tolist()
+
+
+def test_right_is_the_class_or_one_of_those_it_may_be() -> None:
+    logits = torch.tensor([[2.0, 1.0, 0.0], [0.0, 1.0, 3.0], [5.0, 1.0, 0.0]])
+    assert right_of(logits, torch.tensor([0, 1, 0])) == 2
+    may_be = torch.tensor([[True, False, False], [False, True, True], [False, True, True]])
+    assert right_of(logits, may_be) == 2

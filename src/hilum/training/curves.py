@@ -13,31 +13,52 @@ from hilum.system.text import printable
 from hilum.training.recipe import Recipe
 from hilum.training.sweep import Result, best_of
 
+TRAINING, VALIDATION, OTHER, KEPT = "#8a8f98", "#1f6feb", "#d29922", "#f85149"
+# The figures of validation as a reader knows them.
+NAMES = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "AUROC",
+    "ap50": "AP50 of boxes",
+    "rsna_score": "RSNA score of boxes",
+}
+Lines = Sequence[tuple[str, str, str]]  # of one panel: column of the history, name, color
+
 
 def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> None:
-    """Losses, figures of validation and the learning rate by epoch; the epoch that is kept is marked."""
-    epochs = [row["epoch"] for row in history]
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    losses, figures, rates = figure.subplots(1, 3)
-    losses.plot(epochs, [row["train_loss"] for row in history], label="training", color="#8a8f98")
-    losses.plot(epochs, [row["loss"] for row in history], label="validation", color="#1f6feb")
-    lines = (("auc", "#1f6feb"), ("accuracy", "#d29922"), ("balanced_accuracy", "#3fb950"))
-    for name, color in (*lines, ("ap50", "#a371f7"), ("rsna_score", "#db61a2")):
-        if name in history[0]:
-            figures.plot(epochs, [row[name] for row in history], label=name.replace("_", " "), color=color)
-    rates.plot(epochs, [row["learning_rate"] for row in history], color="#8a8f98")
-    for axes, title in ((losses, "loss"), (figures, "validation"), (rates, "learning rate")):
-        axes.set_title(title)
-        axes.set_xlabel("epoch")
+    """Losses, figures of training and validation and the learning rate by epoch; the epoch that is kept is marked."""
+    panels: list[tuple[str, Lines]] = [
+        ("loss", [("train_loss", "training", TRAINING), ("loss", "validation", VALIDATION)]),
+        (
+            "accuracy",
+            [
+                ("train_accuracy", "training, on films as varied", TRAINING),
+                ("accuracy", "validation", VALIDATION),
+                ("balanced_accuracy", "validation, classes weighed alike", OTHER),
+            ],
+        ),
+        ("AUROC, area under the ROC curve", [("auc", "validation", VALIDATION)]),
+        ("boxes", [("ap50", NAMES["ap50"], VALIDATION), ("rsna_score", NAMES["rsna_score"], OTHER)]),
+        ("learning rate", [("learning_rate", "", TRAINING)]),
+    ]
+    shown = [(title, there) for title, lines in panels if (there := [line for line in lines if line[0] in history[0]])]
+    figure = Figure(figsize=(4 * len(shown), 3.6), layout="constrained")
+    kept = [row["epoch"] for row in history if row["best"]]
+    for axes, (title, lines) in zip(figure.subplots(1, len(shown)), shown, strict=True):
+        for column, name, color in lines:
+            values = [row[column] for row in history]
+            axes.plot([row["epoch"] for row in history], values, marker="o", markersize=3, label=name, color=color)
+        axes.set_title(title, fontsize=10)
+        axes.set(xlabel="epoch", xlim=(0.5, len(history) + 0.5))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
-    kept = [row["epoch"] for row in history if row["best"]]
-    if kept:
-        for axes in (losses, figures):
-            axes.axvline(kept[-1], color="#f85149", linestyle=":", label=f"kept, by {recipe.selection.metric}")
-    for axes in (losses, figures):
+        if title == "learning rate":
+            axes.set_yscale("log")
+            continue
+        if kept:
+            axes.axvline(kept[-1], color=KEPT, linestyle=":", label=f"kept, by {NAMES[recipe.selection.metric]}")
         axes.legend(frameon=False, fontsize=8)
-    rates.set_yscale("log")
     figure.suptitle(printable(recipe.title), fontsize=10, parse_math=False)
     write_figure(figure, path)
 
@@ -45,7 +66,6 @@ def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> 
 def draw_sweep(results: Sequence[Result], recipe: Recipe, path: Path) -> None:
     """A line for each combination: its best figure on validation, the course of it, and the time it took."""
     metric = recipe.selection.metric
-    words = "AUC" if metric == "auc" else metric.replace("_", " ")
     best = best_of(results, recipe)
     figure = Figure(figsize=(12, 1.6 + 0.34 * len(results)), layout="constrained")
     found, times = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
@@ -64,7 +84,9 @@ def draw_sweep(results: Sequence[Result], recipe: Recipe, path: Path) -> None:
         times.barh(place, result.seconds, color=color, height=0.5)
     found.set_yticks(range(len(results)), [result.combination.name for result in results], fontsize=8)
     found.set_ylim(len(results) - 0.5, -0.6)
-    found.set_title(f"{words} on validation: the epoch that is kept (red: the best), and the others", fontsize=10)
+    found.set_title(
+        f"{NAMES[metric]} on validation: the epoch that is kept (red: the best), and the others", fontsize=10
+    )
     times.set_title("seconds of training", fontsize=10)
     for axes in (found, times):
         axes.grid(alpha=0.25)

@@ -72,8 +72,8 @@ def _measure(prepared: Prepared, recipe: Recipe, phase: Phase, batch: Batch) -> 
 
     def learn(count: int) -> None:
         with torch.autocast(device.type, precision, enabled=precision is not None):
-            loss = prepared.task.loss(network.training_outputs, films[:count], batch.first(count), (0, 0, 0))
-        loss.backward()  # type: ignore[no-untyped-call]
+            learned = prepared.task.learn(network.training_outputs, films[:count], batch.first(count), (0, 0, 0))
+        learned.loss.backward()  # type: ignore[no-untyped-call]
 
     def judge(count: int) -> None:
         with torch.no_grad(), torch.autocast(device.type, precision, enabled=precision is not None):

@@ -10,6 +10,7 @@ from pathlib import Path
 SCALARS = {
     "loss/training": "train_loss",
     "loss/validation": "loss",
+    "training/accuracy": "train_accuracy",
     "validation/accuracy": "accuracy",
     "validation/balanced accuracy": "balanced_accuracy",
     "validation/AUC": "auc",

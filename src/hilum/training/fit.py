@@ -89,19 +89,21 @@ def fit(
                     torch.manual_seed(_seed_of(*place, processes.rank))
                     films = batch.films.contiguous(memory_format=layout)
                     with torch.autocast(device.type, precision, enabled=precision is not None):
-                        loss = task.loss(trained, films, batch, place)
+                        learned = task.learn(trained, films, batch, place)
                     # A last batch smaller than the number of processes leaves some of them a film that does not count.
                     counted = len(batch.examples)
-                    value, count = processes.mean(loss.detach(), counted)
+                    value, count = processes.mean(learned.loss.detach(), counted)
                     if not math.isfinite(value):
                         raise _not_finite(value, state, batch, train)
                     # The gradients add up to those of the mean over all films of the step: of all its batches, and of
                     # all processes, over which DDP averages.
                     share_of_step = counted * processes.count / _films_of_step(state.batch, train, settings.accumulate)
-                    scaled = state.scaler.scale(loss * share_of_step)
+                    scaled = state.scaler.scale(learned.loss * share_of_step)
                     scaled.backward()  # type: ignore[no-untyped-call]
                     state.batch += 1
                     state.seen, state.total_loss = state.seen + count, state.total_loss + value * count
+                    right, called = processes.total(*((learned.right, learned.called) if counted else (0, 0)))
+                    state.right, state.called = state.right + right, state.called + called
                     stepped = state.batch % settings.accumulate == 0 or state.batch == len(train)
                     if stepped:
                         state.step()
@@ -124,6 +126,7 @@ def fit(
                     "phase": phase + 1,
                     "learning_rate": state.learning_rate,
                     "train_loss": state.total_loss / state.seen,
+                    **({"train_accuracy": state.right / state.called} if state.called else {}),
                     **measured,
                     "images_per_second": state.seen / state.seconds,
                     "seconds": state.seconds,

@@ -85,6 +85,12 @@ class Processes:
         both = self._sum(torch.tensor([said, float(films)], dtype=torch.float64))
         return float(both[0] / both[1]), int(both[1])
 
+    def total(self, *counts: int) -> list[int]:
+        """These counts, each summed over all processes."""
+        if self.count == 1:
+            return list(counts)
+        return [int(count) for count in self._sum(torch.tensor(counts, dtype=torch.int64))]
+
     def agree(self, wish: bool) -> bool:
         """Whether any process wishes it: all stop at the same step."""
         return wish if self.count == 1 else bool(self._sum(torch.tensor([float(wish)])) > 0)

@@ -18,7 +18,10 @@ from hilum.training.recipe import Recipe
 
 LOWER_IS_BETTER = ("loss",)
 # Plain numbers of the state, each stored under its own name.
-COUNTS = ("epoch", "batch", "steps", "seen", "total_loss", "seconds", "learning_rate", "best", "misses")
+COUNTS = (
+    *("epoch", "batch", "steps", "seen", "total_loss", "right", "called", "seconds", "learning_rate", "best"),
+    "misses",
+)
 
 
 class TrainState:
@@ -37,6 +40,7 @@ class TrainState:
         self.phase: int | None = None
         self.epoch = self.batch = self.steps = 0  # how many are done: epochs of the run, batches of the epoch, steps
         self.seen, self.total_loss, self.seconds, self.learning_rate = 0, 0.0, 0.0, 0.0  # of the epoch so far
+        self.right = self.called = 0  # films whose class was right, of those that have one as a whole
         self.best: float | None = None
         self.misses = 0  # epochs since the best one
 
@@ -82,6 +86,7 @@ class TrainState:
             self.misses += 1
         self.epoch, self.batch = self.epoch + 1, 0
         self.seen, self.total_loss, self.seconds = 0, 0.0, 0.0
+        self.right = self.called = 0
         return improved
 
     @property

@@ -65,6 +65,13 @@ def mix(films: Tensor, targets: Tensor, alpha: float, classes: int, seed: Sequen
     return films * share + films[partner] * (1 - share), shares * share + shares[partner] * (1 - share)
 
 
+def right_of(logits: Tensor, targets: Tensor) -> int:
+    """For how many films the most probable class is right, or one that it may be."""
+    called = logits.argmax(1)
+    right = called == targets if targets.ndim == 1 else targets.gather(1, called[:, None])
+    return int(right.sum())
+
+
 def figures(
     logits: NDArray[np.float64], targets: NDArray[np.int64], either: NDArray[np.bool_] | None = None
 ) -> dict[str, float]:

@@ -6,7 +6,7 @@ The loss is a sum over the network's heads. Each part counts only the films whos
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,15 @@ from hilum.training.feed.mosaic import mosaic
 from hilum.training.recipe import Recipe
 from hilum.training.task.box_figures import box_figures
 from hilum.training.task.box_loss import box_losses
-from hilum.training.task.objective import class_weights, figures, loss_of, mix
+from hilum.training.task.objective import class_weights, figures, loss_of, mix, right_of
+
+
+class Learned(NamedTuple):
+    """The mean loss of a batch; for how many films the most probable class was right, of how many that have one."""
+
+    loss: Tensor
+    right: int
+    called: int
 
 
 class Task:
@@ -28,8 +36,8 @@ class Task:
         self.network, self.recipe = network, recipe
         self.weights = class_weights(recipe.loss, train.counts(network.classes), device)
 
-    def loss(self, trained: Callable[[Tensor], Any], films: Tensor, batch: Batch, place: Sequence[int]) -> Tensor:
-        """The mean loss of a batch; `place` in the run (seed, epoch, batch) decides what is random in it."""
+    def learn(self, trained: Callable[[Tensor], Any], films: Tensor, batch: Batch, place: Sequence[int]) -> Learned:
+        """The loss of a batch, forwards; `place` in the run (seed, epoch, batch) decides what is random in it."""
         settings, targets, drawn = self.recipe.loss, batch.targets, batch.boxes
         detector, mosaics = self.recipe.detector, 0
         if settings.mixup:
@@ -38,14 +46,19 @@ class Task:
             films, drawn = mosaic(films, drawn, mosaics, place)
         outputs: Outputs = trained(films)
         # A mosaic has no class as a whole: it may hold the quarter of an abnormal film that shows nothing.
-        loss = loss_of(outputs.film[mosaics:].float(), targets[mosaics:], settings, self.weights)
+        logits = outputs.film[mosaics:].float()
+        loss = loss_of(logits, targets[mosaics:], settings, self.weights)
+        # A mixture of films has no class either.
+        called = 0 if settings.mixup else len(logits)
+        right = right_of(logits, targets[mosaics:]) if called else 0
         for auxiliary in outputs.auxiliary:
             share = self.network.backbone.auxiliary_weight
             loss = loss + share * loss_of(auxiliary.float(), targets, settings, self.weights)
         if detector is None or outputs.boxes is None or drawn is None or self.network.boxes is None:
-            return loss
+            return Learned(loss, right, called)
         boxes = box_losses(outputs.boxes, self.network.boxes.anchors, drawn, detector.box_loss)
-        return boxes.scores + detector.box_weight * boxes.boxes + detector.image_weight * loss
+        loss = boxes.scores + detector.box_weight * boxes.boxes + detector.image_weight * loss
+        return Learned(loss, right, called)
 
     def figures(self, outputs: Sequence[Outputs], films: Examples) -> dict[str, float]:
         """Of what the network gave for the batches of validation: loss, figures of whole films, and two of boxes."""
