@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from hilum.cli.terminal.command import Command, Group
 from hilum.system.text import printable
 
 # One line a command: where its function, or the group of its commands, lies.
@@ -29,7 +29,7 @@ COMMANDS = {
 }
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """Imports a command when it is asked for: who predicts one film does not wait for the others."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -71,16 +71,19 @@ app = typer.Typer(
     help="Pneumonia detection on chest radiographs. Research use only, not a medical device.",
     cls=Commands,
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 # `hilum predict` parses its arguments itself and is started without typer; here it is listed.
-predict = typer.Typer(add_completion=False)
+predict = typer.Typer(rich_markup_mode=None)
 
 
-@predict.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+@predict.command(
+    "predict", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
 def _predict(context: typer.Context) -> None:
     """Say which films show pneumonia, with probability and reasons to distrust it."""
     from hilum.cli.predict.command import main
@@ -92,10 +95,9 @@ def _load(name: str) -> Any:
     module, member = COMMANDS[name].split(":")
     command = getattr(import_module(module), member)
     if not isinstance(command, typer.Typer):
-        function, command = command, typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        command.command(name)(function)
-    else:
-        command.info.name, command._add_completion = name, False
+        function, command = command, typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+        command.command(name, cls=Command)(function)
+    command.info.name, command._add_completion = name, False
     return typer.main.get_command(command)
 
 

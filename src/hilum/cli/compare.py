@@ -20,27 +20,28 @@ def compare(
         typer.Argument(
             help="Two or more: predictions.csv files or folders of `hilum evaluate`, or bundles with --manifest. The "
             "others are compared with the first.",
-            metavar="A B",
+            metavar="MODEL",
         ),
     ],
     manifest: Annotated[
         Path | None,
-        typer.Option(help="The films that bundles are judged on, or a folder of them.", metavar="MANIFEST|FOLDER"),
+        typer.Option(help="The films that bundles are judged on, or a folder of them.", metavar="MANIFEST|DIR"),
     ] = None,
     split: Annotated[
         str | None,
         typer.Option(
             help="The split that bundles are judged on. If left out test, or every film of a folder in which none is "
-            "set apart."
+            "set apart.",
+            metavar="NAME",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write comparison.html and comparison.json there.", metavar="DIR")
+        Path | None, typer.Option("-o", "--out", help="Write comparison.html and comparison.json there.", metavar="DIR")
     ] = None,
     allow_training_films: Annotated[
         bool, typer.Option("--allow-training-films", help="Judge bundles even on films they were trained on.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.", metavar="N")] = 1,
 ) -> None:
     """Set models side by side on the films that all of them judged, and say whether they differ.
 

@@ -21,7 +21,7 @@ def evaluate(
     films: Annotated[
         Path,
         typer.Argument(
-            help="The films to judge it on: a manifest, or a folder of films named by class.", metavar="MANIFEST|FOLDER"
+            help="The films to judge it on: a manifest, or a folder of films named by class.", metavar="MANIFEST|DIR"
         ),
     ],
     split: Annotated[
@@ -29,10 +29,12 @@ def evaluate(
         typer.Option(
             help="The split to judge on; all takes every film. If left out test, or every film of a folder in which "
             "none is set apart.",
+            metavar="NAME",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where the report goes; evaluations/MODEL-SPLIT if left out.", metavar="DIR")
+        Path | None,
+        typer.Option("-o", "--out", help="Where the report goes; evaluations/MODEL-SPLIT if left out.", metavar="DIR"),
     ] = None,
     by: Annotated[
         list[str] | None,
@@ -46,7 +48,7 @@ def evaluate(
         bool,
         typer.Option("--allow-training-films", help="Judge even on films it was trained on; the report is stamped."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and of the films taken by chance.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and of the films taken by chance.", metavar="N")] = 1,
 ) -> None:
     """Judge a bundle on films of known truth, at a threshold fixed beforehand.
 

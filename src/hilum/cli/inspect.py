@@ -26,7 +26,9 @@ def inspect(
     png: Annotated[
         Path | None, typer.Option(help="Write each film as hilum sees it to this folder, as 8-bit PNG.", metavar="DIR")
     ] = None,
-    max_megapixels: Annotated[float, typer.Option(help="Refuse pictures larger than this.", min=0.001)] = 64,
+    max_megapixels: Annotated[
+        float, typer.Option(help="Refuse pictures larger than this.", min=0.001, metavar="N")
+    ] = 64,
 ) -> None:
     """Show what films are made of and whether hilum can read them.
 

@@ -17,7 +17,7 @@ from hilum.cli.terminal.table import print_table
 def score(
     submission: Annotated[Path, typer.Argument(help="A CSV as `hilum submit` writes it.", metavar="SUBMISSION")],
     manifest: Annotated[Path, typer.Argument(help="The manifest that knows the boxes.", metavar="MANIFEST")],
-    split: Annotated[str | None, typer.Option(help="Only films of this split.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only films of this split.", metavar="NAME")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
 ) -> None:
     """Score a submission by the challenge's metric, and by mAP, FROC and AUROC, with 95% intervals over patients.

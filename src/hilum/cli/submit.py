@@ -35,7 +35,7 @@ def submit(
             help="Leave boxes below this score out, after averaging; else below that of the bundles, on average.",
             min=0,
             max=1,
-            metavar="SCORE",
+            metavar="P",
         ),
     ] = None,
 ) -> None:

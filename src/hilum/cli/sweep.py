@@ -17,7 +17,7 @@ from hilum.cli.terminal.table import print_table
 def sweep(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Directories that `hilum train` wrote, of detectors; folds or seeds.", metavar="RUN..."),
+        typer.Argument(help="Directories that `hilum train` wrote, of detectors; folds or seeds.", metavar="RUN"),
     ],
     prevalence: Annotated[
         float | None,

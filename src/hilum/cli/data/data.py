@@ -14,19 +14,20 @@ from hilum.cli.data.phantom import phantom
 from hilum.cli.data.show import show
 from hilum.cli.data.split import split
 from hilum.cli.data.store import store
+from hilum.cli.terminal.command import Command, Group
 from hilum.cli.terminal.extras import need
 
-data = typer.Typer(help="Make, check and split data sets.", no_args_is_help=True)
-data.command()(phantom)
-data.command()(fetch)
-data.command("import", epilog=KINDS)(import_)
-data.command()(show)
-data.command()(audit)
-data.command()(drop)
-data.command()(split)
-data.command()(merge)
-data.command()(store)
-data.command()(export)
+data = typer.Typer(help="Make, check and split data sets.", cls=Group, no_args_is_help=True, rich_markup_mode=None)
+data.command(cls=Command)(phantom)
+data.command(cls=Command)(fetch)
+data.command("import", cls=Command, epilog=KINDS)(import_)
+data.command(cls=Command)(show)
+data.command(cls=Command)(audit)
+data.command(cls=Command)(drop)
+data.command(cls=Command)(split)
+data.command(cls=Command)(merge)
+data.command(cls=Command)(store)
+data.command(cls=Command)(export)
 
 
 @data.callback()

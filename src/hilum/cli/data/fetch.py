@@ -18,7 +18,7 @@ from hilum.dataset.fetch.fetch import fetch as fetch_into
 
 
 def fetch(
-    kind: Annotated[Kind, typer.Argument(help="Which data set.")],
+    kind: Annotated[Kind, typer.Argument(help="Which data set.", metavar="|".join(ORIGINS))],
     folder: Annotated[Path, typer.Argument(help="A new or empty folder for it.", metavar="DIR")],
 ) -> None:
     """Fetch a public data set from Kaggle into a folder.

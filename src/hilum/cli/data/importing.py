@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hilum.dataset.manifest.manifest import Manifest
 
 COLUMNS = ("class", "official split", "images", "patients", "boxes", "unreadable")
-KINDS = "KIND is one of:\n\n" + "\n\n".join(f"{kind}: {source.layout}" for kind, source in SOURCES.items())
+KINDS = "\n".join(["Kinds", *(f"{kind}: {source.layout}" for kind, source in SOURCES.items())])
 
 
 def import_(
@@ -30,7 +30,12 @@ def import_(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The manifest to write, .parquet or .csv; PATH/manifest.parquet if left out."),
+        typer.Option(
+            "-o",
+            "--out",
+            help="The manifest to write, .parquet or .csv; PATH/manifest.parquet if left out.",
+            metavar="FILE",
+        ),
     ] = None,
     columns: Annotated[
         list[str] | None,

@@ -36,15 +36,18 @@ def show(
     count: Annotated[
         int | None,
         typer.Option(
+            "-n",
+            "--count",
             help="How many films a picture shows, balanced over the labels.",
             min=1,
+            metavar="N",
             show_default="24, or 6 with --as-trained",
         ),
     ] = None,
-    columns: Annotated[int, typer.Option(help="How many pictures stand side by side.", min=1, max=40)] = 6,
-    label: Annotated[str | None, typer.Option(help="Only films of this label.")] = None,
-    split: Annotated[str | None, typer.Option(help="Only films of this split.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed draws other films.")] = 1,
+    columns: Annotated[int, typer.Option(help="How many pictures stand side by side.", min=1, max=40, metavar="N")] = 6,
+    label: Annotated[str | None, typer.Option(help="Only films of this label.", metavar="NAME")] = None,
+    split: Annotated[str | None, typer.Option(help="Only films of this split.", metavar="NAME")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed draws other films.", metavar="N")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON objects, one a line.")] = False,
 ) -> None:
     """Show the counts of a data set by split and label, and with --png its films with labels and boxes."""

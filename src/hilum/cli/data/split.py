@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -30,7 +30,9 @@ def split(
             metavar="NAME=SHARE,...",
         ),
     ] = None,
-    folds: Annotated[int | None, typer.Option(help="So many folds of equal size instead of ratios.", min=2)] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="So many folds of equal size instead of ratios.", min=2, metavar="N")
+    ] = None,
     take: Annotated[
         str | None,
         typer.Option(
@@ -42,7 +44,8 @@ def split(
         Method,
         typer.Option(
             help="patient: films of a patient and films of the same pixels stay together. official: as the data set "
-            "came. random-by-image: the 70/30 split of published notebooks, which leaks."
+            "came. random-by-image: the 70/30 split of published notebooks, which leaks.",
+            metavar="|".join(get_args(Method)),
         ),
     ] = "patient",
     audit: Annotated[
@@ -52,7 +55,7 @@ def split(
             metavar="FILE",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed deals the films out differently.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed deals the films out differently.", metavar="N")] = None,
 ) -> None:
     """Split a data set by patient, labels balanced; an official test split is left alone.
 

@@ -17,19 +17,26 @@ if TYPE_CHECKING:
 
 GeometryMode = Annotated[
     Literal["squash", "fit", "crop"],
-    typer.Option(help="squash ignores the aspect ratio, fit pads with black, crop cuts what overhangs."),
+    typer.Option(
+        help="squash ignores the aspect ratio, fit pads with black, crop cuts what overhangs.",
+        metavar="squash|fit|crop",
+    ),
 ]
-Keep = Annotated[float, typer.Option(help="Look at this central share of the film only.", min=0.1, max=1.0)]
+Keep = Annotated[
+    float, typer.Option(help="Look at this central share of the film only.", min=0.1, max=1.0, metavar="SHARE")
+]
 
 
 def store(
     manifest: Annotated[Path, typer.Argument(help="The manifest whose films are stored.", metavar="MANIFEST")],
-    size: Annotated[str, typer.Option(help="Height and width: 224, or 256x300.")] = "224",
+    size: Annotated[str, typer.Option(help="Height and width: 224, or 256x300.", metavar="SIZE")] = "224",
     geometry: GeometryMode = "squash",
     keep: Keep = 1.0,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The folder that holds stores; else HILUM_HOME or the user's cache."),
+        typer.Option(
+            "-o", "--out", help="The folder that holds stores; else HILUM_HOME or the user's cache.", metavar="DIR"
+        ),
     ] = None,
     skip_bad: Annotated[
         int,

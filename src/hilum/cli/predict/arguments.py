@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import NoReturn
 
+from hilum.cli.terminal.help import help_page
 from hilum.system.text import printable
 
 EXPLANATION = """\
@@ -17,32 +18,51 @@ exit code is 1. Ctrl-C keeps what is done. Research use only, not a medical devi
 """
 
 
+class Parser(ArgumentParser):
+    """Its pages and errors look like those of the other commands; what was typed, maybe a file's odd name, is text."""
+
+    def format_help(self) -> str:
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for each in self._actions:
+            term = " ".join(
+                [*([", ".join(each.option_strings)] if each.option_strings else []), str(each.metavar or "")]
+            )
+            sections["Options" if each.option_strings else "Arguments"].append((term.strip(), each.help or ""))
+        return help_page(self.usage or "", self.description or "", sections)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"Usage: {self.usage}\nTry '{self.prog} -h' for help.\n\nError: {printable(message)}\n")
+
+
 def parse(arguments: list[str]) -> Namespace:
     """The options, with `paths` as they lie on disk. What is misspelt ends the program with exit code 2."""
-    parser = _Parser("hilum predict", description=EXPLANATION, formatter_class=RawDescriptionHelpFormatter)
+    parser = Parser(
+        "hilum predict", usage="hilum predict [OPTIONS] [MODEL] PATH...", description=EXPLANATION, add_help=False
+    )
     add = parser.add_argument
     add(
         "paths",
         nargs="+",
-        metavar="PATH",
-        help="films (JPEG, PNG, DICOM), folders of them or patterns such as 'films/*.dcm'; a first one that ends in "
-        ".onnx is the bundle",
+        metavar="PATH...",
+        help="Films (JPEG, PNG, DICOM), folders of them or patterns such as 'films/*.dcm'; a first one that ends in "
+        ".onnx is the bundle.",
     )
-    add("--model", metavar="BUNDLE", help="the bundle to use, made with `hilum export`; else the one that ships")
-    add("--boxes", action="store_true", help="use the detector that ships: boxes around opacities")
-    add("--operating-point", metavar="NAME", help="decide at this operating point of the bundle")
-    add("--threshold", metavar="P", type=_probability, help="decide at this probability instead")
-    add("--box-threshold", metavar="P", type=_probability, help="give a detector's boxes from this score on instead")
-    add("--no-gate", action="store_true", help="give a probability even for what is no upright frontal chest film")
-    add("--invert", action="store_true", help="the films are inverted: exchange black and white before judging them")
-    add("--json", action="store_true", help="print one JSON object a line instead of a table")
-    add("--csv", metavar="FILE", type=Path, help="write the rows to this file, too")
+    add("--model", metavar="MODEL", help="The bundle to use, made with `hilum export`; else the one that ships.")
+    add("--boxes", action="store_true", help="Use the detector that ships: boxes around opacities.")
+    add("--operating-point", metavar="NAME", help="Decide at this operating point of the bundle.")
+    add("--threshold", metavar="P", type=_probability, help="Decide at this probability instead.")
+    add("--box-threshold", metavar="P", type=_probability, help="Give a detector's boxes from this score on instead.")
+    add("--no-gate", action="store_true", help="Give a probability even for what is no upright frontal chest film.")
+    add("--invert", action="store_true", help="The films are inverted: exchange black and white before judging them.")
+    add("--json", action="store_true", help="Print one JSON object a line instead of a table.")
+    add("--csv", metavar="FILE", type=Path, help="Write the rows to this file, too.")
     add(
         "--heatmap",
         metavar="DIR",
         type=Path,
-        help="draw each film with what speaks for pneumonia over it into DIR: a heatmap, or a detector's boxes",
+        help="Draw each film with what speaks for pneumonia over it into DIR: a heatmap, or a detector's boxes.",
     )
+    add("-h", "--help", action="help", help="Show this message and exit.")
     given = parser.parse_intermixed_args(arguments)  # options may stand between bundle and films
     if given.model is None and given.paths[0].endswith(".onnx"):
         given.model, *given.paths = given.paths
@@ -56,13 +76,6 @@ def parse(arguments: list[str]) -> Namespace:
         given.model = shipped_bundle(BOXES)
     given.paths = _matches(given.paths)
     return given
-
-
-class _Parser(ArgumentParser):
-    """Shows what was typed as text, for a pattern may have made a file's odd name of it."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
 
 
 def _probability(text: str) -> float:

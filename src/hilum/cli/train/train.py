@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 def train(
     data: Annotated[
-        Path | None, typer.Argument(help="A manifest, or a folder of films.", metavar="MANIFEST|FOLDER")
+        Path | None, typer.Argument(help="A manifest, or a folder of films.", metavar="MANIFEST|DIR")
     ] = None,
     recipe: Annotated[
-        str, typer.Option(help=f"{', '.join(shipped_recipes())}; or a .toml file.", metavar="NAME|FILE")
+        str,
+        typer.Option(help=f"A .toml file, or a recipe that ships: {', '.join(shipped_recipes())}.", metavar="RECIPE"),
     ] = "default",
     settings: Annotated[
         list[str] | None,
@@ -39,12 +40,15 @@ def train(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's directory; runs/TIME-RECIPE if left out.", metavar="DIR")
+        Path | None,
+        typer.Option("-o", "--out", help="The run's directory; runs/TIME-RECIPE if left out.", metavar="DIR"),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Take this run or sweep up where it stopped.", metavar="RUN")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1; auto takes a GPU if there is one.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1; auto takes a GPU if there is one.", metavar="DEVICE")
+    ] = "auto",
     no_bundle: Annotated[
         bool, typer.Option("--no-bundle", help="Train even where no bundle can come of it, and make none.")
     ] = False,

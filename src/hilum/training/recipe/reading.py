@@ -29,10 +29,10 @@ def read_recipe(name: str, settings: Sequence[str] = ()) -> Recipe:
     elif name in shipped_recipes():
         text = files("hilum.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8")
     else:
-        raise RecipeError(
-            f"recipe {name}: {_nearest(name, shipped_recipes())}; there are {', '.join(shipped_recipes())}; or give a "
-            ".toml file"
-        )
+        close = difflib.get_close_matches(name, shipped_recipes(), n=1, cutoff=0.5)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        listed = ", ".join(shipped_recipes())
+        raise RecipeError(f"recipe {name}: there is no such recipe{meant}; there are {listed}; or give a .toml file")
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
