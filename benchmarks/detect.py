@@ -36,7 +36,7 @@ from hilum.bundle.card import BoxCard
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.bundle.onnx_file import write_metadata
 from hilum.export.graph.suppression import suppress_in_graph
-from hilum.network.network import create_network
+from hilum.network.network import Heads, create_network
 from hilum.network.pyramid import Pyramid
 from hilum.radiograph.geometry import Geometry
 boxes = BoxCard(0.2, nms_overlap=0.3, shrinkage=0.9, most=50, calibration=[1.0, 0.0, 0.0], figures={})
@@ -44,7 +44,7 @@ card = tiny_card(
     Geometry("squash", 256, 256), gate=None, title="EfficientNet-Lite0 with boxes, untrained", task="detection",
     boxes=boxes, heatmap="none: it draws boxes instead",
 )
-network = create_network("efficientnet_lite0", 2, "none", boxes=Pyramid(), input_size=(256, 256), seed=0)
+network = create_network("efficientnet_lite0", 2, "none", heads=Heads(Pyramid()), input_size=(256, 256), seed=0)
 model = suppress_in_graph(as_onnx(Graph(network, Fitted(card.calibration, [1], boxes.calibration))), boxes)
 Path(sys.argv[1]).write_bytes(write_metadata(model.SerializeToString(), card))
 """

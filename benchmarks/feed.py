@@ -64,7 +64,8 @@ def repeat_films(source: Path, folder: Path, count: int) -> None:
 def hilum_feed(manifest: Manifest, stores: Path, device: torch.device) -> Feed:
     import numpy as np
 
-    from hilum.training.feed.feed import Examples, Feed
+    from hilum.training.feed.examples import Examples
+    from hilum.training.feed.feed import Feed
     from hilum.training.variation.augment import Augmentation
 
     store = build_store(manifest, Geometry("crop", SIDE, SIDE), stores)

@@ -15,7 +15,7 @@ from hilum.dataset.phantom.phantom import write_phantoms
 from hilum.dataset.store.store import build_store
 from hilum.network import create_network
 from hilum.training.checkpoint import write_state
-from hilum.training.feed.feed import choose_examples
+from hilum.training.feed.examples import choose_examples
 from hilum.training.recipe import Recipe, recipe_from
 from hilum.training.run import Run, create_run
 

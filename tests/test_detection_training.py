@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from hilum.dataset.store.store import Store
-from hilum.network.network import create_network
-from hilum.training.feed.feed import Examples, Feed
+from hilum.network.network import Heads, create_network
+from hilum.training.feed.examples import Examples
+from hilum.training.feed.feed import Feed
 from hilum.training.fit import Interrupted, fit
 from hilum.training.observer import Event, Step
 from hilum.training.prepare import Prepared
@@ -70,7 +71,7 @@ def train(folder: Path, epochs: int, stop_at: int = 0, mosaic: float = 0.0) -> t
     assert wanted.detector is not None
     pixels, examples = films()
     network = create_network(
-        wanted.network.name, 2, "none", boxes=wanted.detector, dropout=0.2, input_size=(SIDE, SIDE), seed=1
+        wanted.network.name, 2, "none", heads=Heads(wanted.detector), dropout=0.2, input_size=(SIDE, SIDE), seed=1
     )
     task = Task(network, wanted, examples, CPU)
     feed = Feed(pixels, examples, wanted.augmentation, 8, CPU, seed=1)

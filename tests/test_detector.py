@@ -15,7 +15,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from hilum.network.anchors import decode, draw_anchors, encode
 from hilum.network.backbone import UnknownNetworkError
 from hilum.network.box_head import BoxHead, Candidates
-from hilum.network.network import Network, create_network
+from hilum.network.network import Heads, Network, create_network
 from hilum.network.pyramid import Pyramid
 from hilum.network.weights import WeightsError
 
@@ -31,7 +31,7 @@ def made(
     classes: int = 2,
     seed: int = 1,
 ) -> tuple[Network, BoxHead]:
-    network = create_network(name, classes, weights, boxes=pyramid, input_size=size, seed=seed)
+    network = create_network(name, classes, weights, heads=Heads(pyramid), input_size=size, seed=seed)
     assert network.boxes is not None
     return network, network.boxes
 

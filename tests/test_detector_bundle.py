@@ -33,9 +33,10 @@ from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES, LEAST_SCORE, suppress_in_graph
 from hilum.measures.boxes.overlap import Detections, shrink, suppress
-from hilum.network.network import create_network
+from hilum.network.network import Heads, create_network
 from hilum.network.pyramid import Pyramid
-from hilum.training.feed.feed import Feed, choose_examples
+from hilum.training.feed.examples import Wanted, choose_examples
+from hilum.training.feed.feed import Feed
 from hilum.training.fit import fit
 from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
@@ -95,7 +96,7 @@ def test_suppression_in_the_graph_is_that_of_the_evaluation(seed: int, overlap: 
 def test_the_graph_says_what_the_network_says() -> None:
     pyramid = Pyramid(8, 2, width=16, depth=1)
     network = create_network(
-        "timm/mobilenetv3_small_050", 3, "none", boxes=pyramid, input_size=(SIDE, SIDE), seed=3
+        "timm/mobilenetv3_small_050", 3, "none", heads=Heads(pyramid), input_size=(SIDE, SIDE), seed=3
     ).eval()
     head = network.boxes
     assert head is not None
@@ -201,9 +202,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     wanted, films = recipe(), load_manifest(manifest)
     assert wanted.detector is not None
     store = build_store(films, wanted.input.to_geometry(), processes=1)
-    train, val = (choose_examples(films, store, wanted.classes, [split], with_boxes=True) for split in ("train", "val"))
+    train, val = (
+        choose_examples(films, store, wanted.classes, [split], Wanted(boxes=True)) for split in ("train", "val")
+    )
     network = create_network(
-        wanted.network.name, 2, "none", boxes=wanted.detector, dropout=0.2, input_size=(SIDE, SIDE), seed=1
+        wanted.network.name, 2, "none", heads=Heads(wanted.detector), dropout=0.2, input_size=(SIDE, SIDE), seed=1
     )
     facts = {"recipe": "0123456789abcdef", "data": films.digest, "manifest": str(manifest), "weights": "random"}
     run = create_run(folder / "run", wanted, facts | dict.fromkeys(("hilum", "torch", "torchvision", "timm"), "0.1"))

@@ -23,7 +23,8 @@ from hilum.dataset.phantom.film import draw_phantom
 from hilum.dataset.store.store import StoreError, build_store
 from hilum.radiograph.geometry import Geometry
 from hilum.training.feed.dali import DaliFeed
-from hilum.training.feed.feed import Batch, Examples, Feed, File, choose_examples, originals
+from hilum.training.feed.examples import Examples, File, choose_examples, originals
+from hilum.training.feed.feed import Batch, Feed
 from hilum.training.feed.torchvision import TorchvisionFeed, transforms
 from hilum.training.recipe import BINARY, RecipeError
 from hilum.training.variation import sampler_cpu
@@ -151,7 +152,7 @@ def test_leaving_early_or_late_leaves_no_thread(make: Make) -> None:
     assert not left or (isinstance(feed, TorchvisionFeed) and all(thread.daemon for thread in left))
 
 
-def store_feed(augmentation: Augmentation, batch_size: int = 4, **share: int) -> Feed:
+def store_feed(augmentation: Augmentation, batch_size: int = 4, **share: Any) -> Feed:
     pixels = np.random.default_rng(0).integers(0, 256, (10, SIDE, SIDE), np.uint8)
     return Feed(
         pixels, Examples(np.arange(10), np.arange(10), [""] * 10, 10), augmentation, batch_size, CPU, seed=5, **share

@@ -14,7 +14,8 @@ from hilum.dataset.manifest.manifest import SCHEMA, Manifest
 from hilum.dataset.store.store import Store
 from hilum.radiograph.geometry import Geometry
 from hilum.training.feed.boxes import boxes_in_picture
-from hilum.training.feed.feed import Batch, Examples, Feed, choose_examples
+from hilum.training.feed.examples import Examples, Wanted, choose_examples
+from hilum.training.feed.feed import Batch, Feed
 from hilum.training.variation.augment import Augmentation
 
 CPU = torch.device("cpu")
@@ -85,7 +86,7 @@ def test_boxes_come_from_the_manifest_through_the_geometry(tmp_path: Path) -> No
     )
     store = Store(np.zeros((3, 64, 64), np.uint8), Geometry("fit", 64, 64), tmp_path, ("known", "none", "unknown"), {})
     classes = {"clear": ["normal"], "opacity": ["lung_opacity", "typical"]}
-    examples = choose_examples(Manifest(table, tmp_path), store, classes, ["train"], with_boxes=True)
+    examples = choose_examples(Manifest(table, tmp_path), store, classes, ["train"], Wanted(boxes=True))
     assert examples.boxes is not None
     told = dict(zip(examples.paths, examples.boxes, strict=True))
     # The film is 32 pixels wide in the middle of 64.

@@ -21,7 +21,8 @@ from hilum.dataset.store.store import Store
 from hilum.network.network import Network, create_network
 from hilum.training.checkpoint import CheckpointError, load_latest, read_state, save_checkpoint
 from hilum.training.events import event_log
-from hilum.training.feed.feed import Examples, Feed
+from hilum.training.feed.examples import Examples
+from hilum.training.feed.feed import Feed
 from hilum.training.fit import Interrupted, NotFiniteError, fit
 from hilum.training.observer import Epoch, Event, Step
 from hilum.training.prepare import Prepared

@@ -12,7 +12,8 @@ import torch
 from hilum.dataset.manifest.manifest import SCHEMA, Manifest
 from hilum.dataset.store.store import Store
 from hilum.radiograph.geometry import Geometry
-from hilum.training.feed.feed import Feed, choose_examples
+from hilum.training.feed.examples import choose_examples
+from hilum.training.feed.feed import Feed
 from hilum.training.recipe import Loss
 from hilum.training.task.objective import figures, loss_of, right_of
 from hilum.training.variation.augment import Augmentation

@@ -23,7 +23,7 @@ from hilum.measures.films.thresholds import FEWEST
 from hilum.network.anchors import boxes_of
 from hilum.network.network import Network
 from hilum.radiograph.geometry import sides_of
-from hilum.training.feed.feed import Examples
+from hilum.training.feed.examples import Examples
 
 BATCH = 16
 MOST = 50  # boxes a film

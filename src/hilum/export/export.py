@@ -38,7 +38,7 @@ from hilum.export.material import best_network, is_positive, open_material, some
 from hilum.measures.figure import Floats
 from hilum.network.network import Network
 from hilum.system.files import write_whole
-from hilum.training.feed.feed import Examples
+from hilum.training.feed.examples import Examples
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
 from hilum.training.task.objective import figures

@@ -14,8 +14,8 @@ from hilum.dataset.manifest.manifest import Manifest, load_manifest
 from hilum.dataset.store.store import Store, build_store
 from hilum.network.network import Network
 from hilum.training.checkpoint import check_network, read_state
-from hilum.training.feed.feed import Examples, choose_examples
-from hilum.training.prepare import network_of
+from hilum.training.feed.examples import Examples, choose_examples
+from hilum.training.prepare import network_of, wanted_of
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
 
@@ -47,10 +47,8 @@ def open_material(run: Run, on_progress: Callable[[str, int, int], None]) -> Mat
         recipe.input.to_geometry(),
         on_progress=lambda done, total: on_progress("decoding films", done, total),
     )
-    with_boxes = recipe.detector is not None
-    train, val = (
-        choose_examples(manifest, store, recipe.classes, [split], with_boxes=with_boxes) for split in ("train", "val")
-    )
+    known = wanted_of(recipe)
+    train, val = (choose_examples(manifest, store, recipe.classes, [split], known) for split in ("train", "val"))
     columns = [list(recipe.classes).index(name) for name in positive]
     return Material(recipe, facts, manifest, store, train, of_one_side(val, columns), positive)
 

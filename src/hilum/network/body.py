@@ -19,8 +19,9 @@ class Body(nn.Sequential):
 
     # Where the authors' names start, seen from here.
     inside = ""
-    # Of the maps among the taps that heads for boxes read.
-    tapped_channels: Sequence[int] = ()
+    # Strides and channels of its maps, finest first, where it gives those that heads for places read.
+    strides: Sequence[int] = ()
+    channels: Sequence[int] = ()
 
     def __init__(
         self,
@@ -52,6 +53,14 @@ class Body(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pool(self.maps_and_taps(x)[0])
+
+    def select(self, maps: list[Tensor], strides: Sequence[int]) -> list[Tensor]:
+        """Of all its maps those of these strides, as far as it has them."""
+        return [map_ for map_, stride in zip(maps, self.strides, strict=True) if stride in strides]
+
+    def channels_at(self, strides: Sequence[int]) -> list[int]:
+        """The channels of the maps that `select` gives."""
+        return [channels for channels, stride in zip(self.channels, self.strides, strict=True) if stride in strides]
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """All parameters in a handful of groups, from the first layers to the last."""

@@ -2,41 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
-from hilum.network import timm_networks
+from hilum.network import lung_head, opacity_head, timm_networks
 from hilum.network.backbone import Backbone, UnknownNetworkError, find_backbone
 from hilum.network.body import Parts
 from hilum.network.box_head import BoxHead, Candidates
+from hilum.network.lung_head import Blackened, LungHead
+from hilum.network.opacity_head import OpacityHead
 from hilum.network.pyramid import Pyramid
-from hilum.network.view import Head, View, create_head
+from hilum.network.view import Head, Looked, View, create_head
 from hilum.network.weights import WeightsError, fit_weights, imagenet_weights, read_weights
 
+T = TypeVar("T")
+
 LARGEST_STRIDE = 32  # of a network's own maps; what lies above in a pyramid is made from the last of them
+
+
+class Heads(NamedTuple):
+    """What a network says beside the class of a film."""
+
+    boxes: Pyramid | None = None
+    opacity: bool = False  # a map of where opacities are
+    lungs: int | None = None  # a mask of the lungs, and a view of the lungs alone with sides of so many pixels
+    group: bool = False  # child or adult
+
+
+class Seen(NamedTuple):
+    """What is known of the films of a batch that mixes whole films with such as show their lungs alone."""
+
+    whole: Tensor  # (films,): false where all but the lungs is black already
+    masks: Tensor  # (films, 1, rows, columns) from 0 to 1, at a quarter of the sides
+    masked: Tensor  # (films,): whether the mask is known
+    looked: Tensor  # (films,): which of them the lungs view looks at
 
 
 class Outputs(NamedTuple):
     """What a network says of a batch; None is what it has no head for.
 
     `auxiliary` are logits of heads midway in the body, which only training asks for; the loss of each counts
-    `auxiliary_weight` of the backbone.
+    `auxiliary_weight` of the backbone. Films that a view did not look at have zeros.
     """
 
     film: Tensor  # (films, classes): logits of the film as a whole
     boxes: Candidates | None = None
     auxiliary: tuple[Tensor, ...] = ()
+    opacity: Tensor | None = None  # (films, 1, rows, columns): logits
+    masks: Tensor | None = None  # (films, 1, rows, columns): logits
+    group: Tensor | None = None  # (films,): logits of being an adult's
+    lungs: Looked | None = None  # of the view of the lungs alone
 
 
 class Network(nn.Module):
     """Made by `create_network`. `origin` says in words where the weights came from."""
 
-    def __init__(self, film: View, boxes: BoxHead | None = None) -> None:
+    def __init__(
+        self,
+        film: View,
+        boxes: BoxHead | None = None,
+        masks: LungHead | None = None,
+        lungs: View | None = None,
+        group: nn.Linear | None = None,
+    ) -> None:
         super().__init__()
-        self.film, self.boxes = film, boxes
+        self.film, self.boxes, self.masks, self.lungs, self.group = film, boxes, masks, lungs, group
+        self.blackened = Blackened(film.input_size, lungs.input_size[0]) if lungs is not None else None
         self.origin = "random"
 
     @property
@@ -51,29 +88,71 @@ class Network(nn.Module):
     def input_size(self) -> tuple[int, int]:
         return self.film.input_size
 
-    def forward(self, x: Tensor) -> Outputs:
-        """Of films (films, 1, height, width) in [0, 1], of the input's size."""
-        maps, taps = self.film.maps_and_taps(x)
-        return Outputs(self.film.logits(maps), self.boxes(taps) if self.boxes is not None else None)
+    def forward(self, x: Tensor, seen: Seen | None = None) -> Outputs:
+        """Of films (films, 1, height, width) in [0, 1], of the input's size; without `seen` all of them are whole."""
+        return self._outputs(x, seen, auxiliary=False)
 
-    def training_outputs(self, x: Tensor) -> Outputs:
+    def training_outputs(self, x: Tensor, seen: Seen | None = None) -> Outputs:
         """The same with the auxiliary heads' logits."""
-        maps, taps = self.film.maps_and_taps(x)
-        boxes = self.boxes(taps) if self.boxes is not None else None
-        return Outputs(self.film.logits(maps), boxes, tuple(self.film.auxiliary_logits(taps)))
+        return self._outputs(x, seen, auxiliary=True)
+
+    def _outputs(self, x: Tensor, seen: Seen | None, *, auxiliary: bool) -> Outputs:
+        whole = None if seen is None else torch.nonzero(seen.whole).squeeze(1)
+        maps, taps = self.film.maps_and_taps(x if whole is None else x[whole])
+        pooled = self.film.body.pool(maps)
+        given: dict[str, Any] = {"film": self.film.head(pooled)}
+        if self.boxes is not None:
+            given["boxes"] = self.boxes(self.film.body.select(taps, self.boxes.pyramid.strides))
+        if auxiliary:
+            given["auxiliary"] = tuple(self.film.auxiliary_logits(taps))
+        if self.film.opacity is not None:
+            given["opacity"] = self.film.opacity(*self.film.body.select(taps, opacity_head.STRIDES))
+        if self.masks is not None:
+            given["masks"] = self.masks(self.film.body.select(taps, lung_head.STRIDES))
+        if self.group is not None:  # it only reads: what tells children from adults here may be the hospital
+            given["group"] = self.group(pooled.detach()).squeeze(1)
+        if whole is not None:
+            given = {name: spread(value, whole, len(x)) for name, value in given.items()}
+        if self.lungs is None or self.masks is None:
+            return Outputs(**given)
+        return Outputs(**given, lungs=self._look_at_lungs(x, given["masks"].detach(), seen))
+
+    def _look_at_lungs(self, x: Tensor, logits: Tensor, seen: Seen | None) -> Looked:
+        assert self.blackened is not None and self.lungs is not None
+        masks = lung_head.believed(logits.float())
+        if seen is None:
+            return self.lungs.look(self.blackened(x, masks))
+        masks = torch.where(seen.masked[:, None, None, None], seen.masks, masks)
+        chosen = torch.nonzero(seen.looked).squeeze(1)
+        return spread(self.lungs.look(self.blackened(x[chosen], masks[chosen])), chosen, len(x))
 
     def set_body_trainable(self, trainable: bool, *, moving_statistics: bool = False) -> None:
-        """Freezes the body of the view, or sets it free; see `Freezable`."""
-        self.film.set_body_trainable(trainable, moving_statistics=moving_statistics)
+        """Freezes the bodies of all views, or sets them free; see `Freezable`."""
+        for view in self.views:
+            view.set_body_trainable(trainable, moving_statistics=moving_statistics)
+
+    @property
+    def views(self) -> list[View]:
+        return [view for view in (self.film, self.lungs) if view is not None]
 
     def head_parameters(self) -> list[nn.Parameter]:
         """All that is new: the heads."""
-        own = {id(parameter) for parameter in self.film.body.parameters()}
+        own = {id(parameter) for view in self.views for parameter in view.body.parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in own]
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Every parameter once, grouped from the first layers to the heads, for learning rates that differ by depth."""
-        return [*self.film.body.layer_groups(), self.head_parameters()]
+        depths = zip_longest(*(view.body.layer_groups() for view in self.views), fillvalue=[])
+        return [*([*chain(*depth)] for depth in depths), self.head_parameters()]
+
+
+def spread(values: T, places: Tensor, count: int) -> T:
+    """Values of some films at their places among all of a batch, and zeros elsewhere."""
+
+    def put(tensor: Tensor) -> Tensor:
+        return tensor.new_zeros((count, *tensor.shape[1:])).index_copy(0, places, tensor)
+
+    return tree_map_only(Tensor, put, values)  # type: ignore[no-any-return]
 
 
 def create_network(
@@ -84,10 +163,10 @@ def create_network(
     head: Head = "linear",
     dropout: float | None = None,
     input_size: tuple[int, int] | None = None,
-    boxes: Pyramid | None = None,
+    heads: Heads = Heads(),  # noqa: B008, it is immutable
     seed: int | None = None,
 ) -> Network:
-    """The network called `name` for this many classes; with `boxes` it also says where.
+    """The network called `name` for this many classes, and what else it is to say.
 
     `weights` are "imagenet", "none" or a file: of the published network, or of a Network; what is the same there is
     taken over, else it is new. `dropout` stands before the last layer, None means as published. `seed` makes the random
@@ -99,26 +178,52 @@ def create_network(
         if seed is not None:
             # Not torch.manual_seed, which reaches the GPUs' generators too.
             torch.default_generator.manual_seed(seed)
-        parts = backbone.build(size, classes) if boxes is None else _maps_for_boxes(backbone, boxes, size)
-        box_head = BoxHead(boxes, parts.body.tapped_channels, size) if boxes is not None else None
         if dropout is None:
             dropout = backbone.dropout if head == "linear" else 0.0
-        new_head = create_head(head, parts.body.width, classes, dropout)
-    network = Network(View(backbone, parts, new_head, classes, size), box_head)
+        strides = _strides(heads)
+        parts = backbone.build(size, classes) if strides is None else _maps(backbone, strides, size)
+        box_head = None
+        if heads.boxes is not None:
+            box_head = BoxHead(heads.boxes, parts.body.channels_at(heads.boxes.strides), size)
+        film = View(backbone, parts, create_head(head, parts.body.width, classes, dropout), classes, size)
+        if heads.opacity:
+            film.opacity = OpacityHead(parts.body.channels_at(opacity_head.STRIDES))
+        masks = lungs = None
+        if heads.lungs is not None:
+            masks = LungHead(parts.body.channels_at(lung_head.STRIDES))
+            again = _maps(backbone, opacity_head.STRIDES, (heads.lungs, heads.lungs))
+            new_head = create_head(head, again.body.width, classes, dropout)
+            lungs = View(backbone, again, new_head, classes, (heads.lungs, heads.lungs))
+            if heads.opacity:
+                lungs.opacity = OpacityHead(again.body.channels_at(opacity_head.STRIDES))
+        group = nn.Linear(parts.body.width, 1) if heads.group else None
+    network = Network(film, box_head, masks, lungs, group)
     if weights != "none":
         load_weights(network, weights)
     return network
 
 
-def _maps_for_boxes(backbone: Backbone, pyramid: Pyramid, size: tuple[int, int]) -> Parts:
+def _strides(heads: Heads) -> tuple[int, int] | None:
+    """From the finest to the coarsest map that the heads read of a body; None if only its last is wanted."""
+    if heads.lungs is not None:
+        return lung_head.STRIDES[0], LARGEST_STRIDE
+    finest = [heads.boxes.first_stride] if heads.boxes is not None else []
+    if heads.opacity:
+        return min(*finest, *opacity_head.STRIDES), LARGEST_STRIDE
+    return (finest[0], min(heads.boxes.strides[-1], LARGEST_STRIDE)) if heads.boxes is not None else None
+
+
+def _maps(backbone: Backbone, strides: Sequence[int], size: tuple[int, int]) -> Parts:
     own = timm_networks.timm_name(backbone.name)
     if own is None:
         raise UnknownNetworkError(
             f"{backbone.name} gives no feature maps to find boxes on; take one of timm's, as timm/resnet50"
         )
     if any(side % LARGEST_STRIDE for side in size):
-        raise ValueError(f"a detector's input of {size[0]} x {size[1]}: sides are multiples of {LARGEST_STRIDE}")
-    return timm_networks.feature_maps(own, pyramid.first_stride, min(pyramid.strides[-1], LARGEST_STRIDE))
+        raise ValueError(
+            f"an input of {size[0]} x {size[1]} of a network that says where: sides are multiples of {LARGEST_STRIDE}"
+        )
+    return timm_networks.feature_maps(own, strides[0], strides[-1])
 
 
 def load_weights(network: Network, weights: str | Path) -> None:
@@ -136,9 +241,14 @@ def load_weights(network: Network, weights: str | Path) -> None:
         raise WeightsError(f"{weights} does not fit {backbone.name}: {error}") from None
     view.load_state_dict(fitting, strict=False)
     new = [] if any(name.startswith("head.") for name in fitting) else ["head"]
+    if view.opacity is not None and not any(name.startswith("opacity.") for name in fitting):
+        new.append("opacity")
     for part, module in network.named_children():
-        if module is not view and not _fill(module, part, given):
-            new.append(part)
+        if module is view or not list(module.parameters()) or _fill(module, part, given):
+            continue
+        if module is network.lungs:  # it begins as the view of the film does
+            network.lungs.body.load_state_dict(view.body.state_dict(), strict=False)
+        new.append(part)
     network.origin = ", new ".join([source, " and ".join(new)]) if new else source
 
 

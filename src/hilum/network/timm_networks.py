@@ -92,7 +92,7 @@ def timm_name(name: str) -> str | None:
 class MapsBody(Body):
     """A network of timm without its end: its last map of each stride from the first to the last of these.
 
-    All these maps are taps, which heads for boxes read; the last is what the film's head averages.
+    All these maps are taps, which heads that say where read; the last is what the film's head averages.
     """
 
     inside = "net."
@@ -100,7 +100,7 @@ class MapsBody(Body):
     def __init__(self, net: Any, last: Sequence[str]) -> None:
         channels = net.feature_info.channels()
         super().__init__({"net": net}, channels[-1], last=last)
-        self.tapped_channels = channels
+        self.channels, self.strides = channels, net.feature_info.reduction()
         self.net: Any
 
     def maps_and_taps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:

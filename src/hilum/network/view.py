@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,16 @@ from torch import Tensor, nn
 from hilum.network.backbone import Backbone
 from hilum.network.body import Body, Parts
 from hilum.network.freezing import Freezable
+from hilum.network.opacity_head import STRIDES, OpacityHead
 
 Head = Literal["linear", "mlp"]
+
+
+class Looked(NamedTuple):
+    """What a view says of a batch."""
+
+    film: Tensor  # (films, classes): logits
+    opacity: Tensor | None  # (films, 1, rows, columns): logits
 
 
 class Normalization(nn.Module):
@@ -50,6 +58,7 @@ class View(Freezable):
         self.body: Body = parts.body
         self.head: nn.Module = head
         self.auxiliary = nn.ModuleDict(parts.auxiliary)
+        self.opacity: OpacityHead | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (films, classes) of films (films, 1, height, width) in [0, 1]."""
@@ -60,10 +69,11 @@ class View(Freezable):
         """The last map of the body, and those that other heads read."""
         return self.body.maps_and_taps(self.normalization(x))
 
-    def logits(self, maps: Tensor) -> Tensor:
-        """What `forward` gives, from the last map."""
-        logits: Tensor = self.head(self.body.pool(maps))
-        return logits
+    def look(self, x: Tensor) -> Looked:
+        """Logits of the classes, and of every place where the view has a head for them."""
+        maps, taps = self.maps_and_taps(x)
+        opacity = self.opacity(*self.body.select(taps, STRIDES)) if self.opacity is not None else None
+        return Looked(self.head(self.body.pool(maps)), opacity)
 
     def auxiliary_logits(self, taps: list[Tensor]) -> list[Tensor]:
         """Those of the heads that read the body midway while it is trained, of which most networks have none."""

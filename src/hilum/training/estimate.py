@@ -77,7 +77,8 @@ def _measure(prepared: Prepared, recipe: Recipe, phase: Phase, batch: Batch) -> 
 
     def judge(count: int) -> None:
         with torch.no_grad(), torch.autocast(device.type, precision, enabled=precision is not None):
-            network(films[:count])
+            part = batch.first(count)
+            network(part.films) if part.seen is None else network(part.films, part.seen)
 
     network.train()
     learned, count = _time_for_a_film(learn, len(films), device)

@@ -163,7 +163,8 @@ def judge(
     outputs: list[Any] = []
     for batch in feed.in_order():
         with torch.autocast(feed.device.type, precision, enabled=precision is not None):
-            output = network(batch.films.contiguous(memory_format=layout))
+            films = batch.films.contiguous(memory_format=layout)
+            output = network(films) if batch.seen is None else network(films, batch.seen)
         outputs.append(tree_map_only(Tensor, lambda tensor: tensor.float().cpu(), output))
     return task.figures(outputs, feed.examples)
 

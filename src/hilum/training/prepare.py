@@ -17,9 +17,11 @@ from torch import nn
 from hilum import __version__
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import Store, build_store
-from hilum.network.network import Network, create_network
+from hilum.network.network import Heads, Network, create_network
 from hilum.training.feed.dali import DaliFeed
-from hilum.training.feed.feed import Examples, Feed, choose_examples, originals
+from hilum.training.feed.examples import Examples, Wanted, choose_examples, originals
+from hilum.training.feed.feed import Feed
+from hilum.training.feed.mixture import mix_sources
 from hilum.training.feed.offline import OfflineFeed
 from hilum.training.feed.torchvision import TorchvisionFeed
 from hilum.training.processes import Processes
@@ -50,10 +52,8 @@ def prepare(
 ) -> Prepared:
     """Build or open the store, choose the films, create the network."""
     store = build_store(manifest, recipe.input.to_geometry(), stores, on_progress=on_progress)
-    with_boxes = recipe.detector is not None
-    train, val = (
-        choose_examples(manifest, store, recipe.classes, [split], with_boxes=with_boxes) for split in ("train", "val")
-    )
+    known = wanted_of(recipe)
+    train, val = (choose_examples(manifest, store, recipe.classes, [split], known) for split in ("train", "val"))
     for split, examples in (("train", train), ("val", val)):
         _check_examples(split, examples, recipe)
     settings = recipe.training
@@ -78,8 +78,18 @@ def prepare(
     return Prepared(task, feed, judged, store, facts)
 
 
+def wanted_of(recipe: Recipe) -> Wanted:
+    """What a recipe has to know of its films beside their class."""
+    return Wanted(
+        boxes=recipe.detector is not None or recipe.opacity is not None,
+        facts=recipe.opacity is not None or recipe.lungs is not None or recipe.group is not None,
+        lungs_only=() if recipe.lungs is None else tuple(recipe.lungs.sources),
+    )
+
+
 def network_of(recipe: Recipe, weights: str | None = None) -> Network:
     """The network that a recipe describes, with its weights, or others."""
+    lungs = recipe.lungs
     return create_network(
         recipe.network.name,
         len(recipe.classes),
@@ -87,7 +97,12 @@ def network_of(recipe: Recipe, weights: str | None = None) -> Network:
         head=recipe.network.head,
         dropout=recipe.network.dropout,
         input_size=recipe.input.size,
-        boxes=recipe.detector,
+        heads=Heads(
+            boxes=recipe.detector,
+            opacity=recipe.opacity is not None,
+            lungs=None if lungs is None else lungs.size,
+            group=recipe.group is not None,
+        ),
         seed=recipe.training.seed,
     )
 
@@ -102,7 +117,10 @@ def _train_feed(
         kind = partial(decoding, originals(manifest, train, settings.feed), store.geometry)
     elif settings.offline_passes:
         kind = partial(OfflineFeed, settings.offline_passes)
-    share = {"seed": settings.seed, "part": processes.rank, "parts": processes.count}
+    share: dict[str, Any] = {"seed": settings.seed, "part": processes.rank, "parts": processes.count}
+    if settings.mixture and train.facts is not None:
+        films = settings.epoch_films or len(train)
+        share["mixture"] = mix_sources(settings.mixture, films, train.facts.sources, train.facts.labels)
     return kind(store.pixels, train, recipe.augmentation, settings.batch_size, device, **share)
 
 

@@ -21,7 +21,7 @@ from torch import distributed as dist
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from hilum.network.network import Network
+from hilum.network.network import Network, Seen
 
 # Others wait so long for one that is alive: for the leading one's validation, or its import of a folder.
 PATIENCE = timedelta(minutes=30)
@@ -43,8 +43,8 @@ class _Trained(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, films: Tensor) -> Any:
-        return self.network.training_outputs(films)
+    def forward(self, films: Tensor, seen: Seen | None = None) -> Any:
+        return self.network.training_outputs(films, seen)
 
 
 @dataclass(frozen=True, slots=True)

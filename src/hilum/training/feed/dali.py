@@ -17,7 +17,8 @@ from torch.utils.dlpack import from_dlpack
 
 from hilum.dataset.store.store import StoreError
 from hilum.radiograph.geometry import Geometry
-from hilum.training.feed.feed import Batch, Examples, Feed, File, Share, unit_floats
+from hilum.training.feed.examples import Examples, File
+from hilum.training.feed.feed import Batch, Feed, Share, unit_floats
 from hilum.training.recipe import RecipeError
 from hilum.training.variation import sampler_cpu, sampler_torch
 from hilum.training.variation.augment import Augmentation, Draws, draw, matrices
@@ -35,7 +36,7 @@ class DaliFeed(Feed):
         augmentation: Augmentation,
         batch_size: int,
         device: torch.device,
-        **share: int,
+        **share: Any,
     ) -> None:
         super().__init__(pixels, examples, augmentation, batch_size, device, **share)
         if geometry.mode == "fit":

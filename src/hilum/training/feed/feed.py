@@ -7,11 +7,10 @@ made again without the ones before it, which is what lets a run go on at any ste
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -19,102 +18,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hilum.dataset.manifest.manifest import Manifest
-from hilum.dataset.store.store import Store
-from hilum.training.feed.boxes import batch_boxes, boxes_in_picture
-from hilum.training.recipe import RecipeError
+from hilum.network.network import Seen
+from hilum.training.feed.boxes import batch_boxes
+from hilum.training.feed.examples import Examples
+from hilum.training.feed.masks import lung_masks
+from hilum.training.feed.mixture import Mixture
 from hilum.training.task.box_loss import Boxes
 from hilum.training.variation import sampler_cpu, sampler_torch
-from hilum.training.variation.augment import Augmentation, Floats, draw, matrices
+from hilum.training.variation.augment import Augmentation, draw, matrices
 
 # A store that takes more than this share of a GPU's free memory is streamed to it instead.
 RESIDENT_SHARE = 0.5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Examples:
-    """The films of a split that can be learned from: where their pictures are, what they show, which files they are.
-
-    Where labels stand for one of several classes, `either` tells for each film which it may be, and `targets` names the
-    first of them.
-    """
-
-    rows: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    paths: list[str]
-    patients: int
-    either: NDArray[np.bool_] | None = None
-    boxes: list[Floats | None] | None = None  # corners in pixels of the picture; None: nobody drew any
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def sure(self) -> NDArray[np.bool_]:
-        return np.ones(len(self), bool) if self.either is None else self.either.sum(1) == 1
-
-    def counts(self, classes: int) -> list[int]:
-        """Of films whose class is sure."""
-        return [int(count) for count in np.bincount(self.targets[self.sure], minlength=classes)]
-
-
-def choose_examples(
-    manifest: Manifest,
-    store: Store,
-    classes: Mapping[str, Sequence[str]],
-    splits: Sequence[str],
-    *,
-    with_boxes: bool = False,
-) -> Examples:
-    """The films of these splits whose label belongs to a class, in the order of their digests."""
-    named = {label for labels in classes.values() for label in labels}
-    may_be = {label: [label in labels for labels in classes.values()] for label in named}
-    columns = ("file_digest", "path", "label", "patient", "split", "official_split")
-    films = sorted(
-        (digest, path, may_be[label], patient)
-        for digest, path, label, patient, split, official in manifest.table.select(columns).iter_rows()
-        if digest is not None and (split or official) in splits and label in may_be
-    )
-    rows = store.rows([film[0] for film in films])
-    kept = [film for film, row in zip(films, rows, strict=True) if row >= 0]
-    either = np.array([film[2] for film in kept], bool).reshape(len(kept), len(classes))
-    boxes = None
-    if with_boxes:
-        drawn = {path: told for path, *told in manifest.table.select("path", "boxes", "height", "width").iter_rows()}
-        boxes = []
-        for film in kept:
-            known, height, width = drawn[film[1]]
-            boxes.append(boxes_in_picture(known, height, width, store.geometry))
-    return Examples(
-        rows[rows >= 0],
-        either.argmax(1).astype(np.int64),
-        [film[1] for film in kept],
-        len({film[3] for film in kept}),
-        either if (either.sum(1) > 1).any() else None,
-        boxes,
-    )
-
-
-class File(NamedTuple):
-    """An original, and the size of its upright picture."""
-
-    path: Path
-    height: int
-    width: int
-
-
-def originals(manifest: Manifest, examples: Examples, feed: str) -> list[File]:
-    """The files of the examples, for feeds that decode them in every epoch, by libraries that know 8-bit pictures."""
-    columns = ("format", "bits", "height", "width")
-    facts = {path: found for path, *found in manifest.table.select("path", *columns).iter_rows()}
-    for path in examples.paths:
-        kind, bits = facts[path][:2]
-        if kind not in ("jpeg", "png") or bits != 8:
-            raise RecipeError(
-                f"{manifest.path(path)}: {kind or 'of unknown format'}{f' of {bits} bits' if bits else ''}, and "
-                f"training.feed = {feed} decodes JPEG and PNG files of 8 bits; use training.feed = store"
-            )
-    return [File(manifest.path(path), *facts[path][2:]) for path in examples.paths]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +43,18 @@ class Batch:
     targets: torch.Tensor
     examples: NDArray[np.int64]
     boxes: Boxes | None = None
+    seen: Seen | None = None
+    adult: torch.Tensor | None = None  # 1, 0, or -1 where unknown
 
     def first(self, count: int) -> Batch:
-        boxes = None if self.boxes is None else Boxes(*(part[:count] for part in self.boxes))
-        return Batch(self.films[:count], self.targets[:count], self.examples[:count], boxes)
+        return Batch(
+            self.films[:count],
+            self.targets[:count],
+            self.examples[:count],
+            None if self.boxes is None else Boxes(*(part[:count] for part in self.boxes)),
+            None if self.seen is None else Seen(*(part[:count] for part in self.seen)),
+            None if self.adult is None else self.adult[:count],
+        )
 
 
 class Share(NamedTuple):
@@ -146,7 +68,8 @@ class Share(NamedTuple):
 class Feed:
     """Batches for one device. `part` of `parts` processes gets its share of every batch.
 
-    The next batch is made by other threads while the one before it is learned from.
+    The next batch is made by other threads while the one before it is learned from. With a `mixture` an epoch is not
+    every film once.
     """
 
     def __init__(
@@ -160,7 +83,9 @@ class Feed:
         seed: int = 0,
         part: int = 0,
         parts: int = 1,
+        mixture: Mixture | None = None,
     ) -> None:
+        self.mixture = mixture
         self.pixels, self.examples, self.augmentation = pixels, examples, augmentation
         self.batch_size, self.seed = batch_size, seed
         self.part, self.parts = part, parts
@@ -175,9 +100,11 @@ class Feed:
     @property
     def shown(self) -> int:
         """How many films an epoch shows."""
-        return len(self.examples)
+        return len(self.examples) if self.mixture is None else self.mixture.films
 
     def order(self, epoch: int) -> NDArray[np.int64]:
+        if self.mixture is not None:
+            return self.mixture.order(self.seed, epoch)
         return np.random.Generator(np.random.Philox([self.seed, epoch])).permutation(self.shown)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -203,14 +130,21 @@ class Feed:
     def _batch(self, films: torch.Tensor, share: Share, epoch: int | None = None) -> Batch:
         known = self.examples.targets if self.examples.either is None else self.examples.either
         targets = torch.from_numpy(known[share.shown]).to(self.device)
-        if self.examples.boxes is None:
-            return Batch(films, targets, share.counted)
+        facts, boxes, seen, adult = self.examples.facts, None, None, None
         size = (self.pixels.shape[1], self.pixels.shape[2])
         maps = None
-        if epoch is not None:
+        if epoch is not None and (self.examples.boxes is not None or facts is not None):
             maps = matrices(draw(self.augmentation, size, self.seed, epoch, self.examples.rows[share.shown]), size)
-        boxes = batch_boxes(self.examples.boxes, share.shown, maps, size)
-        return Batch(films, targets, share.counted, Boxes(*(part.to(self.device) for part in boxes)))
+        if self.examples.boxes is not None:
+            drawn = batch_boxes(self.examples.boxes, share.shown, maps, size)
+            boxes = Boxes(*(part.to(self.device) for part in drawn))
+        if facts is not None:
+            masks = torch.from_numpy(lung_masks(self.pixels, facts.masks[share.shown], maps)).to(self.device)
+            whole = torch.from_numpy(~facts.lungs_only[share.shown]).to(self.device)
+            masked = torch.from_numpy(facts.masks[share.shown] >= 0).to(self.device)
+            seen = Seen(whole, masks, masked, torch.ones_like(whole))
+            adult = torch.from_numpy(facts.adult[share.shown]).to(self.device)
+        return Batch(films, targets, share.counted, boxes, seen, adult)
 
     def _sample(
         self, epoch: int | NDArray[np.int64], chosen: NDArray[np.int64], executor: ThreadPoolExecutor

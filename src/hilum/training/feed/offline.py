@@ -7,12 +7,14 @@ same draws, so a study of them costs no space.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hilum.training.feed.feed import Batch, Examples, Feed, Share
+from hilum.training.feed.examples import Examples
+from hilum.training.feed.feed import Batch, Feed, Share
 from hilum.training.variation.augment import Augmentation
 
 
@@ -27,7 +29,7 @@ class OfflineFeed(Feed):
         augmentation: Augmentation,
         batch_size: int,
         device: torch.device,
-        **share: int,
+        **share: Any,
     ) -> None:
         super().__init__(pixels, examples, augmentation, batch_size, device, **share)
         self.passes = passes

@@ -22,7 +22,8 @@ from torchvision.transforms import v2
 from hilum.dataset.store.store import StoreError
 from hilum.radiograph.geometry import Geometry
 from hilum.system.cores import available_cores
-from hilum.training.feed.feed import Batch, Examples, Feed, File
+from hilum.training.feed.examples import Examples, File
+from hilum.training.feed.feed import Batch, Feed
 from hilum.training.recipe import RecipeError
 from hilum.training.variation.augment import WHOLE, Augmentation
 
@@ -41,7 +42,7 @@ class TorchvisionFeed(Feed):
         augmentation: Augmentation,
         batch_size: int,
         device: torch.device,
-        **share: int,
+        **share: Any,
     ) -> None:
         super().__init__(pixels, examples, augmentation, batch_size, device, **share)
         transform = transforms(augmentation, (geometry.height, geometry.width))

@@ -15,7 +15,7 @@ from hilum.radiograph.geometry import KEPT, SIDES, Geometry
 from hilum.system.typed import Bounds, out_of_bounds
 from hilum.training.variation.augment import Augmentation
 
-Metric = Literal["loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score"]
+Metric = Literal["loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score", "joined"]
 Count = Annotated[int, Bounds(1)]
 NotNegative = Annotated[float, Bounds(0)]
 Positive = Annotated[float, Bounds(above=0)]
@@ -78,6 +78,32 @@ class Detector(Pyramid):
 
 
 @dataclass(frozen=True, slots=True)
+class Opacity:
+    """With this section the network learns a map of where opacities are, from boxes, for each of its views."""
+
+    weight: NotNegative = 1.0  # in the sum of losses
+    emphasis: Positive = 3.0  # how much more a place of an opacity counts than one without
+
+
+@dataclass(frozen=True, slots=True)
+class Lungs:
+    """With this section the network finds the lungs, and looks a second time at the film with all else blackened."""
+
+    sources: list[str] = field(default_factory=lambda: ["rsna-lungs"])  # whose films show their lungs alone
+    size: Annotated[int, Bounds(32, 1024)] = 160  # sides of what the second view looks at, in pixels
+    mask_weight: NotNegative = 1.0  # in the sum of losses
+    view_weight: NotNegative = 1.0  # in the same sum, of the classes as the second view sees them
+    share: Share = 0.4  # of the whole films of a batch that the second view learns from, too
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """With this section the network says whether a film is a child's or an adult's; its body does not learn from it."""
+
+    weight: NotNegative = 0.2  # in the sum of losses
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """What is minimized."""
 
@@ -135,13 +161,16 @@ class Training:
     channels_last: bool = True  # how films lie in memory; faster on most devices
     compile: bool = False  # the network by torch.compile: minutes at the start, faster steps
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 1  # of the start, the order of films and all that is drawn
+    # Shares of an epoch by source, or by source and label as "rsna:lung_opacity"; empty: every film once.
+    mixture: dict[str, Positive] = field(default_factory=dict)
+    epoch_films: Annotated[int, Bounds(0)] = 0  # with a mixture, how many films an epoch shows; 0: as many as there are
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which epoch is kept, by validation alone, and when to stop."""
 
-    metric: Metric = "loss"  # of validation; ap50 and rsna_score are of boxes
+    metric: Metric = "loss"  # of validation; ap50 and rsna_score are of boxes, joined of a network that looks twice
     after_epoch: Annotated[int, Bounds(0)] = 0  # earlier epochs are never kept
     patience: Annotated[int, Bounds(0)] = 0  # stop after so many epochs without improvement; 0 never stops
 
@@ -156,6 +185,9 @@ class Recipe:
     network: Network = field(default_factory=Network)
     input: Input = field(default_factory=Input)
     detector: Detector | None = None
+    opacity: Opacity | None = None
+    lungs: Lungs | None = None
+    group: Group | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -187,7 +219,19 @@ class Recipe:
             faults.append(f"selection.after_epoch: none of the {self.epochs} epochs could be kept")
         if training.offline_passes and training.feed != "store":
             faults.append(f"training.offline_passes: training.feed must be store, not {training.feed}")
-        return [*faults, *self._at_odds_with_boxes()]
+        return [*faults, *self._at_odds_with_boxes(), *self._at_odds_with_views()]
+
+    def _at_odds_with_views(self) -> list[str]:
+        faults, views = [], self.opacity is not None or self.lungs is not None or self.group is not None
+        if self.selection.metric == "joined" and (self.lungs is None or self.opacity is None):
+            faults.append("selection.metric = joined: is of a network with [lungs] and [opacity]")
+        if self.training.mixture and not views:
+            faults.append("training.mixture: goes with [opacity], [lungs] or [group]")
+        if views and (self.training.feed != "store" or self.training.offline_passes or self.loss.mixup):
+            faults.append("training.feed, training.offline_passes, loss.mixup: not with [opacity], [lungs] or [group]")
+        if views and self.detector is not None and self.detector.mosaic:
+            faults.append("detector.mosaic: not with [opacity], [lungs] or [group]")
+        return faults
 
     def _at_odds_with_boxes(self) -> list[str]:
         training, metric = self.training, self.selection.metric

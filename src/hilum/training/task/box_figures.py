@@ -15,7 +15,7 @@ from hilum.network.anchors import boxes_of
 from hilum.network.box_head import BoxHead, Candidates
 from hilum.radiograph.geometry import sides_of
 from hilum.training.feed.boxes import batch_boxes
-from hilum.training.feed.feed import Examples
+from hilum.training.feed.examples import Examples
 from hilum.training.recipe import Detector
 from hilum.training.task.box_loss import box_losses
 

@@ -11,14 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from hilum.network.network import Network, Outputs
-from hilum.training.feed.feed import Batch, Examples
+from hilum.network.network import Network, Outputs, Seen
+from hilum.training.feed.examples import Examples
+from hilum.training.feed.feed import Batch
 from hilum.training.feed.mosaic import mosaic
 from hilum.training.recipe import Recipe
 from hilum.training.task.box_figures import box_figures
-from hilum.training.task.box_loss import box_losses
+from hilum.training.task.box_loss import Boxes, box_losses
 from hilum.training.task.objective import class_weights, figures, loss_of, mix, right_of
+from hilum.training.task.place_loss import mask_loss, opacity_loss
+from hilum.training.task.view_figures import view_figures
 
 
 class Learned(NamedTuple):
@@ -35,8 +39,10 @@ class Task:
     def __init__(self, network: Network, recipe: Recipe, train: Examples, device: torch.device) -> None:
         self.network, self.recipe = network, recipe
         self.weights = class_weights(recipe.loss, train.counts(network.classes), device)
+        height, width = network.input_size
+        self.frame = torch.tensor([width, height] * 2, dtype=torch.float32, device=device)
 
-    def learn(self, trained: Callable[[Tensor], Any], films: Tensor, batch: Batch, place: Sequence[int]) -> Learned:
+    def learn(self, trained: Callable[..., Any], films: Tensor, batch: Batch, place: Sequence[int]) -> Learned:
         """The loss of a batch, forwards; `place` in the run (seed, epoch, batch) decides what is random in it."""
         settings, targets, drawn = self.recipe.loss, batch.targets, batch.boxes
         detector, mosaics = self.recipe.detector, 0
@@ -44,7 +50,12 @@ class Task:
             films, targets = mix(films, targets, settings.mixup, self.network.classes, place)
         if detector is not None and drawn is not None and (mosaics := int(detector.mosaic * len(films))):
             films, drawn = mosaic(films, drawn, mosaics, place)
-        outputs: Outputs = trained(films)
+        seen = None if batch.seen is None else self._looked_at(batch.seen)
+        outputs: Outputs = trained(films) if seen is None else trained(films, seen)
+        if seen is not None:
+            right = right_of(outputs.film[seen.whole].float(), targets[seen.whole])
+            loss = self._loss_of_views(outputs, targets, drawn, seen, batch.adult)
+            return Learned(loss, right, int(seen.whole.sum()))
         # A mosaic has no class as a whole: it may hold the quarter of an abnormal film that shows nothing.
         logits = outputs.film[mosaics:].float()
         loss = loss_of(logits, targets[mosaics:], settings, self.weights)
@@ -54,19 +65,62 @@ class Task:
         for auxiliary in outputs.auxiliary:
             share = self.network.backbone.auxiliary_weight
             loss = loss + share * loss_of(auxiliary.float(), targets, settings, self.weights)
-        if detector is None or outputs.boxes is None or drawn is None or self.network.boxes is None:
-            return Learned(loss, right, called)
-        boxes = box_losses(outputs.boxes, self.network.boxes.anchors, drawn, detector.box_loss)
-        loss = boxes.scores + detector.box_weight * boxes.boxes + detector.image_weight * loss
-        return Learned(loss, right, called)
+        return Learned(loss if drawn is None else self._with_boxes(loss, outputs, drawn), right, called)
+
+    def _with_boxes(self, loss: Tensor, outputs: Outputs, drawn: Boxes) -> Tensor:
+        detector, head = self.recipe.detector, self.network.boxes
+        if detector is None or outputs.boxes is None or head is None:
+            return loss
+        boxes = box_losses(outputs.boxes, head.anchors, drawn, detector.box_loss)
+        return boxes.scores + detector.box_weight * boxes.boxes + detector.image_weight * loss
+
+    def _looked_at(self, seen: Seen) -> Seen:
+        """The second view learns from all films that show their lungs alone, and from the first of the whole ones."""
+        if self.recipe.lungs is None:
+            return seen
+        order = seen.whole.cumsum(0)
+        return seen._replace(looked=~seen.whole | (order <= self.recipe.lungs.share * seen.whole.sum()))
+
+    def _loss_of_views(
+        self, outputs: Outputs, targets: Tensor, drawn: Boxes | None, seen: Seen, adult: Tensor | None
+    ) -> Tensor:
+        """The parts of a network that looks twice; a film that shows its lungs alone says nothing of the whole ones."""
+        lungs, opacity = self.recipe.lungs, self.recipe.opacity
+        loss = self._class_loss(outputs.film, targets, seen.whole)
+        if drawn is not None:
+            loss = self._with_boxes(loss, outputs, drawn._replace(known=drawn.known & seen.whole))
+        maps = [(outputs.opacity, seen.whole)]
+        if lungs is not None and outputs.lungs is not None and outputs.masks is not None:
+            loss = loss + lungs.mask_weight * mask_loss(outputs.masks, seen.masks, seen.masked & seen.whole)
+            loss = loss + lungs.view_weight * self._class_loss(outputs.lungs.film, targets, seen.looked)
+            maps.append((outputs.lungs.opacity, seen.looked))
+        for logits, chosen in maps:
+            if opacity is not None and drawn is not None and logits is not None:
+                loss = loss + opacity.weight * opacity_loss(logits, drawn, chosen, self.frame, opacity.emphasis)
+        if self.recipe.group is not None and outputs.group is not None and adult is not None:
+            known = seen.whole & (adult >= 0)
+            if known.any():
+                wanted = adult[known].float()
+                group = functional.binary_cross_entropy_with_logits(outputs.group[known].float(), wanted)
+                loss = loss + self.recipe.group.weight * group
+        return loss
+
+    def _class_loss(self, logits: Tensor, targets: Tensor, chosen: Tensor) -> Tensor:
+        if not chosen.any():
+            return logits.sum() * 0
+        return loss_of(logits[chosen].float(), targets[chosen], self.recipe.loss, self.weights)
 
     def figures(self, outputs: Sequence[Outputs], films: Examples) -> dict[str, float]:
-        """Of what the network gave for the batches of validation: loss, figures of whole films, and two of boxes."""
-        logits = torch.cat([part.film for part in outputs]).double().numpy()
-        measured = figures(np.asarray(logits), films.targets, films.either)
+        """Of what the network gave for the batches of validation: loss, figures of whole films, and of what else."""
+        logits = np.asarray(torch.cat([part.film for part in outputs]).double().numpy())
+        whole = np.ones(len(films), bool) if films.facts is None else ~films.facts.lungs_only
+        either = None if films.either is None else films.either[whole]
+        measured = figures(logits[whole], films.targets[whole], either)
         detector, head = self.recipe.detector, self.network.boxes
-        if detector is None or head is None:
-            return measured
-        of_boxes = box_figures([part.boxes for part in outputs if part.boxes is not None], films, head, detector)
-        loss = of_boxes.pop("loss") + detector.image_weight * measured["loss"]
-        return {**measured, **of_boxes, "loss": loss}
+        if detector is not None and head is not None:
+            boxes = [part.boxes for part in outputs if part.boxes is not None]
+            of_boxes = box_figures(boxes, films, head, detector)
+            measured |= {**of_boxes, "loss": of_boxes["loss"] + detector.image_weight * measured["loss"]}
+        if films.facts is not None and self.network.lungs is not None:
+            measured |= view_figures(outputs, films)
+        return measured
