@@ -14,8 +14,10 @@ from PIL import Image
 from hilum.dataset.contact_sheet import Cell, choose_films, lay_out
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import build_store
-from hilum.training.feed.feed import Batch, Examples, Feed, choose_examples
+from hilum.training.feed.examples import Examples, choose_examples
+from hilum.training.feed.feed import Batch, Feed
 from hilum.training.feed.mosaic import mosaic
+from hilum.training.prepare import wanted_of
 from hilum.training.recipe import Recipe, RecipeError
 from hilum.training.task.box_loss import Boxes
 from hilum.training.task.objective import mix
@@ -63,7 +65,7 @@ def _feed(manifest: Manifest, recipe: Recipe, count: int, seed: int, folder: Pat
         raise RecipeError(f"no film that can be read has a label of the recipe's classes ({', '.join(recipe.classes)})")
     few = Manifest(chosen.with_columns(split=pl.lit("train")), manifest.folder)
     store = build_store(few, recipe.input.to_geometry(), folder, processes=1)
-    examples = choose_examples(few, store, recipe.classes, ["train"], with_boxes=recipe.detector is not None)
+    examples = choose_examples(few, store, recipe.classes, ["train"], wanted_of(recipe))
     pixels = np.array(store.pixels)  # the store's folder goes before the pictures are drawn
     return Feed(pixels, examples, recipe.augmentation, len(examples), CPU, seed=recipe.training.seed)
 
