@@ -25,6 +25,6 @@ class Resample(nn.Module):
 
 def weights(before: int, after: int) -> Tensor:
     """(after, before): what each pixel of the result takes of each pixel of the source, along one side."""
-    unit = torch.eye(before)[None, :, :, None]  # every pixel alone, as the only one that is not black
-    spread = functional.interpolate(unit, (after, 1), mode="bilinear", antialias=True)
-    return spread[0, :, :, 0].T.contiguous()
+    unit = torch.eye(before)[None, None]  # every row a film line with one pixel that is not black
+    lines = functional.interpolate(unit, (before, after), mode="bilinear", antialias=True)
+    return lines[0, 0].T.contiguous()
