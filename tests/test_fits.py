@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hilum.network.fits import UnfitNetworkError, check_fits
-from hilum.network.network import create_network
+from hilum.network.network import Heads, create_network
 from hilum.network.pyramid import Pyramid
 from hilum.training.recipe import RecipeError, load_recipe
 
@@ -60,7 +60,7 @@ def test_networks_without_maps_for_boxes_are_refused_in_one_line(name: str) -> N
 def test_networks_with_maps_for_boxes_pass_and_give_them(name: str) -> None:
     pyramid = Pyramid(width=16, depth=1, first_stride=8)
     check_fits(name, (64, 96), pyramid)
-    network = create_network(name, 2, "none", input_size=(64, 96), boxes=pyramid, seed=1)
+    network = create_network(name, 2, "none", heads=Heads(pyramid), input_size=(64, 96), seed=1)
     boxes = network(torch.rand(1, 1, 64, 96)).boxes
     assert boxes is not None and network.boxes is not None
     assert boxes.scores.shape[1] == len(network.boxes.anchors)
