@@ -37,7 +37,7 @@ from hilum.export.graph.graph import Fitted, Graph
 from hilum.bundle.onnx_file import write_metadata
 from hilum.export.graph.suppression import suppress_in_graph
 from hilum.network.network import Heads, create_network
-from hilum.network.pyramid import Pyramid
+from hilum.network.heads.pyramid import Pyramid
 from hilum.radiograph.geometry import Geometry
 boxes = BoxCard(0.2, nms_overlap=0.3, shrinkage=0.9, most=50, calibration=[1.0, 0.0, 0.0], figures={})
 card = tiny_card(

@@ -10,9 +10,9 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import box_iou
 
-from hilum.network.anchors import draw_anchors, encode
-from hilum.network.box_head import Candidates
-from hilum.network.pyramid import Pyramid
+from hilum.network.heads.anchors import draw_anchors, encode
+from hilum.network.heads.boxes import Candidates
+from hilum.network.heads.pyramid import Pyramid
 from hilum.training.task.box_loss import BACKGROUND, NEITHER, Boxes, assign, box_losses
 
 ANCHORS = draw_anchors(Pyramid(), (128, 128))

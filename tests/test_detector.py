@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-from hilum.network.anchors import decode, draw_anchors, encode
 from hilum.network.backbone import UnknownNetworkError
-from hilum.network.box_head import BoxHead, Candidates
+from hilum.network.heads.anchors import decode, draw_anchors, encode
+from hilum.network.heads.boxes import BoxHead, Candidates
+from hilum.network.heads.pyramid import Pyramid
 from hilum.network.network import Heads, Network, create_network
-from hilum.network.pyramid import Pyramid
 from hilum.network.weights import WeightsError
 
 SMALL = Pyramid(width=32, depth=1)

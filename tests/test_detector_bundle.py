@@ -33,8 +33,8 @@ from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES, LEAST_SCORE, suppress_in_graph
 from hilum.measures.boxes.overlap import Detections, shrink, suppress
+from hilum.network.heads.pyramid import Pyramid
 from hilum.network.network import Heads, create_network
-from hilum.network.pyramid import Pyramid
 from hilum.training.feed.examples import Wanted, choose_examples
 from hilum.training.feed.feed import Feed
 from hilum.training.fit import fit

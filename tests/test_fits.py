@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from hilum.network.fits import UnfitNetworkError, check_fits
+from hilum.network.heads.pyramid import Pyramid
 from hilum.network.network import Heads, create_network
-from hilum.network.pyramid import Pyramid
 from hilum.training.recipe import RecipeError, load_recipe
 
 PUBLISHED = ("alexnet", *(f"vgg{depth}" for depth in (11, 13, 16, 19)), "googlenet", "inception_v3")

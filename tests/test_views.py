@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from hilum.dataset.store.store import Store
-from hilum.network.lung_head import Blackened, believed
+from hilum.network.heads.lungs import Blackened, believed
+from hilum.network.heads.pyramid import Pyramid
+from hilum.network.heads.resample import Resample
 from hilum.network.network import Heads, Network, Seen, create_network
-from hilum.network.pyramid import Pyramid
-from hilum.network.resample import Resample
 from hilum.training.feed.examples import Examples, Facts
 from hilum.training.feed.feed import Feed
 from hilum.training.feed.masks import lung_masks

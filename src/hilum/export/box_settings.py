@@ -20,7 +20,7 @@ from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, mean_of_count
 from hilum.measures.boxes.sweep import Swept, choose, sweep
 from hilum.measures.figure import Floats
 from hilum.measures.films.thresholds import FEWEST
-from hilum.network.anchors import boxes_of
+from hilum.network.heads.anchors import boxes_of
 from hilum.network.network import Network
 from hilum.radiograph.geometry import sides_of
 from hilum.training.feed.examples import Examples

@@ -10,7 +10,7 @@ import torch
 
 from hilum.network import timm_networks
 from hilum.network.backbone import find_backbone
-from hilum.network.pyramid import Pyramid
+from hilum.network.heads.pyramid import Pyramid
 
 LARGEST_STRIDE = 32  # of a network's own maps
 # What torch and timm raise on sizes that do not go: a kernel larger than the map, a fixed number of patches.

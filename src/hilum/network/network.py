@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from hilum.network import lung_head, opacity_head, timm_networks
+from hilum.network import timm_networks
 from hilum.network.backbone import Backbone, UnknownNetworkError, find_backbone
 from hilum.network.body import Parts
-from hilum.network.box_head import BoxHead, Candidates
-from hilum.network.lung_head import Blackened, LungHead
-from hilum.network.opacity_head import OpacityHead
-from hilum.network.pyramid import Pyramid
+from hilum.network.heads.boxes import BoxHead, Candidates
+from hilum.network.heads.lungs import STRIDES as LUNG_STRIDES
+from hilum.network.heads.lungs import Blackened, LungHead, believed
+from hilum.network.heads.opacity import STRIDES as OPACITY_STRIDES
+from hilum.network.heads.opacity import OpacityHead
+from hilum.network.heads.pyramid import Pyramid
 from hilum.network.view import Head, Looked, View, create_head
 from hilum.network.weights import WeightsError, fit_weights, imagenet_weights, read_weights
 
@@ -106,9 +108,9 @@ class Network(nn.Module):
         if auxiliary:
             given["auxiliary"] = tuple(self.film.auxiliary_logits(taps))
         if self.film.opacity is not None:
-            given["opacity"] = self.film.opacity(*self.film.body.select(taps, opacity_head.STRIDES))
+            given["opacity"] = self.film.opacity(*self.film.body.select(taps, OPACITY_STRIDES))
         if self.masks is not None:
-            given["masks"] = self.masks(self.film.body.select(taps, lung_head.STRIDES))
+            given["masks"] = self.masks(self.film.body.select(taps, LUNG_STRIDES))
         if self.group is not None:  # it only reads: what tells children from adults here may be the hospital
             given["group"] = self.group(pooled.detach()).squeeze(1)
         if whole is not None:
@@ -119,7 +121,7 @@ class Network(nn.Module):
 
     def _look_at_lungs(self, x: Tensor, logits: Tensor, seen: Seen | None) -> Looked:
         assert self.blackened is not None and self.lungs is not None
-        masks = lung_head.believed(logits.float())
+        masks = believed(logits.float())
         if seen is None:
             return self.lungs.look(self.blackened(x, masks))
         masks = torch.where(seen.masked[:, None, None, None], seen.masks, masks)
@@ -187,15 +189,15 @@ def create_network(
             box_head = BoxHead(heads.boxes, parts.body.channels_at(heads.boxes.strides), size)
         film = View(backbone, parts, create_head(head, parts.body.width, classes, dropout), classes, size)
         if heads.opacity:
-            film.opacity = OpacityHead(parts.body.channels_at(opacity_head.STRIDES))
+            film.opacity = OpacityHead(parts.body.channels_at(OPACITY_STRIDES))
         masks = lungs = None
         if heads.lungs is not None:
-            masks = LungHead(parts.body.channels_at(lung_head.STRIDES))
-            again = _maps(backbone, opacity_head.STRIDES, (heads.lungs, heads.lungs))
+            masks = LungHead(parts.body.channels_at(LUNG_STRIDES))
+            again = _maps(backbone, OPACITY_STRIDES, (heads.lungs, heads.lungs))
             new_head = create_head(head, again.body.width, classes, dropout)
             lungs = View(backbone, again, new_head, classes, (heads.lungs, heads.lungs))
             if heads.opacity:
-                lungs.opacity = OpacityHead(again.body.channels_at(opacity_head.STRIDES))
+                lungs.opacity = OpacityHead(again.body.channels_at(OPACITY_STRIDES))
         group = nn.Linear(parts.body.width, 1) if heads.group else None
     network = Network(film, box_head, masks, lungs, group)
     if weights != "none":
@@ -206,10 +208,10 @@ def create_network(
 def _strides(heads: Heads) -> tuple[int, int] | None:
     """From the finest to the coarsest map that the heads read of a body; None if only its last is wanted."""
     if heads.lungs is not None:
-        return lung_head.STRIDES[0], LARGEST_STRIDE
+        return LUNG_STRIDES[0], LARGEST_STRIDE
     finest = [heads.boxes.first_stride] if heads.boxes is not None else []
     if heads.opacity:
-        return min(*finest, *opacity_head.STRIDES), LARGEST_STRIDE
+        return min(*finest, *OPACITY_STRIDES), LARGEST_STRIDE
     return (finest[0], min(heads.boxes.strides[-1], LARGEST_STRIDE)) if heads.boxes is not None else None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hilum.network.backbone import Backbone
 from hilum.network.body import Body, Parts
 from hilum.network.freezing import Freezable
-from hilum.network.opacity_head import STRIDES, OpacityHead
+from hilum.network.heads.opacity import STRIDES, OpacityHead
 
 Head = Literal["linear", "mlp"]
 

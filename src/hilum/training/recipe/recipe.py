@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from hilum.network.backbone import find_backbone
 from hilum.network.fits import UnfitNetworkError, check_fits
-from hilum.network.pyramid import Pyramid
+from hilum.network.heads.pyramid import Pyramid
 from hilum.radiograph.geometry import KEPT, SIDES, Geometry
 from hilum.system.typed import Bounds, out_of_bounds
 from hilum.training.variation.augment import Augmentation

@@ -11,8 +11,8 @@ from torchvision.ops import batched_nms
 from hilum.measures.boxes.coco import coco_precision
 from hilum.measures.boxes.overlap import Detections, match
 from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, mean_of_counted
-from hilum.network.anchors import boxes_of
-from hilum.network.box_head import BoxHead, Candidates
+from hilum.network.heads.anchors import boxes_of
+from hilum.network.heads.boxes import BoxHead, Candidates
 from hilum.radiograph.geometry import sides_of
 from hilum.training.feed.boxes import batch_boxes
 from hilum.training.feed.examples import Examples

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
-from hilum.network.anchors import decode, encode
-from hilum.network.box_head import Candidates
+from hilum.network.heads.anchors import decode, encode
+from hilum.network.heads.boxes import Candidates
 
 OPACITY_IOU, BACKGROUND_IOU = 0.5, 0.4  # an anchor between them is neither
 BACKGROUND, NEITHER = -1, -2

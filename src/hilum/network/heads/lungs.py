@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.network.resample import Resample
+from hilum.network.heads.resample import Resample
 
 STRIDES = (4, 8, 16, 32)  # of the maps it reads; what it gives has the finest one
 WIDTH = 32

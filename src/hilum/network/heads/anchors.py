@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from hilum.network.pyramid import Pyramid
+from hilum.network.heads.pyramid import Pyramid
 
 SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))  # sides of the anchors at a place, between one map and the next
 LARGEST_SCALE = math.log(8.0)  # an anchor is stretched at most so far: keeps the exponential from overflowing

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
-from hilum.network.anchors import SCALES, boxes_of, draw_anchors
-from hilum.network.pyramid import GROUPS, Pyramid
+from hilum.network.heads.anchors import SCALES, boxes_of, draw_anchors
+from hilum.network.heads.pyramid import GROUPS, Pyramid
 
 RARE = 0.01  # how likely an anchor is taken for an opacity before training, so that the many negatives do not drown it
 
