@@ -167,7 +167,7 @@ def provenance(judged: Judgement) -> Section:
 
 
 def _terms(license: str, terms: str) -> str:
-    return terms if terms.startswith(license) and terms else f"{license} {terms}".strip() or "not stated"
+    return terms if terms.startswith(license) and terms else "; ".join(filter(None, (license, terms))) or "not stated"
 
 
 def _inline(figures: dict[str, float]) -> str:

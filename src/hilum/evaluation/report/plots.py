@@ -114,7 +114,9 @@ def roc(curves: Sequence[tuple[str, Curve]], point: tuple[float, float] | None, 
         canvas, axes = _axes()
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
         for number, (name, curve) in enumerate(curves):
-            axes.plot(1 - curve.specificity, curve.sensitivity, label=name, **_line(number))
+            # matplotlib leaves names that begin with _ out of legends.
+            label = f" {name}" if name.startswith("_") else name
+            axes.plot(1 - curve.specificity, curve.sensitivity, label=label, **_line(number))
         if point is not None:
             axes.plot(1 - point[1], point[0], "o", markersize=8, color=SERIES[1], label="operating point", zorder=5)
         _unit_square(axes, "1 - specificity", "sensitivity")
