@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from hilum.dataset.audit import Finding, Report, audit, leakage, shortcut
+from hilum.dataset.audit import AuditReport, Finding, audit, leakage, shortcut
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import SCHEMA, Manifest, ManifestError
 from hilum.dataset.phantom.film import draw_phantom
@@ -64,7 +64,7 @@ def judged(manifest: Manifest, tmp_path: Path) -> dict[str, Finding]:
     return {finding.kind: finding for finding in report_on(manifest, tmp_path).findings}
 
 
-def report_on(manifest: Manifest, tmp_path: Path) -> Report:
+def report_on(manifest: Manifest, tmp_path: Path) -> AuditReport:
     store = build_store(manifest, Geometry("squash", 224, 224), tmp_path / "stores", skip_bad=1000, processes=1)
     return audit(manifest, store)[0]
 

@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilum.dataset.audit.duplicates import overlap
 from hilum.dataset.audit.finding import counted
 from hilum.dataset.audit.jpeg_quality import jpeg_quality
-
-
-def test_overlap_of_boxes() -> None:
-    assert overlap([0, 0, 2, 2], [0, 0, 2, 2]) == 1
-    assert overlap([0, 0, 2, 2], [1, 0, 2, 2]) == pytest.approx(1 / 3)
-    assert overlap([0, 0, 1, 1], [2, 2, 1, 1]) == 0
 
 
 @pytest.mark.parametrize("quality", [30, 50, 75, 92])

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hilum.dataset.audit import audit
-from hilum.dataset.audit.page import MOST_GROUPS, write_page
+from hilum.dataset.audit.page import MOST_GROUPS, write_audit_page
 from hilum.dataset.manifest.manifest import SCHEMA, Manifest
 from hilum.dataset.phantom.film import draw_phantom
 from hilum.dataset.scan import scan_film
@@ -65,7 +65,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     store = build_store(manifest, Geometry("squash", 224, 224), folder / "stores", skip_bad=9, processes=1)
     report, films = audit(manifest, store)
     assert report.leaks
-    return write_page(report, films)
+    return write_audit_page(report, films)
 
 
 def test_the_page_is_well_formed_and_needs_nothing_else(page: str) -> None:

@@ -11,7 +11,7 @@ from films import picture, smooth_picture
 from PIL import Image
 
 from hilum import read
-from hilum.dataset.contact_sheet import choose_films
+from hilum.dataset.contact_sheet import sample_films
 from hilum.dataset.export import ExportError, export_folders
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest, save_manifest
@@ -70,9 +70,9 @@ def test_a_folder_in_use_is_refused(manifest: Manifest, tmp_path: Path) -> None:
 
 
 def test_a_sheet_balances_the_labels(manifest: Manifest) -> None:
-    chosen = choose_films(manifest.table, 4, seed=1)
+    chosen = sample_films(manifest.table, 4, seed=1)
     assert sorted(chosen["label"]) == ["normal", "normal", "pneumonia", "pneumonia"]
-    assert choose_films(manifest.table, 100, seed=1).height == 8
+    assert sample_films(manifest.table, 100, seed=1).height == 8
 
 
 def test_split_show_store_and_export_from_the_command_line(

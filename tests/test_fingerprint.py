@@ -20,8 +20,8 @@ from hilum.dataset.audit.fingerprint import (
     find_pairs,
     fingerprints,
     propose,
-    shrink,
     structures,
+    thumbnails,
 )
 from hilum.dataset.phantom.film import draw_phantom
 from hilum.radiograph import read
@@ -63,7 +63,7 @@ COPIES: dict[str, Callable[[Grey], Grey]] = {
 
 
 def pairs_of(films: list[Grey]) -> set[tuple[int, int]]:
-    small = shrink(np.stack(films), np.arange(len(films)))
+    small = thumbnails(np.stack(films), np.arange(len(films)))
     return {(pair.first, pair.second) for pair in find_pairs(small, structures(small))}
 
 
@@ -106,7 +106,7 @@ def test_other_films_of_the_same_patient_are_no_copies(real_data: Path) -> None:
 
 
 def test_proposals_are_those_of_brute_force(phantoms: list[Grey]) -> None:
-    small = shrink(np.stack(phantoms), np.arange(len(phantoms)))
+    small = thumbnails(np.stack(phantoms), np.arange(len(phantoms)))
     prints = fingerprints(small, structures(small))
     np.testing.assert_allclose(np.linalg.norm(prints, axis=1), 1, rtol=1e-5)
     expected = set()
@@ -117,7 +117,7 @@ def test_proposals_are_those_of_brute_force(phantoms: list[Grey]) -> None:
 
 
 def test_agreement_is_one_with_itself_and_nought_with_strangers(phantoms: list[Grey]) -> None:
-    small = shrink(np.stack(phantoms[:6]), np.arange(6))
+    small = thumbnails(np.stack(phantoms[:6]), np.arange(6))
     assert all(agreement(film, film) == pytest.approx(1, abs=1e-4) for film in small)
     assert all(agreement(first, second) == 0 for first, second in combinations(small, 2))
 

@@ -12,7 +12,7 @@ from films import dicom, picture
 from PIL import Image
 
 from hilum.dataset import scan
-from hilum.dataset.scan import Film, scan_film, scan_films
+from hilum.dataset.scan import FileFacts, scan_film, scan_films
 from hilum.dataset.sources import SourceError
 
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_read_has_a_reason(tmp_path: Path) -> None:
     assert empty.error is not None and empty.error.startswith("empty: ")
     assert huge.error is not None and huge.error.startswith("too_large: ")
     assert huge.file_bytes == 600 << 20
-    assert absent == Film(error="cannot_open: No such file or directory")
+    assert absent == FileFacts(error="cannot_open: No such file or directory")
 
 
 def test_a_bug_says_which_film_brings_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from films import dicom, picture
 from PIL import Image
 
 from hilum.dataset.importing import import_folder
-from hilum.dataset.sources import SOURCES, Listing, Row, SourceError, recognize, table
+from hilum.dataset.sources import SOURCES, Entry, Listing, SourceError, recognize, table
 from hilum.dataset.sources.values import means_pneumonia
 
 FILM = picture(Image.new("L", (20, 10), 7), "PNG")
@@ -40,9 +40,9 @@ def read(folder: Path, kind: str) -> Listing:
     return SOURCES[kind].read(folder)
 
 
-def by_path(listing: Listing) -> dict[str, Row]:
-    assert [row.path for row in listing.rows] == sorted(row.path for row in listing.rows)
-    return {row.path: row for row in listing.rows}
+def by_path(listing: Listing) -> dict[str, Entry]:
+    assert [row.path for row in listing.entries] == sorted(row.path for row in listing.entries)
+    return {row.path: row for row in listing.entries}
 
 
 KERMANY = (
@@ -82,8 +82,8 @@ def test_kermany(tmp_path: Path, outer: str) -> None:
 
 def test_kaggle_s_second_copy_inside_the_first_is_left_alone(tmp_path: Path) -> None:
     films(tmp_path, *(f"chest_xray/{name}" for name in KERMANY), *(f"chest_xray/chest_xray/{name}" for name in KERMANY))
-    assert len(read(tmp_path, "kermany").rows) == 8
-    assert len(read(tmp_path / "chest_xray", "kermany").rows) == 8
+    assert len(read(tmp_path, "kermany").entries) == 8
+    assert len(read(tmp_path / "chest_xray", "kermany").entries) == 8
 
 
 def test_kermany_with_strange_names_in_it(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_siim_covid(tmp_path: Path) -> None:
         ("images/b.png", "s2", "p1", 0, 1, 1, "Indeterminate Appearance", "[]"),
     )
     listing = read(films(tmp_path, "images/a.png", "images/b.png", "images/c.png"), "siim-covid")
-    a, b, c = listing.rows
+    a, b, c = listing.entries
     assert (a.label, a.pneumonia, a.boxes) == ("negative", False, [])
     assert (b.label, b.pneumonia, b.boxes) == ("indeterminate", True, None)
     assert (c.label, c.boxes, c.study, c.patient) == ("typical", [[0.1, 0.2, 0.3, 0.4]], "s3", "p2")
@@ -234,7 +234,7 @@ def test_nih(tmp_path: Path) -> None:
         ("e.png", 4, "Pneumonia", "PA", "M", 5, "Normal", "[]"),
     )
     listing = read(films(tmp_path, *(f"{name}.png" for name in "abcde")), "nih")
-    told = [(row.label, row.pneumonia, row.boxes) for row in listing.rows]
+    told = [(row.label, row.pneumonia, row.boxes) for row in listing.entries]
     assert told == [
         ("normal", False, None),
         ("pneumonia", True, None),
@@ -242,7 +242,7 @@ def test_nih(tmp_path: Path) -> None:
         ("lung_opacity", True, [[0.1, 0.2, 0.3, 0.4]]),
         ("normal", False, []),
     ]
-    a, b, _, d, _ = listing.rows
+    a, b, _, d, _ = listing.entries
     assert (a.patient, a.view, a.sex, a.age) == ("1", "PA", "F", 58.0)
     assert b.findings == ["edema", "pneumonia"]
     assert d.findings == ["no_finding", "rsna:lung_opacity"]
@@ -278,7 +278,7 @@ def test_class_folders(tmp_path: Path) -> None:
         tmp_path, "Normal/a.png", "Normal/deeper/b.png", "COVID/images/c.png", "COVID/masks/c.png", "tb/d.png", "e.png"
     )
     listing = read(tmp_path, "folder")
-    assert [(row.path, row.label, row.pneumonia, row.official_split) for row in listing.rows] == [
+    assert [(row.path, row.label, row.pneumonia, row.official_split) for row in listing.entries] == [
         ("COVID/images/c.png", "covid", True, None),
         ("Normal/a.png", "normal", False, None),
         ("Normal/deeper/b.png", "normal", False, None),
@@ -297,7 +297,7 @@ def test_class_folders_below_splits(tmp_path: Path) -> None:
         tmp_path, "Train/normal/a.png", "valid/normal/a.png", "validation/x/a.png", "test/opacity/a.png", "notes/a.png"
     )
     listing = read(tmp_path, "folder")
-    assert [row.official_split for row in listing.rows] == ["train", "test", "val", "val"]
+    assert [row.official_split for row in listing.entries] == ["train", "test", "val", "val"]
     assert "1 films outside of class folders were passed over" in listing.notices
 
 
@@ -384,7 +384,7 @@ def test_a_table_with_columns_named_by_the_user(tmp_path: Path, suffix: str) -> 
     path = path.with_suffix(f".{suffix}")
     assert recognize(path) == "table"
     listing = table.read(path, COLUMNS, {"Lung Opacity": "pneumonia"})
-    a, b = listing.rows
+    a, b = listing.entries
     assert (a.path, a.label, a.patient, a.age, a.sex, a.official_split) == (
         "images/part1/a.png",
         "normal",
@@ -406,7 +406,7 @@ def test_a_table_in_the_manifest_s_own_words_needs_no_mapping(tmp_path: Path) ->
     films(tmp_path, "a.png")
     header = ("path", "patient", "label", "findings", "pneumonia", "boxes", "split", "study")
     row = ("a.png", "1", "odd", "Edema|Mass", "yes", "[[0.1, 0.2, 0.3, 0.4]]", "fold1", "s")
-    [film] = table.read(csv_file(tmp_path / "list.csv", header, row), {}, {}).rows
+    [film] = table.read(csv_file(tmp_path / "list.csv", header, row), {}, {}).entries
     assert (film.findings, film.pneumonia, film.split) == (["edema", "mass"], True, "fold1")
     assert film.boxes == [[0.1, 0.2, 0.3, 0.4]]
 
@@ -451,11 +451,11 @@ def test_a_table_that_cannot_be_read(tmp_path: Path) -> None:
         table.read(tmp_path / "list.csv", {}, {})
 
 
-def test_what_is_not_recognized_is_told_what_was_looked_for(tmp_path: Path) -> None:
+def test_what_is_not_recognized_says_how_to_lay_it_out(tmp_path: Path) -> None:
     films(tmp_path, "images/a.png")
     with pytest.raises(SourceError) as caught:
         recognize(tmp_path)
-    assert all(f"{kind}: " in str(caught.value) for kind in SOURCES)
+    assert "put each class into a folder of its own" in str(caught.value)
     assert "\n" not in str(caught.value)
     with pytest.raises(SourceError, match="neither a folder nor a"):
         recognize(tmp_path / "images" / "a.png")
@@ -479,8 +479,8 @@ def test_names_that_no_manifest_can_hold_are_refused(tmp_path: Path, name: str) 
 
 def test_kermany_as_published(real_data: Path) -> None:
     listing = read(real_data / "kermany-224", "kermany")
-    assert len(listing.rows) == 5856
-    assert Counter((row.official_split, row.label) for row in listing.rows) == {
+    assert len(listing.entries) == 5856
+    assert Counter((row.official_split, row.label) for row in listing.entries) == {
         ("train", "normal"): 1349,
         ("train", "bacterial"): 2538,
         ("train", "viral"): 1345,
@@ -488,11 +488,11 @@ def test_kermany_as_published(real_data: Path) -> None:
         ("test", "bacterial"): 242,
         ("test", "viral"): 148,
     }
-    assert len(read(real_data / "kermany-original", "kermany").rows) == 60
+    assert len(read(real_data / "kermany-original", "kermany").entries) == 60
 
 
 def test_nih_as_published(real_data: Path) -> None:
-    rows = read(real_data / "nih-adult-256", "nih").rows
+    rows = read(real_data / "nih-adult-256", "nih").entries
     assert (len(rows), len({row.patient for row in rows})) == (3978, 2914)
     judged = [row for row in rows if row.boxes is not None]
     assert Counter(row.label for row in judged) == {"normal": 406, "not_normal": 315, "lung_opacity": 172}
@@ -500,7 +500,7 @@ def test_nih_as_published(real_data: Path) -> None:
 
 
 def test_siim_covid_as_published(real_data: Path) -> None:
-    rows = read(real_data / "siim-covid-256", "siim-covid").rows
+    rows = read(real_data / "siim-covid-256", "siim-covid").entries
     assert (len(rows), len({row.patient for row in rows})) == (6334, 3261)
     assert Counter(row.label for row in rows) == {
         "negative": 1736,

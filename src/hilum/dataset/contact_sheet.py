@@ -33,7 +33,7 @@ class Cell:
     boxes: NDArray[np.float64] | None = None
 
 
-def choose_films(table: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
+def sample_films(table: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
     """As many films of each label as fit, drawn by the seed, label after label."""
     keys = [hashlib.blake2b(f"{seed} {path}".encode(), digest_size=8).hexdigest() for path in table["path"].to_list()]
     drawn = table.with_columns(pl.Series("drawn", keys)).sort("drawn")
@@ -59,7 +59,7 @@ def lay_out(cells: Sequence[Cell], columns: int) -> Image.Image:
         if isinstance(cell.picture, str):
             pen.text((x + 8, y + SIDE // 2), printable(cell.picture), TEXT, large)
         else:
-            _paste(sheet, pen, cell.picture, cell.boxes, x, y)
+            _paste(sheet, cell.picture, cell.boxes, (x, y))
         pen.text((x + 2, y + SIDE + 2), printable(cell.title)[:30], TEXT, large)
         pen.text((x + 2, y + SIDE + 19), printable(cell.detail)[:42], DIM, small)
     return sheet
@@ -83,12 +83,7 @@ def _cell(manifest: Manifest, film: dict[str, object]) -> Cell:
 
 
 def _paste(
-    sheet: Image.Image,
-    pen: ImageDraw.ImageDraw,
-    levels: NDArray[np.uint8],
-    boxes: NDArray[np.float64] | None,
-    x: int,
-    y: int,
+    sheet: Image.Image, levels: NDArray[np.uint8], boxes: NDArray[np.float64] | None, corner: tuple[int, int]
 ) -> None:
     height, width = levels.shape
     scale = SIDE / max(height, width)
@@ -96,6 +91,7 @@ def _paste(
     picture = Image.fromarray(levels)
     if scale != 1:
         picture = picture.resize((across, down), Image.Resampling.BILINEAR)
-    sheet.paste(picture, (x, y))
+    sheet.paste(picture, corner)
+    pen, (x, y) = ImageDraw.Draw(sheet), corner
     for left, top, right, bottom in [] if boxes is None else boxes * [across, down, across, down]:
         pen.rectangle((x + left, y + top, x + right, y + bottom), outline=BOX, width=2)

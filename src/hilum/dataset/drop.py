@@ -47,9 +47,9 @@ def drop_findings(manifest: Manifest, report: Path, kinds: Sequence[str]) -> tup
 
 def write_record(manifest: Manifest, dropped: Sequence[Dropped], path: Path) -> None:
     """Add the films taken out to a CSV, which keeps those of earlier times."""
-    said = {path: rest for path, *rest in manifest.table.select("path", "label", "split").iter_rows()}
+    of_film = {path: rest for path, *rest in manifest.table.select("path", "label", "split").iter_rows()}
     former = path.read_bytes() if path.exists() else csv_text([RECORD]).encode()
-    added = csv_text((film.path, *said[film.path], film.finding, film.kept) for film in dropped)
+    added = csv_text((film.path, *of_film[film.path], film.finding, film.kept) for film in dropped)
     write_whole(path, former + added.encode())
 
 

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from hilum.dataset.manifest.manifest import SCHEMA, Manifest
-from hilum.dataset.scan import Film, scan_films
-from hilum.dataset.sources import SOURCES, Row, SourceError, recognize, table
+from hilum.dataset.scan import FileFacts, scan_films
+from hilum.dataset.sources import SOURCES, Entry, SourceError, recognize, table
 
 
 def import_folder(
@@ -31,48 +31,50 @@ def import_folder(
         raise SourceError(f"{path}: there is no such folder or table")
     kind = kind or recognize(path)
     if kind == "table":
-        rows, notices = table.read(path, columns or {}, labels or {})
+        entries, notices = table.read(path, columns or {}, labels or {})
     elif columns or labels:
         raise SourceError(f"{path}: --map and --label are for tables, and this is the folder layout {kind}")
     elif path.is_dir():
-        rows, notices = SOURCES[kind].read(path)
+        entries, notices = SOURCES[kind].read(path)
     else:
         raise SourceError(f"{path}: {kind} is a folder, and this is a file")
     folder = path.parent if kind == "table" else path
-    report = (lambda done: on_progress(done, len(rows))) if on_progress else None
-    films = scan_films([folder / row.path for row in rows], report, processes)
-    if unreadable := [(row.path, film.error) for row, film in zip(rows, films, strict=True) if film.error is not None]:
+    report = (lambda done: on_progress(done, len(entries))) if on_progress else None
+    films = scan_films([folder / entry.path for entry in entries], report, processes)
+    if unreadable := [
+        (entry.path, film.error) for entry, film in zip(entries, films, strict=True) if film.error is not None
+    ]:
         name, why = unreadable[0]
         first = f"{name}: {why}" if len(unreadable) == 1 else f"the first {name}: {why}"
         notices = [*notices, f"{len(unreadable):,} of {len(films):,} films cannot be read, {first}"]
-    records = [_join(kind, row, film) for row, film in zip(rows, films, strict=True)]
+    records = [_join(kind, entry, film) for entry, film in zip(entries, films, strict=True)]
     manifest = Manifest(pl.DataFrame(records, schema=SCHEMA, orient="row"), folder)
     if beyond := sum(max(x + w, y + h) > 1.01 or min(x, y) < -0.01 for x, y, w, h in _boxes(manifest)):
         notices = [*notices, f"{beyond:,} boxes reach beyond their film: do they belong to another size of it?"]
     return manifest, notices, kind
 
 
-def _join(kind: str, row: Row, film: Film) -> dict[str, object]:
+def _join(kind: str, entry: Entry, film: FileFacts) -> dict[str, object]:
     """A row of the manifest. What the source states of the view stands above the film's own header."""
-    said = asdict(row)
-    said.pop("boxes_of")
+    stated = asdict(entry)
+    stated.pop("boxes_of")
     return {
         **asdict(film),
-        **said,
+        **stated,
         "source": kind,
-        "patient": row.patient or str(PurePosixPath(row.path).with_suffix("")),
-        "boxes": _fractions(row, film),
-        "view": row.view or film.view,
+        "patient": entry.patient or str(PurePosixPath(entry.path).with_suffix("")),
+        "boxes": _fractions(entry, film),
+        "view": entry.view or film.view,
     }
 
 
-def _fractions(row: Row, film: Film) -> list[list[float]] | None:
-    if row.boxes is None or row.boxes_of is None:
-        return row.boxes
-    width, height = (film.width, film.height) if row.boxes_of == "film" else row.boxes_of
+def _fractions(entry: Entry, film: FileFacts) -> list[list[float]] | None:
+    if entry.boxes is None or entry.boxes_of is None:
+        return entry.boxes
+    width, height = (film.width, film.height) if entry.boxes_of == "film" else entry.boxes_of
     if not width or not height:  # unreadable: boxes of a picture of unknown size
         return None
-    return [[x / width, y / height, w / width, h / height] for x, y, w, h in row.boxes]
+    return [[x / width, y / height, w / width, h / height] for x, y, w, h in entry.boxes]
 
 
 def _boxes(manifest: Manifest) -> list[list[float]]:

@@ -26,7 +26,7 @@ CHUNK = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class FileFacts:
     """What the file itself says. `error` is the reason why it cannot be read; the pixel facts are then unknown."""
 
     format: str | None = None
@@ -44,8 +44,8 @@ class Film:
 
 def scan_films(
     paths: Sequence[Path], on_progress: Callable[[int], None] | None = None, processes: int | None = None
-) -> list[Film]:
-    """Decode every film; an unreadable one is a Film with an error. `on_progress` is told how many are done."""
+) -> list[FileFacts]:
+    """Decode every film; an unreadable one gives an error. `on_progress` is told how many are done."""
     report = on_progress or (lambda done: None)
     processes = processes or available_cores()
     if processes == 1 or len(paths) < WORTH_PROCESSES:
@@ -57,7 +57,7 @@ def scan_films(
     return _in_processes(paths, report, processes)
 
 
-def scan_film(path: Path) -> Film:
+def scan_film(path: Path) -> FileFacts:
     """What one file says of itself. It never fails: what cannot be read has an error."""
     try:
         with open_film(path) as file:
@@ -65,18 +65,18 @@ def scan_film(path: Path) -> Film:
             # A file over the reader's limit is never loaded: the reader refuses it by its size.
             content = file.read() if file_bytes <= MAX_FILE_BYTES else None
     except ReadError as error:
-        return Film(error=f"{error.reason}: {error.detail}")
+        return FileFacts(error=f"{error.reason}: {error.detail}")
     except OSError as error:
-        return Film(error=f"cannot_open: {error.strerror}")
+        return FileFacts(error=f"cannot_open: {error.strerror}")
     file_digest = None if content is None else content_digest(content)
     try:
         radiograph = read(path if content is None else content)
     except ReadError as error:
-        return Film(file_bytes=file_bytes, file_digest=file_digest, error=f"{error.reason}: {error.detail}")
+        return FileFacts(file_bytes=file_bytes, file_digest=file_digest, error=f"{error.reason}: {error.detail}")
     except Exception as error:  # a bug in hilum: which film brings it out is half of the report
         error.add_note(f"while reading {path}")
         raise
-    return Film(
+    return FileFacts(
         format=radiograph.format,
         mode=radiograph.mode,
         encoding=radiograph.encoding,
@@ -99,10 +99,10 @@ def pixel_digest(pixels: NDArray[np.float32]) -> str:
     return digest.hexdigest()
 
 
-def _in_processes(paths: Sequence[Path], report: Callable[[int], None], processes: int) -> list[Film]:
+def _in_processes(paths: Sequence[Path], report: Callable[[int], None], processes: int) -> list[FileFacts]:
     executor = clean_processes(processes)
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    found: list[list[Film]] = [[] for _ in chunks]
+    found: list[list[FileFacts]] = [[] for _ in chunks]
     done = 0
     try:
         futures = {executor.submit(_scan_chunk, chunk): index for index, chunk in enumerate(chunks)}
@@ -120,5 +120,5 @@ def _in_processes(paths: Sequence[Path], report: Callable[[int], None], processe
     return [film for films in found for film in films]
 
 
-def _scan_chunk(paths: Sequence[Path]) -> list[Film]:
+def _scan_chunk(paths: Sequence[Path]) -> list[FileFacts]:
     return [scan_film(path) for path in paths]

@@ -109,8 +109,8 @@ def split_from_folds(manifest: Manifest, splits: Mapping[str, str]) -> tuple[Man
     if absent := [fold for fold in splits if fold not in there]:
         raise SplitError(f"the manifest has no {absent[0]}; its folds are {', '.join(there) or 'none'}")
     taken = [splits.get(fold, "train") if fold in there else fold for fold in folds]
-    said = ", ".join(f"{name} is {fold}" for fold, name in splits.items())
-    return _with_splits(manifest, taken), [f"{said}; train is {len(there) - len(splits)} other folds"]
+    roles = ", ".join(f"{name} is {fold}" for fold, name in splits.items())
+    return _with_splits(manifest, taken), [f"{roles}; train is {len(there) - len(splits)} other folds"]
 
 
 def split_by_image(manifest: Manifest, *, seed: int = 2021) -> tuple[Manifest, list[str]]:

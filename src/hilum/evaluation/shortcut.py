@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hilum.dataset.audit.films import Films
-from hilum.dataset.audit.fingerprint import SMALL, shrink
+from hilum.dataset.audit.films import AuditedFilms
+from hilum.dataset.audit.fingerprint import SMALL, thumbnails
 from hilum.dataset.audit.shortcut import find_shortcuts
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import build_store
@@ -41,20 +41,20 @@ def metadata_alone(judgement: Judgement) -> Shortcut:
         picture = np.full(table.height, -1, np.int64)
         picture[stored >= 0] = np.arange(len(readable))
         paths = table["path"].to_list()
-        small = shrink(store.pixels, readable)
+        small = thumbnails(store.pixels, readable)
         # The audit's own gathering looks for copies as well, which no shortcut needs.
-        films = Films(
-            manifest,
-            table,
-            store,
-            picture,
-            small,
-            np.empty((0,), np.float32),
-            [],
-            [],
-            paths,
-            [None] * len(paths),
-            "split",
+        films = AuditedFilms(
+            manifest=manifest,
+            table=table,
+            store=store,
+            picture=picture,
+            small=small,
+            structure=np.empty((0,), np.float32),
+            identical=[],
+            similar=[],
+            paths=paths,
+            sides=[None] * len(paths),
+            side_column="split",
         )
         findings = find_shortcuts(films)
     figures = next((finding.figures for finding in findings if finding.kind == "metadata_shortcut"), {})

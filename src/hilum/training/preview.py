@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from hilum.dataset.contact_sheet import Cell, choose_films, lay_out
+from hilum.dataset.contact_sheet import Cell, lay_out, sample_films
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import build_store
 from hilum.training.feed.examples import Examples, choose_examples
@@ -60,7 +60,7 @@ def _feed(manifest: Manifest, recipe: Recipe, count: int, seed: int, folder: Pat
     named = sorted({label for labels in recipe.classes.values() for label in labels})
     table = table.filter(pl.col("label").is_in(named))
     of_training = table.filter(pl.coalesce("split", "official_split") == "train")
-    chosen = choose_films(of_training if of_training.height else table, count, seed)
+    chosen = sample_films(of_training if of_training.height else table, count, seed)
     if chosen.is_empty():
         raise RecipeError(f"no film that can be read has a label of the recipe's classes ({', '.join(recipe.classes)})")
     few = Manifest(chosen.with_columns(split=pl.lit("train")), manifest.folder)

@@ -15,7 +15,7 @@ from hilum.cli.terminal.table import print_table
 from hilum.system.files import write_whole
 
 if TYPE_CHECKING:
-    from hilum.dataset.audit import Films, Report
+    from hilum.dataset.audit import AuditedFilms, AuditReport
 
 COLUMNS = ("severity", "finding", "what was found", "what to do")
 SIZE = 224  # the usual size of training, which then finds its films decoded
@@ -49,9 +49,9 @@ def audit(
         if out is not None:
             write_whole(out, json.dumps(report.describe(), indent=1) + "\n")
         if html is not None:
-            from hilum.dataset.audit.page import write_page
+            from hilum.dataset.audit.page import write_audit_page
 
-            write_whole(html, write_page(report, films))
+            write_whole(html, write_audit_page(report, films))
     if as_json:
         print(json.dumps(report.describe()))
     else:
@@ -66,7 +66,7 @@ def audit(
         raise typer.Exit(1)
 
 
-def _audited(path: Path) -> tuple[Report, Films]:
+def _audited(path: Path) -> tuple[AuditReport, AuditedFilms]:
     from hilum.dataset.audit import audit as audit_films
     from hilum.dataset.manifest.manifest import load_manifest
     from hilum.dataset.store.store import build_store

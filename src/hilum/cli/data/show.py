@@ -79,9 +79,9 @@ def show(
         elif as_trained is not None and png is not None:
             _preview(chosen, as_trained, png, Choice(count or 6, columns, seed))
         elif png is not None:
-            from hilum.dataset.contact_sheet import choose_films, draw_sheet
+            from hilum.dataset.contact_sheet import draw_sheet, sample_films
 
-            write_picture(draw_sheet(loaded, choose_films(table, count or 24, seed), columns), png)
+            write_picture(draw_sheet(loaded, sample_films(table, count or 24, seed), columns), png)
             say(f"contact sheet written to {png}")
 
 

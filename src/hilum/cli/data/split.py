@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
 
 import typer
 
@@ -79,7 +79,7 @@ def split(
         if take is not None:
             made, notices = split_from_folds(loaded, _parse_folds(take))
         else:
-            made, notices = _split(loaded, shares, folds, method, seed, together)
+            made, notices = _split(loaded, SplitBy(method, shares, folds, seed), together)
         save_manifest(made, out or manifest)
     print_counts(made)
     for notice in notices:
@@ -87,23 +87,26 @@ def split(
     say(f"written to {out or manifest}")
 
 
-def _split(
-    manifest: Manifest,
-    ratios: dict[str, float] | None,
-    folds: int | None,
-    method: Method,
-    seed: int | None,
-    together: list[list[str]],
-) -> tuple[Manifest, list[str]]:
+class SplitBy(NamedTuple):
+    """How the films are dealt out; None is the method's own choice."""
+
+    method: Method
+    ratios: dict[str, float] | None
+    folds: int | None
+    seed: int | None
+
+
+def _split(manifest: Manifest, by: SplitBy, together: list[list[str]]) -> tuple[Manifest, list[str]]:
     from hilum.dataset.split import split_as_published, split_by_image, split_by_patient, split_into_folds
 
-    if method == "official":
+    if by.method == "official":
         return split_as_published(manifest)
-    if method == "random-by-image":
-        return split_by_image(manifest, **({} if seed is None else {"seed": seed}))
-    if folds is not None:
-        return split_into_folds(manifest, folds, seed=1 if seed is None else seed, together=together)
-    return split_by_patient(manifest, ratios, seed=1 if seed is None else seed, together=together)
+    if by.method == "random-by-image":
+        return split_by_image(manifest, **({} if by.seed is None else {"seed": by.seed}))
+    seed = 1 if by.seed is None else by.seed
+    if by.folds is not None:
+        return split_into_folds(manifest, by.folds, seed=seed, together=together)
+    return split_by_patient(manifest, by.ratios, seed=seed, together=together)
 
 
 def _parse_folds(text: str) -> dict[str, str]:

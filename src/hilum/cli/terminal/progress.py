@@ -23,6 +23,7 @@ class Quiet:
         self.heard = time.monotonic()
 
     def too_long(self) -> bool:
+        """Whether to write a line now; from then on it is counted anew."""
         now = time.monotonic()
         if now - self.heard < QUIET_SECONDS:
             return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+import numpy as np
 
-from hilum.dataset.audit.duplicates import overlap
-from hilum.dataset.audit.films import Films
+from hilum.dataset.audit.films import AuditedFilms
 from hilum.dataset.audit.finding import Finding, Severity, counted, named
+from hilum.measures.boxes.overlap import iou
 
 # Annotators drag boxes a little over the edge.
 BEYOND = 0.01
@@ -14,7 +14,7 @@ TINY = 0.01
 TWICE = 0.95  # intersection over union
 
 
-def find_bad_boxes(films: Films) -> list[Finding]:
+def find_bad_boxes(films: AuditedFilms) -> list[Finding]:
     """Boxes out of the frame, too small to be meant, or drawn twice."""
     boxes = [one or [] for one in films.table["boxes"].to_list()]
     beyond = [
@@ -22,7 +22,7 @@ def find_bad_boxes(films: Films) -> list[Finding]:
         for drawn in boxes
     ]
     tiny = [[box for box in drawn if min(box[2], box[3]) < TINY] for drawn in boxes]
-    twice = [[box for box, other in combinations(drawn, 2) if overlap(box, other) > TWICE] for drawn in boxes]
+    twice = [_drawn_again(drawn) for drawn in boxes]
     kinds: tuple[tuple[str, Severity, list[list[list[float]]], str, str], ...] = (
         (
             "boxes_out_of_frame",
@@ -49,7 +49,7 @@ def find_bad_boxes(films: Films) -> list[Finding]:
     ]
 
 
-def find_missing_boxes(films: Films) -> list[Finding]:
+def find_missing_boxes(films: AuditedFilms) -> list[Finding]:
     """Films whose boxes and label contradict each other, where the data set has boxes at all."""
     boxes, positive = films.table["boxes"].to_list(), films.table["pneumonia"].to_list()
     if not any(boxes):
@@ -81,3 +81,10 @@ def find_missing_boxes(films: Films) -> list[Finding]:
             )
         )
     return findings
+
+
+def _drawn_again(boxes: list[list[float]]) -> list[list[float]]:
+    if not boxes:
+        return []
+    overlaps = iou(np.array(boxes), np.array(boxes))
+    return [boxes[first] for first, _ in np.argwhere(np.triu(overlaps, 1) > TWICE).tolist()]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from hilum.dataset.audit.films import Films, Groups
+import numpy as np
+
+from hilum.dataset.audit.films import AuditedFilms, Groups
 from hilum.dataset.audit.finding import Finding, counted, named
+from hilum.measures.boxes.overlap import iou
 
 Boxes = list[list[float]]
 SAME_BOX = 0.9  # intersection over union
 
 
-def find_duplicates(films: Films) -> list[Finding]:
+def find_duplicates(films: AuditedFilms) -> list[Finding]:
     """Films of the same pixels, and films of the same exposure that were processed anew."""
     findings = []
     if films.identical:
@@ -39,7 +42,7 @@ def find_duplicates(films: Films) -> list[Finding]:
     return findings
 
 
-def find_conflicting_labels(films: Films) -> list[Finding]:
+def find_conflicting_labels(films: AuditedFilms) -> list[Finding]:
     """The same film under different labels: one of them is wrong, and a network learns both."""
     labels = films.table["label"].to_list()
     groups = [group for group in films.same if len({labels[row] for row in group if labels[row]}) > 1]
@@ -57,7 +60,7 @@ def find_conflicting_labels(films: Films) -> list[Finding]:
     ]
 
 
-def find_conflicting_boxes(films: Films) -> list[Finding]:
+def find_conflicting_boxes(films: AuditedFilms) -> list[Finding]:
     """The same film with different boxes, or with boxes here and nobody's opinion there."""
     boxes = films.table["boxes"].to_list()
     different = [group for group in films.identical if _differ_among_known([boxes[row] for row in group])]
@@ -83,7 +86,7 @@ def find_conflicting_boxes(films: Films) -> list[Finding]:
     ]
 
 
-def find_shared_films(films: Films) -> list[Finding]:
+def find_shared_films(films: AuditedFilms) -> list[Finding]:
     """The same film under different patients, which lets a split by patient leak."""
     patients = films.table["patient"].to_list()
     groups = [group for group in films.same if len({patients[row] for row in group}) > 1]
@@ -117,12 +120,4 @@ def _differ_among_known(boxes: list[Boxes | None]) -> bool:
 def _differ(first: Boxes, second: Boxes) -> bool:
     if len(first) != len(second):
         return True
-    return any(max(overlap(box, other) for other in second) < SAME_BOX for box in first)
-
-
-def overlap(first: list[float], second: list[float]) -> float:
-    """Intersection over union of two boxes."""
-    width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
-    height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    common = max(width, 0.0) * max(height, 0.0)
-    return common / (first[2] * first[3] + second[2] * second[3] - common)
+    return bool(first) and bool((iou(np.array(first), np.array(second)).max(1) < SAME_BOX).any())

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hilum.dataset.audit.fingerprint import find_pairs, shrink, structures
+from hilum.dataset.audit.fingerprint import find_pairs, structures, thumbnails
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import Store
 
@@ -19,7 +19,7 @@ Groups = list[list[int]]  # rows of the table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Films:
+class AuditedFilms:
     """`table` is the manifest's, by path. `small` and `structure` have a row for each distinct readable picture, and
     `picture` says which one a film has: -1 where it cannot be read."""
 
@@ -46,7 +46,7 @@ class Films:
         return int(np.flatnonzero(self.picture == picture)[0])
 
 
-def gather(manifest: Manifest, store: Store, on_progress: OnProgress) -> Films:
+def gather(manifest: Manifest, store: Store, on_progress: OnProgress) -> AuditedFilms:
     """Look at every film once, for all checks."""
     table = manifest.table.sort("path")
     stored = store.rows(table["file_digest"].to_list())
@@ -60,7 +60,7 @@ def gather(manifest: Manifest, store: Store, on_progress: OnProgress) -> Films:
         [position[name] if at >= 0 else -1 for name, at in zip(names, stored, strict=True)], np.int64
     ).reshape(-1)
     rows = stored[[first[name] for name in position]].astype(np.int64)
-    small = shrink(store.pixels, rows, lambda done, total: on_progress("looking at films", done, total))
+    small = thumbnails(store.pixels, rows, lambda done, total: on_progress("looking at films", done, total))
     structure = structures(small)
     pairs = find_pairs(small, structure, lambda done, total: on_progress("comparing films", done, total))
     identical = _groups_of(zip(names, range(table.height), strict=True))
@@ -70,18 +70,18 @@ def gather(manifest: Manifest, store: Store, on_progress: OnProgress) -> Films:
     linked = linked_groups([(pair.first, pair.second) for pair in pairs])
     similar = [sorted(row for place in group for row in films_of[place]) for group in linked]
     column = "split" if table["split"].null_count() < table.height else "official_split"
-    return Films(
-        manifest,
-        table,
-        store,
-        picture,
-        small,
-        structure,
-        identical,
-        similar,
-        table["path"].to_list(),
-        table[column].to_list(),
-        column,
+    return AuditedFilms(
+        manifest=manifest,
+        table=table,
+        store=store,
+        picture=picture,
+        small=small,
+        structure=structure,
+        identical=identical,
+        similar=similar,
+        paths=table["path"].to_list(),
+        sides=table[column].to_list(),
+        side_column=column,
     )
 
 

@@ -44,7 +44,7 @@ class Pair(NamedTuple):
     agreement: float
 
 
-def shrink(pixels: Grey, rows: NDArray[np.int64], on_progress: Callable[[int, int], None] | None = None) -> Grey:
+def thumbnails(pixels: Grey, rows: NDArray[np.int64], on_progress: Callable[[int, int], None] | None = None) -> Grey:
     """These rows of a store as small pictures, (rows, SMALL, SMALL): a quarter of its size, and all that is needed."""
     small = np.empty((len(rows), SMALL, SMALL), np.uint8)
     for place, row in enumerate(rows):

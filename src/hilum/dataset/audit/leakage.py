@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from hilum.dataset.audit.films import Films, Groups
+from hilum.dataset.audit.films import AuditedFilms, Groups
 from hilum.dataset.audit.finding import Finding, counted, named
 
 # Below these, the better of two networks is told by chance: the AUC of 30 against 70 films is uncertain by 0.06.
@@ -13,7 +13,7 @@ FEWEST_FILMS, FEWEST_OF_A_CLASS = 100, 30
 SIDE_IN_PATIENT = re.compile(r"(train|val|test)/(.+)")
 
 
-def find_leaks(films: Films) -> list[Finding]:
+def find_leaks(films: AuditedFilms) -> list[Finding]:
     """Patients and copies on both sides of the split: a network is then judged on what it has seen."""
     by_patient: dict[str, list[int]] = defaultdict(list)
     for row, patient in enumerate(films.table["patient"].to_list()):
@@ -44,7 +44,7 @@ def find_leaks(films: Films) -> list[Finding]:
     ]
 
 
-def find_repeated_numbers(films: Films) -> list[Finding]:
+def find_repeated_numbers(films: AuditedFilms) -> list[Finding]:
     """Names such as train/person12 and test/person12, whose importer could not tell whether they are one person."""
     rows_of: dict[str, list[int]] = defaultdict(list)
     numbered: dict[str, set[str]] = defaultdict(set)
@@ -69,7 +69,7 @@ def find_repeated_numbers(films: Films) -> list[Finding]:
     ]
 
 
-def find_small_validation(films: Films) -> list[Finding]:
+def find_small_validation(films: AuditedFilms) -> list[Finding]:
     """A validation split too small to choose a network by."""
     rows = [row for row, side in enumerate(films.sides) if side == "val"]
     if not rows:
@@ -96,5 +96,5 @@ def find_small_validation(films: Films) -> list[Finding]:
     ]
 
 
-def _torn(films: Films, groups: Groups) -> Groups:
+def _torn(films: AuditedFilms, groups: Groups) -> Groups:
     return [group for group in groups if len({films.sides[row] for row in group if films.sides[row]}) > 1]

@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hilum.dataset.audit.films import Films
-from hilum.dataset.audit.finding import Finding, Report, counted
+from hilum.dataset.audit.films import AuditedFilms
+from hilum.dataset.audit.finding import AuditReport, Finding, counted
 from hilum.dataset.audit.page_style import STYLE
 from hilum.system.text import printable
 
@@ -56,7 +56,7 @@ $figures$groups</section>
 FILM = Template("""<figure>$picture<figcaption><span class="path">$path</span><br>$words</figcaption></figure>""")
 
 
-def write_page(report: Report, films: Films) -> str:
+def write_audit_page(report: AuditReport, films: AuditedFilms) -> str:
     """The page as text. Of what is known of a film it shows path, label and split, and nothing of its patient."""
     verdict = "Something would leak." if report.leaks else "Nothing was found that would leak."
     page = PAGE.substitute(
@@ -81,7 +81,7 @@ def _row(finding: Finding) -> str:
     )
 
 
-def _section(finding: Finding, films: Films) -> str:
+def _section(finding: Finding, films: AuditedFilms) -> str:
     row_of = {path: row for row, path in enumerate(films.paths)}
     shown = finding.groups[:MOST_GROUPS]
     # Copies stand together in a frame; films that have nothing to do with each other stand in one grid.
@@ -123,14 +123,14 @@ def _bars(aucs: dict[str, float]) -> str:
     return f'<table class="bars"><caption>{caption}</caption><tbody>{rows}</tbody></table>\n'
 
 
-def _group(group: tuple[str, ...], finding: Finding, films: Films, row_of: dict[str, int]) -> str:
+def _group(group: tuple[str, ...], finding: Finding, films: AuditedFilms, row_of: dict[str, int]) -> str:
     shown = "".join(_film(path, finding, films, row_of[path]) for path in group[:MOST_IN_A_GROUP])
     if len(group) > MOST_IN_A_GROUP:
         shown += f'<p class="quiet">and {counted(len(group) - MOST_IN_A_GROUP, "more film")}</p>'
     return shown
 
 
-def _film(path: str, finding: Finding, films: Films, row: int) -> str:
+def _film(path: str, finding: Finding, films: AuditedFilms, row: int) -> str:
     film = films.table.row(row, named=True)
     known = {name: of[path] for name, of in finding.figures.items() if isinstance(of, dict) and path in of}
     words = [film["label"] or "no label", films.sides[row] or "", *(_word(name, it) for name, it in known.items())]
@@ -147,7 +147,7 @@ def _word(name: str, value: Any) -> str:
     return f"{value:g} {name.replace('_', ' ')}" if isinstance(value, float) else str(value)
 
 
-def _picture(films: Films, row: int, boxes: list[list[float]], name: str) -> str:
+def _picture(films: AuditedFilms, row: int, boxes: list[list[float]], name: str) -> str:
     if films.picture[row] < 0:
         return '<div class="missing">cannot be read</div>'
     stored = int(films.store.rows([films.table["file_digest"][row]])[0])

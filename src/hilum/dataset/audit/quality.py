@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.dataset.audit.films import Films
+from hilum.dataset.audit.films import AuditedFilms
 from hilum.dataset.audit.finding import Finding, counted, named
 from hilum.dataset.audit.fingerprint import PRINT_SIDE
 
@@ -31,7 +32,7 @@ TURNS: dict[str, Callable[[Floats], Floats]] = {
 }
 
 
-def find_bad_exposure(films: Films) -> list[Finding]:
+def find_bad_exposure(films: AuditedFilms) -> list[Finding]:
     """Films that show too little: nearly blank, washed out, mostly black."""
     # Film by film: temporary arrays of a whole set would take many times its memory.
     spread = np.array([film.std() for film in films.small])
@@ -59,7 +60,7 @@ def find_bad_exposure(films: Films) -> list[Finding]:
     ]
 
 
-def find_unusual(films: Films) -> list[Finding]:
+def find_unusual(films: AuditedFilms) -> list[Finding]:
     """Films unlike even the films they are likest to: other body parts, strange projections, an inverted scale."""
     if len(films.structure) < FEWEST_FILMS:
         return []
@@ -70,19 +71,12 @@ def find_unusual(films: Films) -> list[Finding]:
     if not len(worst):
         return []
     figures = {films.paths[films.first_film(place)]: round(float(distance[place]), 1) for place in worst.tolist()}
-    return [
-        _suggestion(
-            films,
-            "far_from_others",
-            worst,
-            "{} unlike all others.",
-            "Look whether they are frontal chest films; if not, drop them.",
-            {"times_usual_scatter": figures},
-        )
-    ]
+    advice = "Look whether they are frontal chest films; if not, drop them."
+    finding = _suggestion(films, "far_from_others", worst, "{} unlike all others.", advice)
+    return [replace(finding, figures={"times_usual_scatter": figures})]
 
 
-def find_turned(films: Films) -> list[Finding]:
+def find_turned(films: AuditedFilms) -> list[Finding]:
     """Films that resemble the others more when turned, upside down or inverted."""
     if len(films.structure) < FEWEST_FILMS:
         return []
@@ -97,8 +91,8 @@ def find_turned(films: Films) -> list[Finding]:
     if not len(found):
         return []
     how = {films.paths[films.first_film(place)]: str(names[agreements[:, place].argmax()]) for place in found.tolist()}
-    sentence = "{} turned or inverted."
-    return [_suggestion(films, "turned", found, sentence, "Look at them; turn or drop them.", {"how": how})]
+    finding = _suggestion(films, "turned", found, "{} turned or inverted.", "Look at them; turn or drop them.")
+    return [replace(finding, figures={"how": how})]
 
 
 def _scatter_from_likest(structure: Floats) -> NDArray[np.float64]:
@@ -123,14 +117,7 @@ def _standardized(rows: Floats) -> Floats:
     return np.asarray(centered / np.maximum(centered.std(1, keepdims=True), 1e-6), np.float32)
 
 
-def _suggestion(
-    films: Films,
-    kind: str,
-    pictures: NDArray[np.int64],
-    sentence: str,
-    advice: str,
-    figures: dict[str, object] | None = None,
-) -> Finding:
+def _suggestion(films: AuditedFilms, kind: str, pictures: NDArray[np.int64], sentence: str, advice: str) -> Finding:
     rows = np.flatnonzero(np.isin(films.picture, pictures)).tolist()
     are = counted(len(rows), "film is", "films are")
     return Finding(
@@ -140,5 +127,4 @@ def _suggestion(
         sentence.format(are),
         advice,
         named(films.paths, [[row] for row in rows]),
-        figures or {},
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hilum.dataset.audit.films import Films
+from hilum.dataset.audit.films import AuditedFilms
 from hilum.dataset.audit.finding import Finding, counted, named
 
 
-def find_unreadable(films: Films) -> list[Finding]:
+def find_unreadable(films: AuditedFilms) -> list[Finding]:
     """Films that cannot be read, each with its reason."""
     rows = np.flatnonzero(films.picture < 0).tolist()
     if not rows:
@@ -31,7 +31,7 @@ def find_unreadable(films: Films) -> list[Finding]:
     ]
 
 
-def find_unknown_patients(films: Films) -> list[Finding]:
+def find_unknown_patients(films: AuditedFilms) -> list[Finding]:
     """Data sets that do not say which films are of one patient."""
     patients = films.table["patient"].n_unique()
     if films.table.height < 2 or patients < films.table.height:

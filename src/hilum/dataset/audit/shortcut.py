@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.dataset.audit.films import Films
+from hilum.dataset.audit.films import AuditedFilms
 from hilum.dataset.audit.finding import Finding, counted, named
 from hilum.dataset.audit.jpeg_quality import jpeg_quality
 
@@ -21,7 +21,7 @@ DARK = 12  # grey levels that count as border
 Floats = NDArray[np.float64]
 
 
-def find_shortcuts(films: Films) -> list[Finding]:
+def find_shortcuts(films: AuditedFilms) -> list[Finding]:
     """How well color mode, file and view alone tell the classes apart."""
     table = films.table
     known = np.flatnonzero(table["pneumonia"].is_not_null().to_numpy() & (films.picture >= 0))
@@ -49,7 +49,7 @@ def find_shortcuts(films: Films) -> list[Finding]:
     return findings
 
 
-def _features(films: Films, known: NDArray[np.int64]) -> dict[str, Floats]:
+def _features(films: AuditedFilms, known: NDArray[np.int64]) -> dict[str, Floats]:
     """What can be known of each film's file and frame; NaN where it cannot."""
     table = films.table[known]
     width, height = table["width"].cast(float).to_numpy(), table["height"].cast(float).to_numpy()
@@ -91,7 +91,7 @@ def _borders(small: NDArray[np.uint8]) -> Floats:
 
 
 def _files_alone(
-    films: Films, columns: dict[str, Floats], sick: NDArray[np.bool_], patients: NDArray[np.str_]
+    films: AuditedFilms, columns: dict[str, Floats], sick: NDArray[np.bool_], patients: NDArray[np.str_]
 ) -> Finding:
     # The bytes that a film takes at one quality follow its content too (haze takes fewer), so what tells only with them
     # may lie in the lungs after all.
@@ -152,26 +152,28 @@ def _cross_validated(columns: dict[str, Floats], sick: NDArray[np.bool_], patien
     return float(roc_auc_score(sick, scores))
 
 
-def _telling_modes(films: Films, known: NDArray[np.int64], sick: NDArray[np.bool_]) -> list[Finding]:
+def _telling_modes(films: AuditedFilms, known: NDArray[np.int64], sick: NDArray[np.bool_]) -> list[Finding]:
     """Color modes that only films of one class have."""
     modes = np.array([mode or "" for mode in films.table["mode"].gather(known).to_list()])
-    told, chances, rows = [], {}, []
+    found, chances, rows = [], {}, []
     for mode in np.unique(modes[modes != ""]).tolist():
         having = sick[modes == mode]
         if 2 <= len(having) < len(sick) and having.all() == having.any():
             same = int((sick == having[0]).sum())
             chances[mode] = math.comb(same, len(having)) / math.comb(len(sick), len(having))
             side = "pneumonia" if having[0] else "no pneumonia"
-            told.append(f"{counted(len(having), 'film')} of color mode {mode}, all {side} (chance {chances[mode]:.2g})")
+            found.append(
+                f"{counted(len(having), 'film')} of color mode {mode}, all {side} (chance {chances[mode]:.2g})"
+            )
             rows += known[modes == mode].tolist()
-    if not told:
+    if not found:
         return []
     return [
         Finding(
             "mode_of_one_class",
             "warning" if min(chances.values()) < 0.05 else "suggestion",
             len(rows),
-            f"Of {counted(len(sick), 'film')} there are {' and '.join(told)}.",
+            f"Of {counted(len(sick), 'film')} there are {' and '.join(found)}.",
             "Make all films grey before training, as hilum does; mistrust a network that was trained otherwise.",
             named(films.paths, [[row] for row in rows]),
             {"chance": chances},
@@ -184,13 +186,13 @@ def _view_alone(views: list[str], sick: NDArray[np.bool_]) -> Finding:
         view: float(np.mean([s for v, s in zip(views, sick, strict=True) if v == view])) for view in sorted(set(views))
     }
     auc = _auc_alone(np.array([shares[view] for view in views]), sick)
-    told = ", ".join(f"{view} {share:.0%}" for view, share in shares.items())
+    by_view = ", ".join(f"{view} {share:.0%}" for view, share in shares.items())
     if auc < TELLING:
-        sentence = f"The view alone hardly tells pneumonia from none: AUC {auc:.2f} (share of pneumonia: {told})."
+        sentence = f"The view alone hardly tells pneumonia from none: AUC {auc:.2f} (share of pneumonia: {by_view})."
     else:
         sentence = (
-            f"The view alone tells pneumonia from none with an AUC of {auc:.2f} (share of pneumonia: {told}): sicker "
-            "patients are filmed lying down."
+            f"The view alone tells pneumonia from none with an AUC of {auc:.2f} (share of pneumonia: {by_view}): "
+            "sicker patients are filmed lying down."
         )
     return Finding(
         "view_tells",

@@ -45,7 +45,7 @@ LISTS = ("findings", "boxes")
 ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 SPLIT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
-TOLD_PROBLEMS = 10
+LISTED_PROBLEMS = 10
 Problem = tuple[int, str, str]  # row from 0, column, what is wrong and what to do
 
 
@@ -233,9 +233,9 @@ def _raise(rows: Rows, problems: list[Problem]) -> None:
     if not problems:
         return
     lines = []
-    for row, column, what in problems[:TOLD_PROBLEMS]:
+    for row, column, what in problems[:LISTED_PROBLEMS]:
         place = f"row {row + 1}" + (f" (line {rows.lines[row]})" if rows.lines else "")
         lines.append(f"{rows.name}: {place}, column {column}: {what}")
-    if len(problems) > TOLD_PROBLEMS:
-        lines.append(f"{rows.name}: and {len(problems) - TOLD_PROBLEMS:,} more problems")
+    if len(problems) > LISTED_PROBLEMS:
+        lines.append(f"{rows.name}: and {len(problems) - LISTED_PROBLEMS:,} more problems")
     raise ManifestError(*lines)

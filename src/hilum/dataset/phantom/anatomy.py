@@ -42,7 +42,7 @@ AIR_SHARE = 0.74  # the part of an inflated lung's thickness that is air
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class Habitus:
     """What makes one patient look different from the next."""
 
     sex: str
@@ -61,7 +61,7 @@ class Body:
     breath: float  # centimeters by which the diaphragm stands higher than at full inspiration
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator) -> Body:
+    def drawn(cls, rng: np.random.Generator) -> Habitus:
         """A patient by chance: child or adult, lean or stout, lying or standing."""
         child = rng.random() < 0.45
         age = int(rng.integers(1, 7)) if child else int(np.clip(rng.normal(48, 18), 8, 92))
@@ -86,7 +86,7 @@ class Body:
             breath=float(np.clip(rng.normal(0.4 if view == "PA" else 1.2, 0.8), -0.6, 3.0)),
         )
 
-    def with_large_heart(self) -> Body:
+    def with_large_heart(self) -> Habitus:
         """The same patient with cardiomegaly, which is no pneumonia."""
         return replace(self, heart=1.3 * self.heart)
 
@@ -95,14 +95,14 @@ class Body:
 class Chest:
     """The outlines that bones, vessels and diseases refer to, and the air in the way of the beam."""
 
-    body: Body
+    body: Habitus
     wall: Map  # depth inside the rib cage
     solid: Map  # 1 where heart or abdomen fills the beam's path, 0 where the lung alone does
     lung: Map  # centimeters of inflated lung
     water: Map  # centimeters of everything but bone and vessels
 
 
-def build_chest(rng: np.random.Generator, canvas: Canvas, body: Body) -> Chest:
+def build_chest(rng: np.random.Generator, canvas: Canvas, body: Habitus) -> Chest:
     """The chest of this patient: outlines, air and water under every pixel."""
     size = np.array([body.broad, body.tall])
     cages = (_cage(rng, size, -1), _cage(rng, size, 1))
@@ -125,7 +125,7 @@ def build_chest(rng: np.random.Generator, canvas: Canvas, body: Body) -> Chest:
     return Chest(body, wall, np.minimum(solid * np.float32(1 / 9), 1), lung, water)
 
 
-def spine_x(body: Body, y: Map | Points) -> Map:
+def spine_x(body: Habitus, y: Map | Points) -> Map:
     """How far scoliosis moves the spine aside at a height, in centimeters."""
     return np.asarray(body.lean * np.sin(np.asarray(y, np.float64) / 7.0), np.float32)
 
@@ -135,12 +135,12 @@ def _cage(rng: np.random.Generator, size: Points, side: int) -> Points:
     return rounded(np.vstack([outline, (0, outline[-1, 1])]) * [side, 1])
 
 
-def cage_half_width(body: Body, y: Points) -> Points:
+def cage_half_width(body: Habitus, y: Points) -> Points:
     """From the midline to the ribs' inside at a height, in centimeters."""
     return np.interp(y, CAGE[3:, 1] * body.tall, CAGE[3:, 0] * body.broad)
 
 
-def _soft_tissue(rng: np.random.Generator, canvas: Canvas, body: Body) -> Map:
+def _soft_tissue(rng: np.random.Generator, canvas: Canvas, body: Habitus) -> Map:
     """Trunk, neck, arms and breasts, as if there were no air in them."""
     deep = 19.5 + 6 * body.fat - 2 * body.youth
     flesh = rounded_depth(canvas.depth_inside(_trunk(body)), deep, 9.5)
@@ -156,7 +156,7 @@ def _soft_tissue(rng: np.random.Generator, canvas: Canvas, body: Body) -> Map:
     return np.asarray(np.maximum(flesh + folds * np.minimum(flesh / 6, 1), 0), np.float32)
 
 
-def _trunk(body: Body) -> Points:
+def _trunk(body: Habitus) -> Points:
     half = TRUNK.copy()
     half[ABOVE_ARMPIT:, 0] += 1.4 + 3.6 * body.fat - 0.8 * body.youth
     half[:ABOVE_ARMPIT, 0] *= 1 + 0.08 * body.fat
@@ -167,7 +167,7 @@ def _trunk(body: Body) -> Points:
     return rounded(np.vstack([half, (half * [-1, 1])[::-1]]))
 
 
-def arm_line(body: Body, side: int) -> Points:
+def arm_line(body: Habitus, side: int) -> Points:
     """The axis of the upper arm, from the shoulder joint."""
     if body.arms_up:
         points = [(17.6, 1.5), (20.5, -4), (22.5, -18)]
@@ -176,7 +176,7 @@ def arm_line(body: Body, side: int) -> Points:
     return rounded(np.array(points) * [side * body.broad, 1], closed=False)
 
 
-def _breasts(rng: np.random.Generator, canvas: Canvas, body: Body) -> Map:
+def _breasts(rng: np.random.Generator, canvas: Canvas, body: Habitus) -> Map:
     radius, bulk = rng.uniform(5.0, 7.5), rng.uniform(1.5, 5.0) * (0.7 + body.fat)
     total = np.zeros_like(canvas.x)
     for side in (-1, 1):
@@ -188,7 +188,7 @@ def _breasts(rng: np.random.Generator, canvas: Canvas, body: Body) -> Map:
     return total
 
 
-def clavicle_line(body: Body, side: int) -> Points:
+def clavicle_line(body: Habitus, side: int) -> Points:
     """The axis of a clavicle from the sternum outward; `side` is -1 or 1."""
     rise = 0.8 if body.view == "AP" else 0.0
     points = [(1.7, 3.5), (4.6, 2.7), (8.2, 1.3 - rise), (12.0, 0.3 - rise), (17.2, 0.6 - rise)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hilum.dataset.phantom.anatomy import Body, Chest, arm_line, cage_half_width, clavicle_line, spine_x
+from hilum.dataset.phantom.anatomy import Chest, Habitus, arm_line, cage_half_width, clavicle_line, spine_x
 from hilum.dataset.phantom.canvas import Canvas, Map, Points, band, ellipse, rounded
 
 RIBS = 12
@@ -17,7 +17,7 @@ BLADE = np.array(
 BLADE_RIDGE = np.array([(9.8, 2.0), (13.5, 0.2), (16.6, -1.6), (18.2, -0.8)])
 
 
-def rib_path(body: Body, number: int, side: int, anterior: bool) -> tuple[Points, Points]:
+def rib_path(body: Habitus, number: int, side: int, anterior: bool) -> tuple[Points, Points]:
     """The axis of a rib from the spine to its end in front, and its half width along it.
 
     A rib lies on a tilted ring round the chest: seen from the front it runs outward and down, turns at the chest's
@@ -57,7 +57,7 @@ def ribs(rng: np.random.Generator, canvas: Canvas, chest: Chest) -> Map:
     return np.asarray(1.75 * chest.body.bones * total * along_the_beam, np.float32)
 
 
-def spine(rng: np.random.Generator, canvas: Canvas, body: Body) -> Map:
+def spine(rng: np.random.Generator, canvas: Canvas, body: Habitus) -> Map:
     """Vertebral bodies with their plates, discs, pedicles, spinous and transverse processes."""
     blocks, edges = canvas.blank(), canvas.blank()
     pitch = 2.2 * body.tall
@@ -83,7 +83,7 @@ def spine(rng: np.random.Generator, canvas: Canvas, body: Body) -> Map:
     return np.asarray(rng.uniform(0.5, 1.0) * body.bones * (drawn + 0.7 * column), np.float32)
 
 
-def shoulders(canvas: Canvas, body: Body) -> Map:
+def shoulders(canvas: Canvas, body: Habitus) -> Map:
     """Scapulae, clavicles and upper arms."""
     blades, tubes = canvas.blank(), canvas.blank()
     for side in (-1, 1):
@@ -106,7 +106,7 @@ def shoulders(canvas: Canvas, body: Body) -> Map:
     return np.asarray(body.bones * (thin * np.float32(1.7 / 255) + thick * np.float32(2.5 / 255)), np.float32)
 
 
-def leads(rng: np.random.Generator, canvas: Canvas, body: Body) -> Map:
+def leads(rng: np.random.Generator, canvas: Canvas, body: Habitus) -> Map:
     """Electrodes and their wires on the skin of some patients, more often on films taken in bed."""
     metal = canvas.blank()
     if rng.random() < (0.3 if body.view == "AP" else 0.04):

@@ -20,8 +20,12 @@ STEP = 12  # stored levels of a 12-bit film for each of the 256 grey levels
 DARKEST = 4095 - 300  # the stored level of black in an inverted 12-bit film
 
 
-def write_dicom(path: Path, film: Phantom, patient: str, number: int, inverted: bool, rng: np.random.Generator) -> None:
-    """`inverted` makes a MONOCHROME1 file of 12 bits with a window, otherwise it is 8-bit JPEG in MONOCHROME2."""
+def write_dicom(path: Path, film: Phantom, number: int, inverted: bool, rng: np.random.Generator) -> None:
+    """Write a film of the patient by whom the file is named, as in the RSNA set.
+
+    `inverted` makes a MONOCHROME1 file of 12 bits with a window, otherwise it is 8-bit JPEG in MONOCHROME2.
+    """
+    patient = path.stem
     meta = FileMetaDataset()
     header = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
     header.SpecificCharacterSet = "ISO_IR 100"

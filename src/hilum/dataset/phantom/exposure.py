@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.dataset.phantom.anatomy import Body
+from hilum.dataset.phantom.anatomy import Habitus
 from hilum.dataset.phantom.canvas import Canvas, Map
 
 ATTENUATION = 0.19  # of water, per centimeter, at the energies of a chest film
@@ -35,7 +35,7 @@ class Exposure:
     grain: int
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, body: Body, canvas: Canvas) -> Exposure:
+    def drawn(cls, rng: np.random.Generator, body: Habitus, canvas: Canvas) -> Exposure:
         """An exposure by chance, as beds and machines differ."""
         heel = rng.normal(0, 0.02) * (canvas.x / 15) + rng.normal(0, 0.02) * ((canvas.y - 13) / 15)
         return cls(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.dataset.phantom import bones, lungs
-from hilum.dataset.phantom.anatomy import AIR_SHARE, Body, Chest, build_chest
+from hilum.dataset.phantom.anatomy import AIR_SHARE, Chest, Habitus, build_chest
 from hilum.dataset.phantom.canvas import Canvas, Map
 from hilum.dataset.phantom.exposure import Exposure
 from hilum.dataset.phantom.opacity import opacities, other_finding, visible_box
@@ -47,7 +47,7 @@ def draw_not_normal(seed: tuple[int, ...] | int, shorter_side: int = 512) -> Pha
 def _draw(seed: tuple[int, ...] | int, label: str, shorter_side: int, finding: str | None) -> Phantom:
     streams = np.random.SeedSequence(seed).spawn(4)
     framing, anatomy, disease, exposing = (np.random.default_rng(stream) for stream in streams)
-    body = Body.drawn(anatomy)
+    body = Habitus.drawn(anatomy)
     if finding == "large heart":
         body = body.with_large_heart()
     height, width, canvas = _frame(framing, body, shorter_side)
@@ -75,7 +75,7 @@ def _draw(seed: tuple[int, ...] | int, label: str, shorter_side: int, finding: s
     )
 
 
-def _frame(rng: np.random.Generator, body: Body, shorter_side: int) -> tuple[int, int, Canvas]:
+def _frame(rng: np.random.Generator, body: Habitus, shorter_side: int) -> tuple[int, int, Canvas]:
     """The film's size in pixels and the part of the body on it: both lungs, and more or less around them."""
     ratio = float(np.clip(rng.normal(1.08, 0.14), 0.85, 1.35))
     side = shorter_side * float(np.clip(np.exp(rng.normal(0, 0.13)), 0.8, 1.3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hilum.dataset.phantom.anatomy import Body, Chest
+from hilum.dataset.phantom.anatomy import Chest, Habitus
 from hilum.dataset.phantom.canvas import Canvas, Map, Points, band, ellipse, rounded
 
 HILA = np.array([(-3.9, 11.4), (4.3, 10.4)])  # right, left
@@ -12,7 +12,7 @@ CARINA = np.array([-0.25, 8.0])
 FORKINGS = 6
 
 
-def airways(canvas: Canvas, body: Body) -> Map:
+def airways(canvas: Canvas, body: Habitus) -> Map:
     """Trachea and main bronchi: air in the middle of the mediastinum, so this takes thickness away."""
     pipe = canvas.blank()
     carina, hila = CARINA * [1, body.tall], HILA * [1, body.tall]
@@ -72,7 +72,7 @@ def parenchyma(rng: np.random.Generator, canvas: Canvas, chest: Chest) -> Map:
     return np.asarray(rng.uniform(0.6, 1.3) * grain * chest.lung * np.float32(1 / 13), np.float32)
 
 
-def belly_gas(rng: np.random.Generator, canvas: Canvas, body: Body) -> Map:
+def belly_gas(rng: np.random.Generator, canvas: Canvas, body: Habitus) -> Map:
     """The stomach's bubble under the left dome and some bowel; takes thickness away."""
     gas = np.zeros_like(canvas.x)
     dome = 22.6 * body.tall - body.breath

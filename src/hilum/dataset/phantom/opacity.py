@@ -5,6 +5,8 @@ Each finding is a map of the centimeters of water it puts in the place of air.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from hilum.dataset.phantom.anatomy import AIR_SHARE, Chest
@@ -36,6 +38,13 @@ HAZES = np.array(
 HAZE_CHANCES = (0.45, 0.4, 0.15)  # near the hilum, below, above
 
 
+class Region(NamedTuple):
+    """Where an opacity lies: an ellipse about a point, in centimeters."""
+
+    center: Points
+    radii: Points
+
+
 def opacities(rng: np.random.Generator, canvas: Canvas, chest: Chest, label: str) -> list[Map]:
     """One map per region, faint to dense from film to film, bounded by the lungs."""
     draw = {"normal": _nothing, "bacterial": _lobar_pneumonia, "viral": _bilateral_pneumonia}[label]
@@ -60,23 +69,23 @@ def _bilateral_pneumonia(rng: np.random.Generator, canvas: Canvas, chest: Chest,
 
 
 def _consolidation(rng: np.random.Generator, canvas: Canvas, chest: Chest, lobe: Points, severity: float) -> Map:
-    place, radii = _placed(rng, chest, lobe, 0.7 + 0.75 * severity)
-    away = _away(rng, canvas, place, radii, 0.22, 0.04)
+    region = _placed(rng, chest, lobe, 0.7 + 0.75 * severity)
+    away = _away(rng, canvas, region, 0.22, 0.04)
     inside = _fade(away, 1.35, 0.15)
     if rng.random() < 0.3:  # a fissure cuts the opacity off along a line
-        (x, y), slope, sign = place.tolist(), rng.normal(0, 0.12), -1 if place[1] < 12 else 1
-        beyond = sign * (canvas.y - y - slope * (canvas.x - x)) + 0.45 * float(radii[1])
+        (x, y), slope, sign = region.center.tolist(), rng.normal(0, 0.12), -1 if region.center[1] < 12 else 1
+        beyond = sign * (canvas.y - y - slope * (canvas.x - x)) + 0.45 * float(region.radii[1])
         inside = inside * np.clip(0.5 + beyond / 0.5, 0, 1)
     density = 0.27 + 0.60 * severity * rng.uniform(0.75, 1.0)
     if severity > 0.35 and rng.random() < 0.6:
-        inside = inside * (1 - 0.26 * bronchogram(rng, canvas, place))
+        inside = inside * (1 - 0.26 * bronchogram(rng, canvas, region.center))
     uneven = np.clip(1 + 0.11 * canvas.clouds(rng, 1.6) + 0.05 * canvas.clouds(rng, 0.6), 0.4, 1.5)
     return np.asarray(AIR_SHARE * density * inside * uneven * chest.lung, np.float32)
 
 
 def _haze(rng: np.random.Generator, canvas: Canvas, chest: Chest, zone: Points, severity: float) -> Map:
-    place, radii = _placed(rng, chest, zone, 0.95 + 0.5 * severity)
-    inside = _fade(_away(rng, canvas, place, radii, 0.28, 0.08), 1.35, 0.15)
+    region = _placed(rng, chest, zone, 0.95 + 0.5 * severity)
+    inside = _fade(_away(rng, canvas, region, 0.28, 0.08), 1.35, 0.15)
     patches = np.clip(0.75 + 0.35 * canvas.clouds(rng, 1.5), 0.1, 1.4)
     fine, coarse = np.abs(canvas.clouds(rng, 0.55)), np.abs(canvas.clouds(rng, 0.9))
     net = canvas.soften(np.maximum(1 - 1.5 * fine, 0) + np.maximum(1 - 1.5 * coarse, 0), 0.06)
@@ -103,15 +112,18 @@ def other_finding(rng: np.random.Generator, canvas: Canvas, chest: Chest, kind: 
     return np.asarray(canvas.soften(plate, 0.07) * np.float32(1.6 / 255) * (chest.lung > 0), np.float32)
 
 
-def _placed(rng: np.random.Generator, chest: Chest, zone: Points, grown: float) -> tuple[Points, Points]:
+def _placed(rng: np.random.Generator, chest: Chest, zone: Points, grown: float) -> Region:
     size = np.array([chest.body.broad, chest.body.tall])
-    place = zone[:2] * size + rng.normal(0, 0.8, 2) - [0, 0.6 * chest.body.breath]
-    return place, zone[2:] * size * grown * rng.uniform(0.8, 1.2, 2)
+    center = zone[:2] * size + rng.normal(0, 0.8, 2) - [0, 0.6 * chest.body.breath]
+    return Region(center, zone[2:] * size * grown * rng.uniform(0.8, 1.2, 2))
 
 
-def _away(rng: np.random.Generator, canvas: Canvas, place: Points, radii: Points, lumps: float, fringe: float) -> Map:
+def _away(rng: np.random.Generator, canvas: Canvas, region: Region, lumps: float, fringe: float) -> Map:
     """How far out of an ellipse with an uneven rim every pixel is: 0 in its middle, 1 on its rim."""
-    (x, y), (wide, tall) = place.tolist(), radii.tolist()  # plain floats keep the maps in single precision
+    (x, y), (wide, tall) = (
+        region.center.tolist(),
+        region.radii.tolist(),
+    )  # plain floats keep the maps in single precision
     plain = np.sqrt(np.square((canvas.x - x) / wide) + np.square((canvas.y - y) / tall))
     return np.asarray(plain + lumps * canvas.clouds(rng, 2.6) + fringe * canvas.clouds(rng, 0.8), np.float32)
 

@@ -18,7 +18,7 @@ from hilum.system.pictures import write_picture
 from hilum.system.rows import write_csv
 
 Layout = Literal["kermany", "rsna", "folder"]
-Row = tuple[object, ...]
+Cells = tuple[object, ...]
 
 KERMANY_SHARES = {"normal": 0.26, "bacterial": 0.48, "viral": 0.26}
 KERMANY_KINDS = {"bacterial": "bacteria", "viral": "virus"}
@@ -126,14 +126,14 @@ def _kermany_name(planned: PlannedFilm, number: int) -> str:
 def _write_rsna(folder: Path, count: int, seed: int, size: int) -> Iterator[int]:
     images = folder / "stage_2_train_images"
     images.mkdir(parents=True, exist_ok=True)
-    boxes: list[Row] = []
-    classes: list[Row] = []
+    boxes: list[Cells] = []
+    classes: list[Cells] = []
     for number, name in enumerate(islice(_labels(seed, RSNA_SHARES), count)):
         rng = _stream(seed, number, FILE)
         patient = str(uuid.UUID(bytes=rng.bytes(16), version=4))
         inverted, bacterial = bool(rng.random() < 0.2), bool(rng.random() < 0.6)
         film = _draw_class(name, bacterial, (seed, number), size)
-        write_dicom(images / f"{patient}.dcm", film, patient, number, inverted, rng)
+        write_dicom(images / f"{patient}.dcm", film, number, inverted, rng)
         boxes += [(patient, *map(float, box), 1) for box in film.boxes] or [(patient, "", "", "", "", 0)]
         classes += [(patient, name)] * max(1, len(film.boxes))
         yield number + 1
@@ -150,7 +150,7 @@ def _draw_class(name: str, bacterial: bool, seed: tuple[int, int], size: int) ->
 def _write_folder(folder: Path, count: int, seed: int, size: int) -> Iterator[int]:
     for kind in ("normal", "pneumonia"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-    rows: list[Row] = []
+    rows: list[Cells] = []
     for number, label in enumerate(islice(_labels(seed, FOLDER_SHARES), count)):
         rng = _stream(seed, number, FILE)
         film = draw_phantom((seed, number), label, size)
@@ -175,5 +175,5 @@ def _save_jpeg(film: Phantom, path: Path, rng: np.random.Generator) -> None:
     write_picture(Image.fromarray(film.pixels), path, "JPEG", durable=False, quality=quality)
 
 
-def _write_table(path: Path, columns: Row, rows: Iterable[Row]) -> None:
+def _write_table(path: Path, columns: Cells, rows: Iterable[Cells]) -> None:
     write_csv(path, [columns, *rows])

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from hilum.dataset.sources import coronahack, folder, kermany, nih, rsna, siim_covid, table
-from hilum.dataset.sources.source import Listing, Row, Source, SourceError, films_below
+from hilum.dataset.sources.source import Entry, Listing, Source, SourceError, films_below
 
-__all__ = ["SOURCES", "Listing", "Row", "Source", "SourceError", "recognize"]
+__all__ = ["SOURCES", "Entry", "Listing", "Source", "SourceError", "recognize"]
 
 SOURCES = {
     "kermany": Source(kermany.LAYOUT, kermany.recognize, kermany.read),

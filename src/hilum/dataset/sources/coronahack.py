@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from hilum.dataset.sources import kermany
-from hilum.dataset.sources.source import Listing, Row, SourceError, chosen, listed_film, listing, read_records, relative
+from hilum.dataset.sources.source import (
+    Entry,
+    Listing,
+    SourceError,
+    chosen,
+    listed_film,
+    listing,
+    read_records,
+    relative,
+)
 from hilum.dataset.sources.values import snake
 
 TABLE = "Chest_xray_Corona_Metadata.csv"
@@ -25,7 +34,7 @@ def read(folder: Path) -> Listing:
     """The films that the table lists, under its labels and splits."""
     records = read_records(folder / TABLE, COLUMNS)
     root = _root(folder)
-    rows: list[Row] = []
+    entries: list[Entry] = []
     absent = unknown = 0
     for record in records:
         split = chosen(record, "Dataset_type", SPLITS)
@@ -34,19 +43,19 @@ def read(folder: Path) -> Listing:
             absent += 1
             continue
         pneumonia = chosen(record, "Label", LABELS) == "pneumonia"
-        row = kermany.row_of(film.stem, relative(film, folder), split, pneumonia=pneumonia)
-        if row.patient is None:
+        entry = kermany.entry_of(film.stem, relative(film, folder), split, pneumonia=pneumonia)
+        if entry.patient is None:
             unknown += 1
-            row.patient = f"{split}/{film.stem}"
+            entry.patient = f"{split}/{film.stem}"
         if pneumonia:
             stated = [snake(record.cells[f"Label_{number}_Virus_category"]) for number in (1, 2)]
-            row.label = CAUSES.get(stated[0], "pneumonia")
-            row.findings = ["pneumonia", *(CAUSES.get(cause, cause) for cause in stated if cause)]
-        rows.append(row)
+            entry.label = CAUSES.get(stated[0], "pneumonia")
+            entry.findings = ["pneumonia", *(CAUSES.get(cause, cause) for cause in stated if cause)]
+        entries.append(entry)
     notices = (
         [f"{unknown:,} films have no patient in their name: each counts as a patient of its own"] if unknown else []
     )
-    return listing(folder, rows, notices, absent, "Coronahack-Chest-XRay-Dataset/{train,test}")
+    return listing(folder, entries, notices, absent, "Coronahack-Chest-XRay-Dataset/{train,test}")
 
 
 def _root(folder: Path) -> Path:

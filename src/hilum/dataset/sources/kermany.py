@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hilum.dataset.sources.source import Listing, Row, SourceError, films_below, listing, relative, subfolder
+from hilum.dataset.sources.source import Entry, Listing, SourceError, films_below, listing, relative, subfolder
 
 LAYOUT = "train, val, test with NORMAL and PNEUMONIA in them, films named like person1_bacteria_2.jpeg"
 PNEUMONIA = re.compile(r"(person\d+)_(bacteria|virus)_\d+")
@@ -28,24 +28,24 @@ def recognize(folder: Path) -> bool:
 def read(folder: Path) -> Listing:
     """The films of train, val and test, with the patient that their names tell."""
     root = _root(folder)
-    rows = []
+    entries = []
     unknown = 0
     for split in ("train", "val", "test"):
         for name in ("NORMAL", "PNEUMONIA"):
             place = subfolder(root / split, name) if (root / split).is_dir() else None
             for film in films_below(place) if place else ():
-                row = row_of(film.stem, relative(film, folder), split, pneumonia=name == "PNEUMONIA")
-                unknown += row.patient is None
-                rows.append(row)
-    if not rows:
+                entry = entry_of(film.stem, relative(film, folder), split, pneumonia=name == "PNEUMONIA")
+                unknown += entry.patient is None
+                entries.append(entry)
+    if not entries:
         raise SourceError(f"{folder}: no films of the kind kermany; looked for {LAYOUT}")
     notices = [f"{unknown:,} film names tell no patient: each counts as a patient of its own"] if unknown else []
-    if any(row.official_split == "test" for row in rows):
+    if any(entry.official_split == "test" for entry in entries):
         notices.append("person numbers repeat in train and test without proof of the same child: taken as two patients")
-    return listing(folder, rows, notices)
+    return listing(folder, entries, notices)
 
 
-def row_of(stem: str, path: str, split: str, *, pneumonia: bool) -> Row:
+def entry_of(stem: str, path: str, split: str, *, pneumonia: bool) -> Entry:
     """A film of the set, told by its name; also as other collections took it over."""
     if not pneumonia:
         match = NORMAL.match(stem)
@@ -59,7 +59,7 @@ def row_of(stem: str, path: str, split: str, *, pneumonia: bool) -> Row:
     # that train's person12 and test's person12 are the same child, so the split is part of the name; Kaggle took its
     # 16 val films out of train.
     numbering = "test" if split == "test" else "train"
-    return Row(
+    return Entry(
         path=path,
         patient=f"{numbering}/{match[1]}" if match else None,
         label=label,

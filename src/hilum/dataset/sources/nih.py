@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hilum.dataset.sources.source import (
+    Entry,
     Listing,
     Record,
-    Row,
     chosen,
     header_has,
     listed_film,
@@ -15,7 +15,7 @@ from hilum.dataset.sources.source import (
     read_records,
     relative,
 )
-from hilum.dataset.sources.values import SEXES, age_of, boxes_of, snake
+from hilum.dataset.sources.values import SEXES, age_of, boxes_from_json, snake
 
 TABLE = "images.csv"
 COLUMNS = ("image", "patient", "nih_labels", "view", "sex", "age", "rsna_class", "rsna_boxes_xywh_relative")
@@ -30,7 +30,7 @@ def recognize(folder: Path) -> bool:
 
 def read(folder: Path) -> Listing:
     """The films that the table lists, labeled by radiologists where they looked, by a text miner else."""
-    rows = []
+    entries = []
     absent = text_mined = 0
     for record in read_records(folder / TABLE, COLUMNS):
         cells = record.cells
@@ -41,21 +41,21 @@ def read(folder: Path) -> Listing:
         label, findings = _label(record)
         judged = bool(cells["rsna_class"])
         text_mined += not judged
-        rows.append(
-            Row(
+        entries.append(
+            Entry(
                 path=relative(film, folder),
                 patient=cells["patient"],
                 label=label,
                 findings=findings,
                 pneumonia=label in ("lung_opacity", "pneumonia"),
-                boxes=boxes_of(record, "rsna_boxes_xywh_relative") if judged else None,
+                boxes=boxes_from_json(record, "rsna_boxes_xywh_relative") if judged else None,
                 view=cells["view"] or None,
                 sex=SEXES.get(cells["sex"].lower()),
                 age=age_of(record, "age"),
             )
         )
     notices = [f"{text_mined:,} films have only NIH's text-mined labels, and nobody drew boxes on them"]
-    return listing(folder, rows, notices if text_mined else [], absent, "the folders that the table names")
+    return listing(folder, entries, notices if text_mined else [], absent, "the folders that the table names")
 
 
 def _label(record: Record) -> tuple[str, list[str]]:

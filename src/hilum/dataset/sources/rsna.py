@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hilum.dataset.sources.source import Listing, Row, SourceError, chosen, films_below, listing, read_records, relative
+from hilum.dataset.sources.source import (
+    Entry,
+    Listing,
+    SourceError,
+    chosen,
+    films_below,
+    listing,
+    read_records,
+    relative,
+)
 from hilum.dataset.sources.values import pixel_box
 
 LABELS = "stage_2_train_labels.csv"
@@ -37,8 +46,8 @@ def read(folder: Path) -> Listing:
         boxes.setdefault(film, []).extend([box] if box else [])
     # Backwards, so that film.dcm comes after a conversion film.png beside it and is the one taken.
     places = {path.stem: path for path in reversed(films_below(folder / IMAGES))}
-    rows = [
-        Row(
+    entries = [
+        Entry(
             path=relative(places[film], folder),
             patient=film,
             label=label,
@@ -52,4 +61,4 @@ def read(folder: Path) -> Listing:
     ]
     # Of the 893 films that could be traced back to NIH ChestX-ray14, 151 share their patient with another.
     notices = ["a patientId names one film, not one person: films of the same person cannot be told, and may be split"]
-    return listing(folder, rows, notices, len(classes) - len(rows), IMAGES)
+    return listing(folder, entries, notices, len(classes) - len(entries), IMAGES)

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hilum.dataset.sources.source import Listing, Row, chosen, header_has, listed_film, listing, read_records, relative
-from hilum.dataset.sources.values import boxes_of, snake
+from hilum.dataset.sources.source import (
+    Entry,
+    Listing,
+    chosen,
+    header_has,
+    listed_film,
+    listing,
+    read_records,
+    relative,
+)
+from hilum.dataset.sources.values import boxes_from_json, snake
 
 TABLE = "images.csv"
 COLUMNS = ("image", "study", "patient", "fold", "study_class", "boxes_xywh_relative")
@@ -25,7 +34,7 @@ def recognize(folder: Path) -> bool:
 
 def read(folder: Path) -> Listing:
     """The films that the table lists, with their study's class and the boxes where they are known."""
-    rows = []
+    entries = []
     absent = unknown = 0
     for record in read_records(folder / TABLE, COLUMNS):
         cells = record.cells
@@ -34,13 +43,13 @@ def read(folder: Path) -> Listing:
             absent += 1
             continue
         label = chosen(record, "study_class", NAMES)
-        boxes = boxes_of(record, "boxes_xywh_relative")
+        boxes = boxes_from_json(record, "boxes_xywh_relative")
         if label != "negative" and not boxes:
             # The class is the study's, and a study has several images: the opacity may lie on another of them.
             boxes = None
             unknown += 1
-        rows.append(
-            Row(
+        entries.append(
+            Entry(
                 path=relative(film, folder),
                 patient=cells["patient"],
                 study=cells["study"],
@@ -53,4 +62,4 @@ def read(folder: Path) -> Listing:
             )
         )
     notices = [f"{unknown:,} films of positive studies carry no box: their boxes are unknown, not absent"]
-    return listing(folder, rows, notices if unknown else [], absent, "the folders that the table names")
+    return listing(folder, entries, notices if unknown else [], absent, "the folders that the table names")

@@ -20,7 +20,7 @@ class SourceError(ValueError):
 
 
 @dataclass(slots=True)
-class Row:
+class Entry:
     """What a source says of one film, before the film itself is read; the columns of a Manifest say more of each."""
 
     path: str  # relative to the folder that is imported
@@ -42,7 +42,7 @@ class Row:
 class Listing(NamedTuple):
     """The films of a source, and what was assumed on reading it."""
 
-    rows: list[Row]
+    entries: list[Entry]
     notices: list[str]
 
 
@@ -130,19 +130,22 @@ def subfolder(folder: Path, name: str) -> Path | None:
     return min(matches, default=None)
 
 
-def listing(folder: Path, rows: list[Row], notices: list[str], absent: int = 0, where: str = "") -> Listing:
-    """The rows in the order of their paths; `absent` films that a table lists were left out, all being an error."""
-    if absent and not rows:
+def listing(folder: Path, entries: list[Entry], notices: list[str], absent: int = 0, where: str = "") -> Listing:
+    """The entries in the order of their paths; `absent` films that a table lists were left out, all being an error."""
+    if absent and not entries:
         raise SourceError(f"{folder}: none of the {absent:,} listed films lies in {where}; put the films there")
-    if not rows:
+    if not entries:
         raise SourceError(f"{folder}: no films found; give a folder that holds JPEG, PNG or DICOM files")
     if absent:
-        notices = [f"{absent:,} of {absent + len(rows):,} listed films are not in {where} and were left out", *notices]
-    rows = sorted(rows, key=lambda row: row.path)
-    for row, following in pairwise(rows):
-        if row.path == following.path:
-            raise SourceError(f"{folder}: {row.path} is listed twice; keep one line a film")
-    return Listing(rows, notices)
+        notices = [
+            f"{absent:,} of {absent + len(entries):,} listed films are not in {where} and were left out",
+            *notices,
+        ]
+    entries = sorted(entries, key=lambda entry: entry.path)
+    for entry, following in pairwise(entries):
+        if entry.path == following.path:
+            raise SourceError(f"{folder}: {entry.path} is listed twice; keep one line a film")
+    return Listing(entries, notices)
 
 
 def chosen(record: Record, column: str, meanings: Mapping[str, str]) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hilum.dataset.manifest.csv_table import read_csv
-from hilum.dataset.sources.source import Listing, Record, Row, SourceError, films_below, listing, relative
-from hilum.dataset.sources.values import SEXES, SPLITS, age_of, boxes_of, means_pneumonia, snake
+from hilum.dataset.sources.source import Entry, Listing, Record, SourceError, films_below, listing, relative
+from hilum.dataset.sources.values import SEXES, SPLITS, age_of, boxes_from_json, means_pneumonia, snake
 
 LAYOUT = "a .csv or .parquet table with --map path=COLUMN"
 MAPPABLE = (
@@ -44,7 +44,7 @@ def read(path: Path, columns: Mapping[str, str], labels: Mapping[str, str]) -> L
     _check_labels(path, columns, labels, stated)
     folder = path.parent
     films = _Films(folder)
-    rows: list[Row] = []
+    entries: list[Entry] = []
     absent = 0
     for record in records:
         # Under the manifest's names from here on, with what is not mapped left empty.
@@ -55,25 +55,25 @@ def read(path: Path, columns: Mapping[str, str], labels: Mapping[str, str]) -> L
         if film is None:
             absent += 1
             continue
-        rows.append(_row(record, relative(film, folder), labels))
-    return listing(path, rows, _notices(rows, columns, given, stated), absent, "the table's folder or below it")
+        entries.append(_entry(record, relative(film, folder), labels))
+    return listing(path, entries, _notices(entries, columns, given, stated), absent, "the table's folder or below it")
 
 
-def _row(record: Record, path: str, labels: Mapping[str, str]) -> Row:
+def _entry(record: Record, path: str, labels: Mapping[str, str]) -> Entry:
     cells = record.cells
     label = labels.get(cells["label"], snake(cells["label"])) or None
     try:
         stated = BOOLEANS[cells["pneumonia"].lower()]
     except KeyError:
         raise SourceError(f"{record.where}: pneumonia is neither true nor false; leave it empty if unknown") from None
-    return Row(
+    return Entry(
         path=path,
         patient=cells["patient"] or None,
         study=cells["study"] or None,
         label=label,
         findings=[snake(finding) for finding in re.split(r"[|;,]", cells["findings"]) if finding.strip()],
         pneumonia=means_pneumonia(label or "") if stated is None else stated,
-        boxes=boxes_of(record, "boxes"),
+        boxes=boxes_from_json(record, "boxes"),
         view=cells["view"].upper() or None,
         sex=SEXES.get(cells["sex"].lower()),
         age=age_of(record, "age"),
@@ -106,9 +106,9 @@ def _check_labels(path: Path, columns: Mapping[str, str], labels: Mapping[str, s
         raise SourceError(f"{path}: no film has the label {unmatched[0]!r}; write it as the table does")
 
 
-def _notices(rows: list[Row], columns: Mapping[str, str], given: list[str], stated: set[str]) -> list[str]:
+def _notices(entries: list[Entry], columns: Mapping[str, str], given: list[str], stated: set[str]) -> list[str]:
     notices = []
-    if anonymous := sum(row.patient is None for row in rows):
+    if anonymous := sum(entry.patient is None for entry in entries):
         notices.append(f"{anonymous:,} films have no patient: each counts as a patient of its own")
     if "label" not in columns:
         notices.append("no column gives the label (--map label=COLUMN): it stays unknown")

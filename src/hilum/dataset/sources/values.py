@@ -44,7 +44,7 @@ def age_of(record: Record, column: str) -> float | None:
     return years
 
 
-def boxes_of(record: Record, column: str) -> list[list[float]] | None:
+def boxes_from_json(record: Record, column: str) -> list[list[float]] | None:
     """Boxes from JSON text."""
     text = record.cells[column]
     if not text:

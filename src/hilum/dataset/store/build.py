@@ -7,13 +7,14 @@ and goes on. A lock keeps two builds of the same store apart: the second waits a
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -32,28 +33,36 @@ WORTH_PROCESSES = 64
 SYNC_SECONDS = 2.0
 
 
-def build(
-    manifest: Manifest,
-    geometry: Geometry,
-    digests: tuple[str, ...],
-    place: Path,
-    skip_bad: int,
-    on_progress: Callable[[int, int], None],
-    processes: int | None,
-) -> None:
-    """Make the store at `place`, or find that another process just has."""
-    on_progress(0, len(digests))
+@dataclass(frozen=True, slots=True, eq=False)
+class Blueprint:
+    """A store that is to stand at `place`: a row for each of these files, of which so many may turn out unreadable."""
+
+    manifest: Manifest
+    geometry: Geometry
+    digests: tuple[str, ...]
+    place: Path
+    skip_bad: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of its pixels: films, height, width."""
+        return len(self.digests), self.geometry.height, self.geometry.width
+
+
+def build(wanted: Blueprint, on_progress: Callable[[int, int], None], processes: int | None) -> None:
+    """Make the store at its place, or find that another process just has."""
+    place = wanted.place
+    on_progress(0, len(wanted.digests))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(place.with_name(place.name + ".lock")):
             if (place / FACTS).is_file():
                 return
-            _build(manifest, geometry, digests, place, skip_bad, on_progress, processes)
+            _build(wanted, on_progress, processes)
     except OSError as error:
         if error.errno in FULL:
-            needed = len(digests) * geometry.height * geometry.width
             raise StoreError(
-                f"{place.parent}: no room for the store, which takes {needed / 1e6:,.0f} MB; "
+                f"{place.parent}: no room for the store, which takes {math.prod(wanted.shape) / 1e6:,.0f} MB; "
                 "make room or name another folder"
             ) from error
         if isinstance(error, PermissionError):
@@ -61,42 +70,34 @@ def build(
         raise
 
 
-def _build(
-    manifest: Manifest,
-    geometry: Geometry,
-    digests: tuple[str, ...],
-    place: Path,
-    skip_bad: int,
-    on_progress: Callable[[int, int], None],
-    processes: int | None,
-) -> None:
+def _build(wanted: Blueprint, on_progress: Callable[[int, int], None], processes: int | None) -> None:
+    manifest, digests, place = wanted.manifest, wanted.digests, wanted.place
     unfinished = place.with_name(place.name + ".building")
     unfinished.mkdir(exist_ok=True)
     journal = unfinished / "journal"
     done = _read_journal(journal, len(digests))
     if not done:  # a build that died before its first sync may have left a pixel file of any size
-        _allocate(unfinished / PIXELS, len(digests) * geometry.height * geometry.width)
+        _allocate(unfinished / PIXELS, math.prod(wanted.shape))
     paths = dict(zip(manifest.table["file_digest"].to_list(), manifest.table["path"].to_list(), strict=True))
     todo = [Work(row, manifest.path(paths[digest]), digest) for row, digest in enumerate(digests) if row not in done]
     on_progress(len(done), len(digests))
-    shape = (len(digests), geometry.height, geometry.width)
     skipped = {digests[row]: reason for row, reason in done.items() if reason}
     with (unfinished / PIXELS).open("r+b") as pixels, journal.open("a", encoding="utf-8") as written:
         pending: dict[int, str | None] = {}
         count, synced = len(done), time.monotonic()
-        for outcomes in _decode(todo, geometry, unfinished / PIXELS, shape, processes):
+        for outcomes in _decode(todo, wanted.geometry, unfinished / PIXELS, wanted.shape, processes):
             pending.update(outcomes)
             skipped.update((digests[row], reason) for row, reason in outcomes if reason)
             count += len(outcomes)
             on_progress(count, len(digests))
-            if time.monotonic() - synced > SYNC_SECONDS or len(skipped) > skip_bad:
+            if time.monotonic() - synced > SYNC_SECONDS or len(skipped) > wanted.skip_bad:
                 _sync(pixels.fileno(), written.fileno(), pending)
                 pending.clear()
                 synced = time.monotonic()
-            if len(skipped) > skip_bad:
-                raise too_many_bad(manifest, paths_of(manifest, skipped), skip_bad)
+            if len(skipped) > wanted.skip_bad:
+                raise too_many_bad(manifest, paths_of(manifest, skipped), wanted.skip_bad)
         _sync(pixels.fileno(), written.fileno(), pending)
-    facts = {"geometry": asdict(geometry), "digests": digests, "skipped": skipped}
+    facts = {"geometry": asdict(wanted.geometry), "digests": digests, "skipped": skipped}
     write_whole(unfinished / FACTS, json.dumps(facts))
     journal.unlink()
     if place.exists():  # without its facts: not a store

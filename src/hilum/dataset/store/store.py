@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hilum.dataset.manifest.manifest import Manifest
-from hilum.dataset.store.build import FACTS, PIXELS, build, paths_of, too_many_bad
+from hilum.dataset.store.build import FACTS, PIXELS, Blueprint, build, paths_of, too_many_bad
 from hilum.dataset.store.decoding import StoreError
 from hilum.radiograph.geometry import Geometry
 from hilum.system.files import cache_folder
@@ -78,8 +78,8 @@ def build_store(
     digests = distinct_digests(manifest)
     place = store_folder(digests, geometry, folder)
     if not (place / FACTS).is_file():
-        allowed = skip_bad - len(bad)
-        build(manifest, geometry, digests, place, allowed, on_progress or (lambda done, total: None), processes)
+        wanted = Blueprint(manifest, geometry, digests, place, skip_bad - len(bad))
+        build(wanted, on_progress or (lambda done, total: None), processes)
     store = open_store(place)
     if len(bad) + len(store.skipped) > skip_bad:
         raise too_many_bad(manifest, bad | paths_of(manifest, store.skipped), skip_bad)
