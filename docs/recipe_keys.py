@@ -59,7 +59,7 @@ def tables(kind: type, where: str = "") -> Iterator[str]:
     plain = [part for part in fields(kind) if section_of(hints[part.name]) is None]
     rows = []
     for part in plain:
-        allowed = "labels by class" if part.name == "classes" else describe(hints[part.name])
+        allowed = describe(hints[part.name])
         default = "normal or pneumonia" if part.name == "classes" else default_of(part)
         rows.append(f"| `{where}{part.name}` | {said[part.name]} | {default} | {allowed} |")
     title = where.rstrip(".").partition(".")[0]

@@ -51,7 +51,7 @@ def test_a_network_that_cannot_take_films_of_a_size_is_refused_in_one_line(name:
     ],
 )
 def test_networks_without_maps_for_boxes_are_refused_in_one_line(name: str) -> None:
-    with pytest.raises(RecipeError, match=f"network.name: {name} gives no maps of stride 16 and 32") as told:
+    with pytest.raises(RecipeError, match=f"network.name: {name} gives no maps of stride 16, 32") as told:
         load_recipe("boxes", [f"network.name={name}"])
     assert "\n" not in str(told.value)
 
@@ -59,13 +59,23 @@ def test_networks_without_maps_for_boxes_are_refused_in_one_line(name: str) -> N
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "convnext_atto", "pvt_v2_b0"])
 def test_networks_with_maps_for_boxes_pass_and_give_them(name: str) -> None:
     pyramid = Pyramid(width=16, depth=1, first_stride=8)
-    check_fits(name, (64, 96), pyramid)
+    check_fits(name, (64, 96), Heads(pyramid))
     network = create_network(name, 2, "none", heads=Heads(pyramid), input_size=(64, 96), seed=1)
     boxes = network(torch.rand(1, 1, 64, 96)).boxes
     assert boxes is not None and network.boxes is not None
     assert boxes.scores.shape[1] == len(network.boxes.anchors)
 
 
+def test_networks_that_look_twice_need_maps_of_both_looks() -> None:
+    check_fits("resnet18", (64, 64), Heads(opacity=True, lungs=64))
+    with pytest.raises(UnfitNetworkError, match="no maps of stride 16, 32 on films of 64 x 64"):
+        check_fits("vit_tiny_patch16_224", (224, 224), Heads(opacity=True, lungs=64))
+    with pytest.raises(UnfitNetworkError, match="mambaout_femto gives no maps of stride 16, 32 on films of 64 x 64"):
+        check_fits("mambaout_femto", (224, 224), Heads(lungs=64))
+    with pytest.raises(RecipeError, match=r"170 x 170: .*multiples of 32; change lungs\.size"):
+        load_recipe("hilum", ["lungs.size=170"])
+
+
 def test_films_for_boxes_have_sides_of_whole_maps() -> None:
-    with pytest.raises(RecipeError, match="multiples of 32, not 250 x 256"):
+    with pytest.raises(RecipeError, match=r"250 x 256: .*multiples of 32; change input\.height and input\.width"):
         load_recipe("boxes", ["input.height=250"])

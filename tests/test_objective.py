@@ -69,3 +69,9 @@ def test_right_is_the_class_or_one_of_those_it_may_be() -> None:
     assert right_of(logits, torch.tensor([0, 1, 0])) == 2
     may_be = torch.tensor([[True, False, False], [False, True, True], [False, True, True]])
     assert right_of(logits, may_be) == 2
+
+
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
+def test_of_logits_that_overflowed_nothing_is_known(odd: float) -> None:
+    logits = np.array([[0.0, 1.0], [odd, 0.0]])
+    assert all(np.isnan(value) for value in figures(logits, np.array([0, 1])).values())

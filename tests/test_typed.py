@@ -38,6 +38,7 @@ class Outer:
     inner: Inner | None = None
     several: list[Inner] = field(default_factory=list)
     free: dict[str, Any] = field(default_factory=dict)
+    shares: dict[str, Annotated[float, Bounds(above=0)]] = field(default_factory=dict)
 
 
 def test_what_fits_is_built() -> None:
@@ -70,13 +71,22 @@ def test_what_does_not_fit_is_named_by_its_place(values: Any, kind: type[Excepti
 
 
 def test_bounds_are_looked_at_wherever_they_stand() -> None:
-    outer = Outer("x", share=1.0, span=(3.0, 2.0), kind=[1.0, 0.0], inner=Inner(12), several=[Inner(4), Inner(3)])
+    outer = Outer(
+        "x",
+        share=1.0,
+        span=(3.0, 2.0),
+        kind=[1.0, 0.0],
+        inner=Inner(12),
+        several=[Inner(4), Inner(3)],
+        shares={"a": 0.0},
+    )
     assert list(out_of_bounds(outer, "root")) == [
         "root.share = 1.0: must be a number from 0 and below 1",
         "root.span = (3.0, 2.0): must be two numbers above 0, the smaller first",
         "root.kind.1 = 0.0: must be a number above 0",
         "root.inner.side = 12: must be a whole number from 2 to 10, a multiple of 2",
         "root.several.1.side = 3: must be a whole number from 2 to 10, a multiple of 2",
+        "root.shares.a = 0.0: must be a number above 0",
     ]
     assert not list(out_of_bounds(Outer("x", kind=[0.5], inner=Inner(10))))
 

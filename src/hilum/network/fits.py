@@ -1,4 +1,4 @@
-"""Whether a network takes films of a size, and gives maps to draw boxes on: tried on shapes alone."""
+"""Whether a network takes films of a size, and gives maps to say where on: tried on shapes alone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 
 from hilum.network import timm_networks
 from hilum.network.backbone import find_backbone
-from hilum.network.heads.pyramid import Pyramid
+from hilum.network.heads.lungs import STRIDES as LUNG_STRIDES
+from hilum.network.heads.opacity import STRIDES as OPACITY_STRIDES
+from hilum.network.network import LARGEST_STRIDE, Heads
 
-LARGEST_STRIDE = 32  # of a network's own maps
 # What torch and timm raise on sizes that do not go: a kernel larger than the map, a fixed number of patches.
 MISFITS = (RuntimeError, AssertionError, ValueError, IndexError)
 
@@ -21,12 +22,16 @@ class UnfitNetworkError(ValueError):
     """A network that cannot be trained so; one line with what to do."""
 
 
-def check_fits(name: str, size: tuple[int, int], boxes: Pyramid | None = None) -> None:
-    """Raises UnfitNetworkError where the network cannot take films of this height and width, or draw boxes on them."""
-    if boxes is None:
+def check_fits(name: str, size: tuple[int, int], heads: Heads = Heads()) -> None:  # noqa: B008, it is immutable
+    """Raises UnfitNetworkError where the network cannot take films of this height and width, or feed these heads."""
+    if heads.boxes is None and not heads.opacity and heads.lungs is None:
         _check_size(name, size)
-    else:
-        _check_boxes(name, size, boxes)
+        return
+    strides = {*(heads.boxes.strides if heads.boxes is not None else ()), *(OPACITY_STRIDES if heads.opacity else ())}
+    if heads.lungs is not None:
+        strides |= {*LUNG_STRIDES}
+        _check_maps(name, (heads.lungs, heads.lungs), {*OPACITY_STRIDES}, "lungs.size")
+    _check_maps(name, size, {stride for stride in strides if stride <= LARGEST_STRIDE}, "input.height and input.width")
 
 
 def _check_size(name: str, size: tuple[int, int]) -> None:
@@ -55,18 +60,17 @@ def _fault(name: str, size: tuple[int, int]) -> str:
     return ""
 
 
-def _check_boxes(name: str, size: tuple[int, int], pyramid: Pyramid) -> None:
+def _check_maps(name: str, size: tuple[int, int], strides: set[int], keys: str) -> None:
     own = timm_networks.timm_name(find_backbone(name).name)
     if any(side % LARGEST_STRIDE for side in size):
         raise UnfitNetworkError(
-            f"boxes are drawn on films with sides that are multiples of {LARGEST_STRIDE}, not {size[0]} x {size[1]}; "
-            "change input.height and input.width"
+            f"{size[0]} x {size[1]}: sides of films on which it is to say where are multiples of {LARGEST_STRIDE}; "
+            f"change {keys}"
         )
-    strides = [stride for stride in pyramid.strides if stride <= LARGEST_STRIDE]
-    if own is None or not set(strides) <= _strides(own, size):
-        listed = " and ".join(filter(None, (", ".join(map(str, strides[:-1])), str(strides[-1]))))
+    if own is None or not strides <= _strides(own, size):
+        listed = ", ".join(map(str, sorted(strides)))
         raise UnfitNetworkError(
-            f"{name} gives no maps of stride {listed} on films of {size[0]} x {size[1]} to draw boxes on, as most "
+            f"{name} gives no maps of stride {listed} on films of {size[0]} x {size[1]} to say where on, as most "
             "transformers do not; take a convolutional network of timm's, as efficientnet_lite0 or timm/resnet50"
         )
 

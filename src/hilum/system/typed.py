@@ -158,12 +158,17 @@ def out_of_bounds(held: Any, where: str = "") -> Iterator[str]:
 
 
 def _outside(hint: Any, value: Any, where: str) -> Iterator[str]:
+    if hint is Any:
+        return
     if is_dataclass(value):
         yield from out_of_bounds(value, where)
     elif isinstance(value, list):
         listed = next(option for option in (hint, *get_args(hint)) if get_origin(option) is list)
         for number, item in enumerate(value):
             yield from _outside(get_args(listed)[0], item, dotted(where, number))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _outside(get_args(hint)[1], item, dotted(where, key))
     elif get_origin(hint) is tuple:
         for number, (option, item) in enumerate(zip(get_args(hint), value, strict=True)):
             yield from _outside(option, item, dotted(where, number))
@@ -207,6 +212,8 @@ def _words(hint: Any) -> list[str]:
         return [str(option) for option in options]
     if origin in (list, tuple):
         return [f"a list{f' of {len(options)}' if origin is tuple else ''}, each {describe(options[0])}"]
+    if origin is dict:
+        return [f"a table, every value {describe(options[1])}"]
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "left out"}
     return [names.get(hint, SECTION)]
 

@@ -17,7 +17,7 @@ from torch import nn
 from hilum import __version__
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import Store, build_store
-from hilum.network.network import Heads, Network, create_network
+from hilum.network.network import Network, create_network
 from hilum.training.feed.dali import DaliFeed
 from hilum.training.feed.examples import Examples, Wanted, choose_examples, originals
 from hilum.training.feed.feed import Feed
@@ -89,7 +89,6 @@ def wanted_of(recipe: Recipe) -> Wanted:
 
 def network_of(recipe: Recipe, weights: str | None = None) -> Network:
     """The network that a recipe describes, with its weights, or others."""
-    lungs = recipe.lungs
     return create_network(
         recipe.network.name,
         len(recipe.classes),
@@ -97,12 +96,7 @@ def network_of(recipe: Recipe, weights: str | None = None) -> Network:
         head=recipe.network.head,
         dropout=recipe.network.dropout,
         input_size=recipe.input.size,
-        heads=Heads(
-            boxes=recipe.detector,
-            opacity=recipe.opacity is not None,
-            lungs=None if lungs is None else lungs.size,
-            group=recipe.group is not None,
-        ),
+        heads=recipe.heads,
         seed=recipe.training.seed,
     )
 

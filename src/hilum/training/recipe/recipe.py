@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from hilum.network.backbone import find_backbone
 from hilum.network.fits import UnfitNetworkError, check_fits
 from hilum.network.heads.pyramid import Pyramid
+from hilum.network.network import Heads
 from hilum.radiograph.geometry import KEPT, SIDES, Geometry
 from hilum.system.typed import Bounds, out_of_bounds
 from hilum.training.variation.augment import Augmentation
@@ -250,12 +251,18 @@ class Recipe:
         """The epochs of all phases together."""
         return sum(phase.epochs for phase in self.phases)
 
+    @property
+    def heads(self) -> Heads:
+        """What its network says beside the class of a film."""
+        lungs = None if self.lungs is None else self.lungs.size
+        return Heads(self.detector, self.opacity is not None, lungs, self.group is not None)
+
     def sized(self) -> Recipe:
         """With the network's own size where none is named. A network that cannot be trained so is a RecipeError."""
         own_height, own_width = find_backbone(self.network.name).input_size
         size = replace(self.input, height=self.input.height or own_height, width=self.input.width or own_width)
         try:
-            check_fits(self.network.name, size.size, self.detector)
+            check_fits(self.network.name, size.size, self.heads)
         except UnfitNetworkError as error:
             raise RecipeError(f"network.name: {error}") from None
         return replace(self, input=size)

@@ -78,8 +78,10 @@ def figures(
     """Loss, accuracy, balanced accuracy and AUC (of the second class of two; else mean of one against the rest).
 
     A film that may be of several classes is recognized when it is taken for any of them. Such films have a recall of
-    their own in the balanced accuracy, and are left out of the AUC.
+    their own in the balanced accuracy, and are left out of the AUC. Of logits that overflowed nothing is known.
     """
+    if not np.isfinite(logits).all():
+        return dict.fromkeys(("loss", "accuracy", "balanced_accuracy", "auc"), math.nan)
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     probabilities = np.exp(log_probabilities)
