@@ -4,7 +4,7 @@ SECONDS ?= 600
 SEED ?= 1
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: test soak demo model fuzz docs benchmark benchmark-feed clean
+.PHONY: test soak demo wheel model fuzz docs benchmark benchmark-feed clean
 
 test: .venv/installed
 	.venv/bin/ruff check .
@@ -22,6 +22,10 @@ demo: .venv-demo/installed
 	@echo
 	@echo "Open demo/heatmaps/film.dcm.png (what speaks for pneumonia, and how much) and demo/boxes/film.dcm.png (where)."
 	@echo "Next: .venv-demo/bin/hilum predict YOUR-FILMS --heatmap overlays, or: .venv-demo/bin/hilum show"
+
+# The source distribution, and from it the wheel, into dist/.
+wheel: .venv/installed
+	.venv/bin/python -m build --no-isolation --outdir dist
 
 # What `make test` does for seconds, for hours: kills, floods and damaged files.
 soak: .venv/installed
@@ -89,4 +93,4 @@ benchmark-feed: .venv-dali/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-dali demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-dali demo dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

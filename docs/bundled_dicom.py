@@ -12,6 +12,7 @@ import data_store
 import pydicom
 
 from hilum import ReadError, read
+from hilum.system.installed import install_extra
 
 FOLDERS = {
     "pydicom": Path(pydicom.__file__).parent / "data" / "test_files",
@@ -40,7 +41,7 @@ def outcome(path: Path) -> tuple[str, str]:
     try:
         film = read(path)
     except ReadError as error:
-        return "", f"no, `{error.reason}`: {error.detail}"
+        return "", f"no, `{error.reason}`: {error.detail.removesuffix(': ' + install_extra('codecs'))}"
     return film.encoding, "yes"
 
 

@@ -17,6 +17,7 @@ from test_archive import MEMBERS, packed
 from typer.testing import CliRunner
 
 from hilum.cli.data.fetch import fetch
+from hilum.system.installed import install_extra
 
 # Incompressible, so that it breaks where a test says, and more than the buffers of a socket take at once.
 FILMS = {**MEMBERS, "films/large.jpeg": os.urandom(3 << 20)}
@@ -95,4 +96,4 @@ def test_without_kagglehub_the_command_names_the_extra(
     app.command()(fetch)
     result = CliRunner().invoke(app, ["kermany", str(folder)])
     assert result.exit_code == 1
-    assert "pip install 'hilum[data]'" in result.stderr
+    assert install_extra("data") in result.stderr

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from hilum.cli.data.data import data
 from hilum.dataset import importing
 from hilum.dataset.manifest.manifest import load_manifest
+from hilum.system.installed import install_extra
 
 
 def run(*arguments: str | Path) -> Result:
@@ -157,7 +158,7 @@ def test_bugs_show_their_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_without_the_data_extra_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "polars", None)
-    assert "pip install 'hilum[data]'" in refused(run(films(tmp_path)))
+    assert install_extra("data") in refused(run(films(tmp_path)))
 
 
 def test_the_command_is_known_without_loading_polars() -> None:

@@ -28,6 +28,7 @@ from hilum.bundle.predictor import load
 from hilum.cli.app import app
 from hilum.dataset.manifest.manifest import Manifest, ManifestError, load_manifest, save_manifest
 from hilum.dataset.sources import SourceError
+from hilum.system.installed import install_extra
 
 
 @pytest.fixture(scope="module")
@@ -338,7 +339,7 @@ def test_what_the_base_package_lacks_is_named_with_how_to_get_it(
     monkeypatch.setattr("hilum.cli.terminal.extras.find_spec", lambda package: None)
     answer = CliRunner().invoke(app, words)
     assert answer.exit_code == 1
-    assert answer.stderr.endswith(f"needs more than the base package: pip install 'hilum[{extra}]'\n")
+    assert answer.stderr.endswith(f"needs more than the base package: {install_extra(extra)}\n")
     assert len(answer.stderr.splitlines()) == 1
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hilum.radiograph import Radiograph, ReadError, Reason, read
 
 # Stated here and not asked of the installed package, which takes longer than to read and judge a film's pixels.
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 # Everything is imported when it is asked for, so that a command waits only for what it uses.
 HOMES = {
     "Abstained": "hilum.bundle.prediction",

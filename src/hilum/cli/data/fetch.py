@@ -15,6 +15,7 @@ from hilum.cli.terminal.lines import answer, say
 from hilum.dataset.fetch.archive import FetchError
 from hilum.dataset.fetch.fetch import ORIGINS, Kind, OnProgress
 from hilum.dataset.fetch.fetch import fetch as fetch_into
+from hilum.system.installed import install_extra
 
 
 def fetch(
@@ -46,7 +47,7 @@ def fetch(
     except ModuleNotFoundError as error:
         if error.name not in ("kagglehub", "requests"):
             raise
-        say("fetching needs kagglehub: pip install 'hilum[data]'")
+        say(f"fetching needs kagglehub: {install_extra('data')}")
         raise typer.Exit(1) from error
     except FetchError as error:
         say(str(error))

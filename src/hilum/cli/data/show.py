@@ -12,6 +12,7 @@ import typer
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.table import print_table
+from hilum.system.installed import install_extra
 from hilum.system.pictures import write_figure, write_picture
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _summarize(chosen: Manifest, png: Path | None, *, quiet: bool) -> None:
 
 def _preview(chosen: Manifest, name: str, png: Path, choice: Choice) -> None:
     if find_spec("torch") is None:
-        say("--as-trained shows what training does, and needs its packages: pip install 'hilum[train]'")
+        say(f"--as-trained shows what training does, and needs its packages: {install_extra('train')}")
         raise typer.Exit(1)
     from hilum.training.preview import draw_preview
     from hilum.training.recipe import RecipeError, load_recipe

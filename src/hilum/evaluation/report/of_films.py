@@ -183,9 +183,10 @@ def reproduction(judged: Judgement, command: str) -> Section:
         "reproduce",
         "How to reproduce",
         [
-            Code(f"pip install 'hilum[evaluate]=={__version__}'\n{command}"),
+            Code(command),
             Text(
-                "predictions.csv holds what the model said of each film and metrics.json every figure. The same "
+                f"By hilum {__version__} with its extra `evaluate`. predictions.csv holds what the model "
+                "said of each film and metrics.json every figure. The same "
                 "bundle, films, seed and version of hilum give the same figures."
             ),
         ],

@@ -35,6 +35,7 @@ from hilum.radiograph.dicom.rle import decode_rle
 from hilum.radiograph.errors import ReadError, Reason
 from hilum.radiograph.quiet import quiet
 from hilum.radiograph.raster import decode_jpeg
+from hilum.system.installed import install_extra
 
 NATIVE = (None, tags.IMPLICIT_LITTLE, tags.EXPLICIT_LITTLE, tags.EXPLICIT_BIG, tags.DEFLATED)
 LONG_VRS = (b"OB", b"OW", b"UN", b"OF", b"OD", b"OL", b"OV")
@@ -237,7 +238,7 @@ def _decode_jpeg_family(frame: bytes, layout: Layout, at_least: int | None, max_
     except ImportError as error:
         kind = "lossless" if claim.process in LOSSLESS else f"{claim.precision}-bit"
         raise ReadError(
-            Reason.UNSUPPORTED_ENCODING, f"{kind} JPEG needs an extra package: pip install 'hilum[codecs]'"
+            Reason.UNSUPPORTED_ENCODING, f"{kind} JPEG needs an extra package: {install_extra('codecs')}"
         ) from error
     try:
         decoded_array = jpeg8_decode(frame)

@@ -17,6 +17,7 @@ from torch.utils.dlpack import from_dlpack
 
 from hilum.dataset.store.store import StoreError
 from hilum.radiograph.geometry import Geometry
+from hilum.system.installed import install_extra
 from hilum.training.feed.examples import Examples, File
 from hilum.training.feed.feed import Batch, Feed, Share, unit_floats
 from hilum.training.recipe import RecipeError
@@ -115,5 +116,5 @@ def _dali() -> Any:
         return import_module("nvidia.dali")
     except ImportError:
         raise RecipeError(
-            "training.feed = dali: NVIDIA DALI is not installed; pip install 'hilum[dali]' or use training.feed = store"
+            f"training.feed = dali: NVIDIA DALI is not installed; {install_extra('dali')}, or use training.feed = store"
         ) from None
