@@ -55,9 +55,9 @@ def test_probabilities_are_those_of_the_network(exported: tuple[Run, Path, Card]
     run, out, card = exported
     material = open_material(run, lambda *told: None)
     films = material.store.pixels[material.val.rows]
-    classifier, _ = best_network(run, material.recipe)
+    network, _ = best_network(run, material.recipe)
     with torch.no_grad():
-        logits = classifier(torch.from_numpy(films)[:, None].float() / 255).double().numpy()
+        logits = network(torch.from_numpy(films)[:, None].float() / 255).film.double().numpy()
     expected = apply(card.calibration, logits, [card.classes.index(name) for name in card.positive])
     said = hilum.load(out).run(films)
     assert expected.std(0).max() > 1e-3

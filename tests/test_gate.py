@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -86,6 +87,8 @@ def reasons(found: NDArray[np.float32]) -> list[str | None]:
         (film(np.random.default_rng(1).random((64, 300))), "odd_shape", "4.7 times"),
         (film(colorfulness=0.2), "color_photograph", "films are grey"),
         (film(np.full((80, 80), 0.7)), "blank", "same grey everywhere"),
+        (replace(film(), view="LL"), "lateral", "frontal one of the study"),
+        (replace(film(), view="LATERAL"), "lateral", "frontal one of the study"),
     ],
 )
 def test_plain_checks_say_what_is_wrong_and_what_to_do(picture: Radiograph, reason: str, advice: str) -> None:
@@ -93,6 +96,11 @@ def test_plain_checks_say_what_is_wrong_and_what_to_do(picture: Radiograph, reas
     assert (found.passed, found.reason) == (False, reason)
     assert found == plain_checks(picture)
     assert re.search(advice, found.detail or "")
+
+
+@pytest.mark.parametrize("view", ["PA", "AP", "LLD", "RLD", None])
+def test_frontal_and_decubitus_films_are_not_lateral(view: str | None) -> None:
+    assert verdict(replace(film(), view=view), None, None).passed
 
 
 def test_an_ordinary_film_passes_with_and_without_a_learned_gate() -> None:

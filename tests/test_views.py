@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from hilum.dataset.store.store import Store
+from hilum.export.material import whole_films
 from hilum.network.heads.lungs import Blackened, believed
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.heads.resample import Resample
@@ -240,6 +241,13 @@ def test_what_a_film_does_not_know_teaches_nothing() -> None:
     for head in (task.network.boxes, task.network.film.opacity):
         assert head is not None
         assert all(parameter.grad is None or not parameter.grad.any() for parameter in head.parameters())
+
+
+def test_a_bundle_is_made_on_whole_films_alone() -> None:
+    _, examples = films()
+    kept = whole_films(examples)
+    assert len(kept) == FILMS // 2 and not (kept.rows % 2).any()
+    assert kept.boxes is not None and len(kept.boxes) == len(kept.targets) == len(kept)
 
 
 def test_settings_that_do_not_go_together_are_told() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.card import GateCard
+from hilum.bundle.format import DISTANCE
 from hilum.bundle.reading import Verdict
 from hilum.radiograph.radiograph import Radiograph
 from hilum.radiograph.raster import STRONGLY_COLORED
@@ -16,7 +17,7 @@ from hilum.radiograph.raster import STRONGLY_COLORED
 SMALLEST = 64  # pixels of the shorter side
 LONGEST = 3.5  # sides to each other; films cut to the lungs of a small child may be twice as wide as high, and wider
 FLAT = 0.02  # standard deviation of the grey levels, where black is 0 and white is 1; the palest films have 0.05
-# Columns of the graph's row after those of distance and upright.
+# The states of format.py after upright, by their place.
 TURNS, INVERTED, STRANGER = (90, 180, 270), 3, 4
 # A picture that is no chest film at all often resembles an inverted or a turned one more than anything else the gate
 # knows. Of chest films that are, 95 of 100 are more surely so than this; of hip films, slices and photographs none is.
@@ -35,6 +36,8 @@ def plain_checks(radiograph: Radiograph) -> Verdict | None:
         return _refused(
             "odd_shape", f"one side is {long / short:.1f} times the other; give one whole frontal chest film"
         )
+    if radiograph.lateral:
+        return _refused("lateral", "its header calls it a lateral film; give the frontal one of the study")
     if float(radiograph.pixels.std()) < FLAT:
         return _refused("blank", "nearly the same grey everywhere; look at the picture, and export the film again")
     return None
@@ -43,9 +46,9 @@ def plain_checks(radiograph: Radiograph) -> Verdict | None:
 def verdict(radiograph: Radiograph, gate_row: NDArray[np.float32] | None, card: GateCard | None) -> Verdict:
     """Passed, or the first reason to abstain. A bundle without a gate is left with the plain checks.
 
-    `gate_row` is what the graph's output `gate` says of the film: distance, the five states, none of these.
+    `gate_row` is what the graph's output `gate` says of the film, in the columns of format.py.
     """
-    distance = None if gate_row is None else float(gate_row[0])
+    distance = None if gate_row is None else float(gate_row[DISTANCE])
     if refused := plain_checks(radiograph):
         return refused._replace(distance=distance)
     if gate_row is None or distance is None or card is None:

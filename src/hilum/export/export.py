@@ -125,6 +125,10 @@ def export_run(
         f"Weights before training: {facts['weights']}.",
         f"Against the network in PyTorch: probabilities differ by at most {apart:.1g} on {len(logits):,} films.",
     ]
+    if network.lungs is not None:
+        notes.append(
+            "Its network learned to look twice, the second time at the lungs alone; this file looks at whole films."
+        )
     said = plain
     if compression != "none":
         if compression == "int8":

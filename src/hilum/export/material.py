@@ -48,7 +48,8 @@ def open_material(run: Run, on_progress: Callable[[str, int, int], None]) -> Mat
         on_progress=lambda done, total: on_progress("decoding films", done, total),
     )
     known = wanted_of(recipe)
-    train, val = (choose_examples(manifest, store, recipe.classes, [split], known) for split in ("train", "val"))
+    chosen = (choose_examples(manifest, store, recipe.classes, [split], known) for split in ("train", "val"))
+    train, val = map(whole_films, chosen)
     columns = [list(recipe.classes).index(name) for name in positive]
     return Material(recipe, facts, manifest, store, train, of_one_side(val, columns), positive)
 
@@ -75,13 +76,23 @@ def of_one_side(examples: Examples, columns: list[int]) -> Examples:
     if examples.either is None:
         return examples
     known = examples.either[:, columns].any(1) != np.delete(examples.either, columns, 1).any(1)
-    kept = np.flatnonzero(known)
+    return _kept(examples, known)
+
+
+def whole_films(examples: Examples) -> Examples:
+    """Without films that show their lungs alone, which nobody will ever ask a bundle about."""
+    return examples if examples.facts is None else _kept(examples, ~examples.facts.lungs_only)
+
+
+def _kept(examples: Examples, chosen: NDArray[np.bool_]) -> Examples:
+    """Some of the films, with what calibration, operating points and gate ask of them."""
+    kept = np.flatnonzero(chosen)
     return Examples(
         examples.rows[kept],
         examples.targets[kept],
         [examples.paths[film] for film in kept],
         examples.patients,
-        examples.either[kept],
+        examples.either[kept] if examples.either is not None else None,
         examples.boxes and [examples.boxes[film] for film in kept],
     )
 
