@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import pickle
 from dataclasses import replace
@@ -410,6 +411,8 @@ def test_predictions_are_small_can_be_pickled_and_say_where_they_come_from(tmp_p
     row = again.to_row()
     assert repr(again).startswith(f"{type(again).__name__}(") and str(path) in repr(again)
     assert len(repr(again)) < 400
+    shown = again._repr_html_()
+    assert "Research use only" in shown and html.escape(again.bundle) in shown and "<script" not in shown
     assert {"file", "decision", "probability", "gate", "threshold", "error", "bundle"} <= row.keys()
     assert all(value is None or isinstance(value, str | int | float) for value in row.values())
     assert row["gate"] == {"answered": "passed", "abstained": "failed", "failed": None}[kind]

@@ -18,6 +18,7 @@ from hilum import __version__
 from hilum.bundle.reading import Verdict
 from hilum.radiograph import ReadWarning
 from hilum.radiograph.geometry import Geometry
+from hilum.system.notebook import html_table
 
 RESEARCH_USE = "Research use only, not a medical device."
 NOT_ASKED = Verdict(None)
@@ -91,6 +92,13 @@ class Traced:
             "warnings": "; ".join(warning["detail"] for warning in plain["warnings"]),
             **{name: plain[name] for name in ("error", "research_use", "bundle", "hilum")},
         }
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows; the film with heatmap or boxes over it is `hilum.draw_overlay(answer, film)`."""
+        rows = [
+            (name, str(value)) for name, value in self.to_row().items() if value not in (None, "", self.research_use)
+        ]
+        return html_table(self._words(), ("", ""), rows, [self.research_use])
 
     def __repr__(self) -> str:
         """In a few words, as a notebook or a debugger shows it."""

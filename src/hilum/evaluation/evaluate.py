@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hilum.bundle.prediction import RESEARCH_USE
 from hilum.bundle.predictor import Predictor, load
 from hilum.evaluation.boxes_csv import save_boxes
 from hilum.evaluation.data_set import open_data_set
@@ -28,8 +29,8 @@ from hilum.evaluation.report.words import BOX_NAMES, NAMES, NOTHING, interval, o
 from hilum.evaluation.shortcut import metadata_alone
 from hilum.measures.bootstrap import SEED, Resampling
 from hilum.measures.figure import EvaluationError, Figure
-from hilum.output.notebook import html_table
 from hilum.system.files import write_whole
+from hilum.system.notebook import html_table
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -99,7 +100,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         title = f"{self.document.title} · {self.document.subtitle}"
-        return html_table(title, HEADER, self.summary(), self.cautions)
+        return html_table(title, HEADER, self.summary(), [*self.cautions, RESEARCH_USE])
 
 
 def evaluate(

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, overload
 
 from hilum.bundle.card import BundleError
+from hilum.bundle.prediction import RESEARCH_USE
 from hilum.dataset.manifest.manifest import load_manifest
 from hilum.export.export import export_run
 from hilum.export.in_words import bundle_in_words
 from hilum.export.requirements import check_requirements
-from hilum.output.notebook import html_table
+from hilum.system.notebook import html_table
 from hilum.training.observer import Notice, Observer, Working, unobserved
 from hilum.training.processes import join_processes
 from hilum.training.run import Run
@@ -61,7 +62,7 @@ class Trained:
         shown = {row["epoch"]: row for row in (self.kept, self.history[-1]) if row is not None}
         rows = [[f"{epoch:.0f}", *(f"{row[name]:.4f}" for name in SHOWN)] for epoch, row in shown.items()]
         end = f"bundle: {self.bundle}" if self.bundle else self.reason or "no bundle"
-        table = html_table(f"run: {self.folder}", ("epoch", *SHOWN.values()), rows, [end])
+        table = html_table(f"run: {self.folder}", ("epoch", *SHOWN.values()), rows, [end, RESEARCH_USE])
         return table + _picture(self._repr_png_(), "curves")
 
 
@@ -95,7 +96,7 @@ class TrainedSweep:
 
     def _repr_html_(self) -> str:
         header = columns(self.sweep)
-        return html_table(f"sweep: {self.folder}", header, map(cells, self.results)) + _picture(
+        return html_table(f"sweep: {self.folder}", header, map(cells, self.results), [RESEARCH_USE]) + _picture(
             self._repr_png_(), "sweep"
         )
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hilum.bundle.prediction import RESEARCH_USE
 from hilum.bundle.predictor import load
 from hilum.bundle.shipped import BOXES, DEFAULT, find_bundle
 from hilum.evaluation.comparison.paired import ALONE, Comparison, compare_predictions
@@ -29,8 +30,8 @@ from hilum.evaluation.report.document import Document
 from hilum.evaluation.report.page import write_page
 from hilum.measures.bootstrap import SEED, Resampling
 from hilum.measures.figure import EvaluationError
-from hilum.output.notebook import html_table
 from hilum.system.files import write_whole
+from hilum.system.notebook import html_table
 
 Model = str | os.PathLike[str] | Report
 
@@ -88,7 +89,9 @@ class ComparisonReport:
         return page
 
     def _repr_html_(self) -> str:
-        return html_table(self.document.title, HEADER, self.summary(), [*self.differences, *self.tests, *self.notes])
+        return html_table(
+            self.document.title, HEADER, self.summary(), [*self.differences, *self.tests, *self.notes, RESEARCH_USE]
+        )
 
 
 def compare(
