@@ -152,13 +152,16 @@ def test_killed_at_any_moment_it_goes_on_bit_for_bit_from_its_last_checkpoint(
     assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in whole], rel=1e-5)
 
 
-def test_a_checkpoint_of_a_network_laid_out_otherwise_is_refused_in_words(tmp_path: Path) -> None:
-    run, _, _ = train(tmp_path, recipe(phases=[{"epochs": 1}]))
+def test_a_checkpoint_of_another_version_is_refused_in_words(tmp_path: Path) -> None:
+    wanted = recipe(phases=[{"epochs": 1}])
+    run, _, _ = train(tmp_path, wanted)
     state = load_latest(run.checkpoints, CPU)
     assert state is not None
-    save_checkpoint(run.checkpoints, 99, state | {"network": {"other": torch.zeros(1)}})
-    with pytest.raises(CheckpointError, match="a version of hilum that lays out this network otherwise"):
-        train(tmp_path, recipe(phases=[{"epochs": 2}]), run)
+    without = {key: value for key, value in state.items() if key != "seen"}
+    for step, other in enumerate((state | {"network": {"other": torch.zeros(1)}}, without), start=90):
+        save_checkpoint(run.checkpoints, step, other)
+        with pytest.raises(CheckpointError, match="a version of hilum that keeps networks and states otherwise"):
+            train(tmp_path, wanted, run)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hilum.bundle.card import BundleError
 from hilum.dataset.manifest.manifest import Manifest, load_manifest
 from hilum.dataset.store.store import Store, build_store
 from hilum.network.network import Network
-from hilum.training.checkpoint import check_network, read_state
+from hilum.training.checkpoint import check_version, read_state
 from hilum.training.feed.examples import Examples, choose_examples
 from hilum.training.prepare import network_of, wanted_of
 from hilum.training.recipe import Recipe
@@ -114,6 +114,6 @@ def best_network(run: Run, recipe: Recipe) -> tuple[Network, dict[str, Any]]:
         raise BundleError(f"{run.folder}: has kept no epoch yet; go on with `hilum train --resume {run.folder}`")
     state = read_state(run.best, torch.device("cpu"))
     network = network_of(recipe, "none")
-    check_network(state, network, run.folder)
+    check_version(state, network, run.folder)
     network.load_state_dict(state["network"])
     return network.eval().to(memory_format=torch.channels_last), state

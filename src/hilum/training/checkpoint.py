@@ -6,7 +6,7 @@ A file is what torch.save makes, followed by a digest of it. Nothing is ever unp
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,12 @@ def read_state(path: Path, device: torch.device) -> dict[str, Any]:
     return _load(content, device)
 
 
-def check_network(state: Mapping[str, Any], network: nn.Module, run: Path) -> None:
-    """Networks may be laid out otherwise in another version of hilum, which is no fault of the file."""
-    if state["network"].keys() != network.state_dict().keys():
+def check_version(state: Mapping[str, Any], network: nn.Module, run: Path, *, needed: Iterable[str] = ()) -> None:
+    """In another version of hilum networks may be laid out otherwise, and states hold other things."""
+    if state["network"].keys() != network.state_dict().keys() or not state.keys() >= set(needed):
         raise CheckpointError(
-            f"{run}: was trained by a version of hilum that lays out this network otherwise; "
-            "use that version, or train again"
+            f"{run}: was trained by a version of hilum that keeps networks and states otherwise; use that version, or "
+            "train again"
         )
 
 

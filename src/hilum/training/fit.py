@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from hilum.training.checkpoint import check_network, load_latest, save_checkpoint, write_state
+from hilum.training.checkpoint import check_version, load_latest, save_checkpoint, write_state
 from hilum.training.events import event_log
 from hilum.training.feed.feed import Batch, Feed
 from hilum.training.observer import Epoch, Observer, Step, unobserved
@@ -27,7 +27,7 @@ from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
-from hilum.training.state import TrainState
+from hilum.training.state import COUNTS, TrainState
 from hilum.training.task.task import Task
 
 CHECKPOINT_SECONDS = 120.0
@@ -62,7 +62,7 @@ def fit(
     network.to(device).to(memory_format=layout)
     state = TrainState(network, recipe, device, len(train))
     if saved := load_latest(run.checkpoints, device):
-        check_network(saved, network, run.folder)
+        check_version(saved, network, run.folder, needed=COUNTS)
         state.load_state_dict(saved)
     history = run.read_history()[: state.epoch]
     if state.had_enough:

@@ -112,6 +112,9 @@ class TrainState:
             self.average.load_state_dict(state["average"])
         self.scaler.load_state_dict(state["scaler"])
         self.enter(state["phase"])
+        # A schedule may be the first to move on from here, at the end of an epoch, and torch warns of one that does so
+        # before its optimizer. Without gradients this step moves nothing.
+        self.optimizer.step()
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         for name in COUNTS:
