@@ -100,7 +100,7 @@ def run(*command: str | Path | int) -> Cost:
     return Cost(seconds, usage.ru_maxrss / 1024)
 
 
-def told(*command: str | Path) -> list[float]:
+def numbers_of(*command: str | Path) -> list[float]:
     """The numbers that a process prints."""
     answer = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=True)
     return [float(word) for word in answer.stdout.split()]
@@ -180,10 +180,10 @@ def main() -> None:
             show_pair(f"{len(paths):,} {what}", costs, len(paths), 3)
 
         run("-c", WITHOUT_HEATMAPS, bundle, folder / "without.onnx")
-        with_maps, without = told("-c", HEATMAP_SECONDS, bundle, folder / "without.onnx")
+        with_maps, without = numbers_of("-c", HEATMAP_SECONDS, bundle, folder / "without.onnx")
         show_cost("heatmap", without, with_maps, " (wanted: 5%)")
         try:
-            plain, explained = told(HERE / "eager.py", "--gradcam", weights)
+            plain, explained = numbers_of(HERE / "eager.py", "--gradcam", weights)
             show_cost("pytorch-grad-cam", plain, explained)
         except subprocess.CalledProcessError:
             print("pytorch-grad-cam is not installed (pip install grad-cam)")

@@ -55,13 +55,13 @@ def section_of(hint: Any) -> Any:
 
 
 def tables(kind: type, where: str = "") -> Iterator[str]:
-    hints, said = hints_of(kind), meanings(kind)
+    hints, meaning_of = hints_of(kind), meanings(kind)
     plain = [part for part in fields(kind) if section_of(hints[part.name]) is None]
     rows = []
     for part in plain:
         allowed = describe(hints[part.name])
         default = "normal or pneumonia" if part.name == "classes" else default_of(part)
-        rows.append(f"| `{where}{part.name}` | {said[part.name]} | {default} | {allowed} |")
+        rows.append(f"| `{where}{part.name}` | {meaning_of[part.name]} | {default} | {allowed} |")
     title = where.rstrip(".").partition(".")[0]
     if title:
         yield f"\n## {title}\n"

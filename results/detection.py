@@ -108,7 +108,7 @@ def figures(judged: Judgement) -> dict[str, Any]:
     evaluation = measure(judged, metadata_alone(judged))
     boxes = evaluation.boxes
     assert boxes is not None
-    said = {
+    row = {
         "films": len(judged.predictions),
         "true_boxes": boxes.counts["true_boxes"],
         "prevalence": judged.card.boxes.prevalence if judged.card.boxes else None,
@@ -122,8 +122,8 @@ def figures(judged: Judgement) -> dict[str, Any]:
         **{name: boxes.figures[name] for name in BOX_FIGURES},
         "auroc": evaluation.all["auroc"],
     }.items():
-        said |= with_ends(name, figure)
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in said.items()}
+        row |= with_ends(name, figure)
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
 
 
 def with_ends(name: str, figure: Figure) -> dict[str, Any]:

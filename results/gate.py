@@ -31,7 +31,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import hilum
 from hilum import Radiograph, read
-from hilum.bundle.card import Data
+from hilum.bundle.card import DataCard
 from hilum.bundle.predictor import Predictor
 from hilum.bundle.reading import Reading
 from hilum.radiograph.errors import ReadError
@@ -91,9 +91,9 @@ def judge(model: Predictor, group: str, should: str, pictures: Iterable[Radiogra
     reasons = Counter(verdict.reason for verdict in verdicts if verdict.reason)
     distances = [verdict.distance for verdict in verdicts if verdict.distance is not None]
     away = sum(reasons.values())
-    said = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    why = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
     median = round(float(np.median(distances)), 3) if distances else float("nan")
-    return Line(group, should, len(verdicts), away, away / len(verdicts), said, median)
+    return Line(group, should, len(verdicts), away, away / len(verdicts), why, median)
 
 
 def groups(model: Predictor, data: Path | None, most: int) -> Iterator[tuple[str, str, Iterable[Radiograph]]]:
@@ -174,7 +174,7 @@ def pixels_of(
     ]
 
 
-def held_out(paths: list[Path], data: Data, most: int) -> list[Path]:
+def held_out(paths: list[Path], data: DataCard, most: int) -> list[Path]:
     """Some of the films that the bundle was not made from, the same ones every time."""
     order = np.random.default_rng(2).permutation(len(paths))
     unseen = (

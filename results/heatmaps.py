@@ -123,12 +123,12 @@ def in_parts(levels: NDArray[np.uint8], count: int = 4) -> Iterator[Tensor]:
 @torch.inference_mode()
 def play(view: View, films: Films) -> Game:
     graph = Graph(Network(view), Fitted(Calibration("none", 1.0, [], [], {}), [1]))
-    said = [
+    answers = [
         dict(zip(graph.outputs, graph(torch.from_numpy(part)[:, None]), strict=True))
         for part in np.array_split(films.levels, -(-len(films.levels) // 4))
     ]
-    maps = torch.cat([part["heatmaps"][:, 1] - part["heatmaps"][:, 0] for part in said]).numpy()
-    chance = torch.cat([part["probabilities"][:, 1] for part in said]).numpy()
+    maps = torch.cat([part["heatmaps"][:, 1] - part["heatmaps"][:, 0] for part in answers]).numpy()
+    chance = torch.cat([part["probabilities"][:, 1] for part in answers]).numpy()
     inside = np.stack([places_in(boxes, maps.shape[1:]) for boxes in films.boxes])
     marked = inside.any((1, 2))
     inside, maps = inside[marked], maps[marked]

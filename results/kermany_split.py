@@ -98,11 +98,11 @@ def load(model: Predictor, path: Path) -> Films:
         np.array([int(found[1]) for name in names if (found := re.search(r"(?:IM-|person)(\d+)", name))]),
         table["patient"].to_numpy().astype(str),
         statistics,
-        said(model, levels),
+        probabilities(model, levels),
     )
 
 
-def said(model: Predictor, levels: Levels) -> Floats:
+def probabilities(model: Predictor, levels: Levels) -> Floats:
     parts = (model.run(levels[start : start + 64]).probabilities for start in range(0, len(levels), 64))
     positive = [number for number, name in enumerate(model.card.classes) if name in model.card.positive]
     return np.concatenate([part[:, positive].sum(1) for part in parts]).astype(np.float64)
@@ -255,7 +255,9 @@ def print_counterfactuals(films: Films, model: Predictor, threshold: float) -> N
     groups |= {name: random.permutation(these)[:100] for name, these in groups.items() if name.startswith("pneu")}
     rows = []
     for name, change in {"none": lambda film: film, **made, **fixed}.items():
-        p = [said(model, np.stack([change(film) for film in films.levels[these]])) for these in groups.values()]
+        p = [
+            probabilities(model, np.stack([change(film) for film in films.levels[these]])) for these in groups.values()
+        ]
         normal, sick = np.concatenate(p[1:3]), p[4]
         area = roc_auc_score(np.repeat([0, 1], [len(normal), len(sick)]), np.concatenate([normal, sick]))
         rows.append((name, *(f"{np.mean(values >= threshold):.1%}" for values in p), f"{area:.3f}"))

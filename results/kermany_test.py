@@ -135,14 +135,14 @@ def made_from(run: Path, card: Card) -> dict[str, Any]:
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
-    point, said, classes = evaluation.judgement.point, evaluation.all, evaluation.by_class
+    point, found, classes = evaluation.judgement.point, evaluation.all, evaluation.by_class
     return {
         "films": len(evaluation.judgement.predictions),
-        "auroc": said["auroc"].value,
-        "auroc_low": said["auroc"].low,
-        "auroc_high": said["auroc"].high,
-        **{name: said[name].value for name in ("accuracy", "sensitivity", "specificity", "f1")},
-        "precision": said["ppv"].value,
+        "auroc": found["auroc"].value,
+        "auroc_low": found["auroc"].low,
+        "auroc_high": found["auroc"].high,
+        **{name: found[name].value for name in ("accuracy", "sensitivity", "specificity", "f1")},
+        "precision": found["ppv"].value,
         "three_class_accuracy": classes.overall["accuracy"].value if classes else None,
         "ece": evaluation.after.ece,
         "operating_point": point.name,

@@ -51,14 +51,14 @@ def main() -> None:
     for run in map(Path, sys.argv[2:]):
         predictor = hilum.load(run / "model.onnx")
         recipe = recipe_from(predictor.card.recipe)
-        told = {"model": run.name, "seed": recipe.training.seed, "hardware": HARDWARE}
-        told["kept_epoch"] = predictor.card.figures["training"]["epoch"]
+        of_model = {"model": run.name, "seed": recipe.training.seed, "hardware": HARDWARE}
+        of_model["kept_epoch"] = predictor.card.figures["training"]["epoch"]
         seedless = to_toml(replace(recipe, training=replace(recipe.training, seed=0)))
         for source in ("kermany", "nih", "siim-covid"):
             own = Manifest(films.table.filter(pl.col("source") == source), films.folder)
             judged = judge(predictor, DataSet(own, source))
             for name, rows in parts(judged).items():
-                row = told | {"films_of": name} | figures(judged, rows)
+                row = of_model | {"films_of": name} | figures(judged, rows)
                 by_recipe.setdefault(seedless, []).append(row)
                 writer.writerow(row)
                 sys.stdout.flush()
@@ -98,24 +98,24 @@ def parts(judged: Judgement) -> dict[str, Bools]:
 
 
 def figures(judged: Judgement, rows: Bools) -> dict[str, Any]:
-    said = judged.predictions.take(np.flatnonzero(rows))
-    of = binary_figures(said.probability, said.truth, said.called, said.patients)
+    films = judged.predictions.take(np.flatnonzero(rows))
+    of = binary_figures(films.probability, films.truth, films.called, films.patients)
     classes = None
-    if judged.manifest_name == "kermany" and len(said.classes) > 2:
-        classes = by_class(said.class_probabilities, said.targets, said.classes, said.patients)
-    told: dict[str, Any] = {
-        "films": len(said),
-        "positive": int(said.truth.sum()),
+    if judged.manifest_name == "kermany" and len(films.classes) > 2:
+        classes = by_class(films.class_probabilities, films.targets, films.classes, films.patients)
+    row: dict[str, Any] = {
+        "films": len(films),
+        "positive": int(films.truth.sum()),
         **{name: of[name].value for name in ("auroc", *SHARES)},
         **{f"{name}_low": of[name].low for name in ("auroc", *SHARES)},
         **{f"{name}_high": of[name].high for name in ("auroc", *SHARES)},
         "three_class_accuracy": classes.overall["accuracy"].value if classes else None,
-        "ece": calibration(said.probability, said.truth).ece,
-        "turned_away": int(said.turned_away.sum()),
+        "ece": calibration(films.probability, films.truth).ece,
+        "turned_away": int(films.turned_away.sum()),
         "operating_point": judged.point.name,
         "threshold": judged.point.threshold,
     }
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in told.items()}
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def print_answers(model: Predictor, films: list[Levels], copied: Levels, paths: 
     positive = [number for number, name in enumerate(model.card.classes) if name in model.card.positive]
     calls = {name: p[:, positive].sum(1) >= model.card.point().threshold for name, p in ways.items()}
     read_by_hilum = model.stream(paths, Asked(gate=False, heatmaps=False))
-    calls["originals, as hilum reads them"] = np.array([said.decision == "pneumonia" for said in read_by_hilum])
+    calls["originals, as hilum reads them"] = np.array([answer.decision == "pneumonia" for answer in read_by_hilum])
     print("\n| films | normal, called pneumonia | pneumonia, called pneumonia |\n|---|---|---|")
     for name, called in calls.items():
         print(f"| {name} | {called[normal].sum()} of {normal.sum()} | {called[~normal].sum()} of {(~normal).sum()} |")

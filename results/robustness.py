@@ -14,7 +14,7 @@ import csv
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from robustness_changes import CHANGES, changed
@@ -31,6 +31,13 @@ from hilum.measures.figure import Bools, Floats
 from hilum.measures.films.binary import auroc
 
 SEED = 1
+
+
+class Judged(NamedTuple):
+    """The probability of each film, and whether the gate turns it away."""
+
+    probability: Floats
+    away: Bools
 
 
 class Row(NamedTuple):
@@ -57,19 +64,19 @@ def main() -> None:
     given = parser.parse_args()
     model = hilum.load(given.bundle)
     paths, truth = films_of(model, given.manifest, given.split, given.films)
-    as_is, away = judge(model, paths, lambda film, _: film)
-    rows = [measure("as it is", "", as_is, away, as_is, truth, model)]
+    point = model.card.point()
+    as_is = judge(model, paths, lambda film, _: film)
+    rows = [Row("as it is", "", *measure(as_is, as_is, truth, point.threshold))]
     for change in CHANGES:
         for strength in change.strengths:
-            said, away = judge(model, paths, partial(changed, change, strength))
-            rows.append(measure(change.name, strength, said, away, as_is, truth, model))
+            judged = judge(model, paths, partial(changed, change, strength))
+            rows.append(Row(change.name, strength, *measure(judged, as_is, truth, point.threshold)))
             print(*rows[-1], sep="\t", flush=True)
     given.out.mkdir(parents=True, exist_ok=True)
     with (given.out / "robustness.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(Row._fields)
         table.writerows([round(cell, 4) if isinstance(cell, float) else cell for cell in row] for row in rows)
-    point = model.card.point()
     title = f"{model.card.name}, {len(paths):,} films, threshold {point.threshold:.3f} ({point.name})"
     draw(rows[0], rows[1:], title, given.out / "robustness.png")
 
@@ -83,7 +90,7 @@ def films_of(model: Predictor, manifest_path: Path, split: str, most: int | None
     return [manifest.path(path) for path in known["path"]], known["truth"].to_numpy()
 
 
-def judge(model: Predictor, paths: list[Path], change: Callable[[Radiograph, int], Radiograph]) -> tuple[Floats, Bools]:
+def judge(model: Predictor, paths: list[Path], change: Callable[[Radiograph, int], Radiograph]) -> Judged:
     """The probabilities of films so changed, and which of them the gate turns away."""
     probabilities, away = [], []
     for reading in model.readings(change(read(path), number) for number, path in enumerate(paths)):
@@ -91,23 +98,21 @@ def judge(model: Predictor, paths: list[Path], change: Callable[[Radiograph, int
         assert isinstance(reading, Reading) and isinstance(answer, Answered)  # a film that cannot be read ends it
         probabilities.append(answer.probability)
         away.append(not reading.gate.passed)
-    return np.array(probabilities, np.float64), np.array(away)
+    return Judged(np.array(probabilities, np.float64), np.array(away))
 
 
-def measure(
-    change: str, strength: float | str, said: Floats, away: Bools, as_is: Floats, truth: Bools, model: Predictor
-) -> Row:
-    called = said >= model.card.point().threshold
-    return Row(
-        change,
-        strength,
-        len(said),
-        auroc(said, truth),
+def measure(judged: Judged, as_is: Judged, truth: Bools, threshold: float) -> tuple[Any, ...]:
+    """The figures of a Row, in its order."""
+    called = judged.probability >= threshold
+    moved = judged.probability - as_is.probability
+    return (
+        len(truth),
+        auroc(judged.probability, truth),
         float(called[truth].mean()),
         float((~called)[~truth].mean()),
-        float(np.abs(said - as_is).mean()),
-        float((said - as_is).mean()),
-        float(away.mean()),
+        float(np.abs(moved).mean()),
+        float(moved.mean()),
+        float(judged.away.mean()),
     )
 
 

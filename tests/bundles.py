@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from hilum.bundle.card import FORMAT, BoxCard, Calibration, Card, Data, GateCard, OperatingPoint, pack_digests
+from hilum.bundle.card import FORMAT, BoxCard, Calibration, Card, DataCard, GateCard, OperatingPoint, pack_digests
 from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
 from hilum.bundle.prediction import Answered, Prediction
 from hilum.bundle.reading import Verdict
@@ -49,7 +49,7 @@ def tiny_card(geometry: Geometry | None = None, **changes: Any) -> Card:
         default_point="balanced",
         gate=GateCard(0.01, 0.9, 100, ""),
         recipe={"network": {"name": "tiny"}, "phases": [{"epochs": 1}]},
-        data=Data(
+        data=DataCard(
             "0" * 32, {"train": {"normal": 2}}, {"train": 2}, "made up", "", "", "patient", {"train": pack_digests([])}
         ),
         figures={"validation": {"auc": 0.9}},

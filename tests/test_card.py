@@ -12,7 +12,7 @@ from bundles import tiny_card
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilum.bundle.card import FORMAT, BundleError, Data, card_from_json, pack_digests
+from hilum.bundle.card import FORMAT, BundleError, DataCard, card_from_json, pack_digests
 from hilum.radiograph.geometry import Geometry
 
 
@@ -98,7 +98,7 @@ def test_any_value_in_place_of_another_is_read_or_refused(data: st.DataObject) -
 def test_data_know_their_films(known: list[str], stranger: str) -> None:
     half = len(known) // 2
     films = {"train": pack_digests(map(digest, known[:half])), "val": pack_digests(map(digest, known[half:]))}
-    data = Data("", {}, {}, "", "", "", "patient", films)
+    data = DataCard("", {}, {}, "", "", "", "patient", films)
     assert [data.holds(digest(text)) for text in known] == ["train"] * half + ["val"] * (len(known) - half)
     assert data.holds(digest(stranger)) is None
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from commands import run
 
-from hilum.training.recipe import Network, Phase, Recipe
+from hilum.training.recipe import Architecture, Phase, Recipe
 from hilum.training.run import create_run
 
 
 def make(folder: Path, network: str, aucs: list[float]) -> Path:
-    recipe = Recipe(title=f"with {network}", network=Network(network), phases=[Phase(4), Phase(2)])
+    recipe = Recipe(title=f"with {network}", network=Architecture(network), phases=[Phase(4), Phase(2)])
     made = create_run(folder, recipe, {"films": {"train": 1000, "val": 10}, "device": "cpu"})
     best = max(aucs, default=0)
     figures = {"phase": 1, "learning_rate": 0.1, "train_loss": 1, "loss": 0.5, "accuracy": 0.75}

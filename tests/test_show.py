@@ -12,7 +12,7 @@ import pytest
 from bundles import tiny_bundle
 from typer.testing import CliRunner, Result
 
-from hilum.bundle.card import Calibration, Data, pack_digests
+from hilum.bundle.card import Calibration, DataCard, pack_digests
 from hilum.bundle.onnx_file import DIGEST, read_model
 from hilum.cli.app import app
 
@@ -23,7 +23,7 @@ def bundle(tmp_path: Path) -> Path:
     return tiny_bundle(
         tmp_path,
         calibration=Calibration("platt", 1.0, [1.25, -0.5], [], {"log_loss_before": 0.5, "log_loss_after": 0.25}),
-        data=Data(
+        data=DataCard(
             *("ab" * 16, counts, {"train": 1000, "val": 40}, "kermany", "CC BY 4.0", "name the authors", "patient"),
             {"train": pack_digests(["cd" * 16])},
         ),

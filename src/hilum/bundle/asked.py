@@ -27,7 +27,7 @@ class Asked:
     patient: Patient | None = None
 
 
-class Terms(NamedTuple):
+class Settled(NamedTuple):
     """What a decision is made by, once a bundle has filled in what was left out."""
 
     operating_point: str | None  # None with a threshold of the user's own
@@ -35,7 +35,7 @@ class Terms(NamedTuple):
     box_threshold: float | None  # None where the bundle draws no boxes
 
 
-def settle(asked: Asked, card: Card) -> Terms:
+def settle(asked: Asked, card: Card) -> Settled:
     """What is asked, in the words of this bundle. Raises BundleError where the bundle cannot do it."""
     if asked.patient is not None:
         raise BundleError("has no groups of patients; leave patient out")
@@ -48,9 +48,9 @@ def settle(asked: Asked, card: Card) -> Terms:
         raise BundleError(f"threshold {box_threshold:g} of boxes: scores run from 0 to 1")
     if asked.threshold is None:
         point = card.point(asked.operating_point)
-        return Terms(point.name, point.threshold, box_threshold)
+        return Settled(point.name, point.threshold, box_threshold)
     if asked.operating_point is not None:
         raise BundleError("an operating point and a threshold at once; give one of them")
     if not 0 <= asked.threshold <= 1:
         raise BundleError(f"threshold {asked.threshold:g}: probabilities run from 0 to 1")
-    return Terms(None, asked.threshold, box_threshold)
+    return Settled(None, asked.threshold, box_threshold)

@@ -82,7 +82,7 @@ class BoxCard:
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class DataCard:
     """What the network was trained on. `films` holds, for each split, the digests that `pack_digests` made short."""
 
     digest: str
@@ -122,7 +122,7 @@ class Card:
     default_point: str
     gate: GateCard | None
     recipe: dict[str, Any]
-    data: Data
+    data: DataCard
     figures: dict[str, dict[str, float]]
     versions: dict[str, str]
     made: str

@@ -25,7 +25,7 @@ BOX_FIGURES = {
 FIGURES = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
 
 
-class Section(NamedTuple):
+class CardSection(NamedTuple):
     """Rows of two are a name and what it is; more are a table with `header`. Lines are sentences."""
 
     title: str
@@ -34,11 +34,11 @@ class Section(NamedTuple):
     lines: Sequence[str] = ()
 
 
-def sections(card: Card, file_bytes: int, digest: str) -> Iterator[Section]:
+def sections(card: Card, file_bytes: int, digest: str) -> Iterator[CardSection]:
     """All that a bundle says of itself, the most important first."""
-    yield Section("Use", lines=[card.intended_use])
-    yield Section("Limits", lines=card.limits)
-    yield Section("Model", list(_model(card, file_bytes, digest)))
+    yield CardSection("Use", lines=[card.intended_use])
+    yield CardSection("Limits", lines=card.limits)
+    yield CardSection("Model", list(_model(card, file_bytes, digest)))
     points = [
         (
             point.name + (" (default)" if point.name == card.default_point else ""),
@@ -50,20 +50,20 @@ def sections(card: Card, file_bytes: int, digest: str) -> Iterator[Section]:
         for point in card.operating_points
     ]
     header = ("operating point", "threshold", "sensitivity", "specificity", "rule")
-    yield Section("Operating points, chosen and measured on validation", points, header)
+    yield CardSection("Operating points, chosen and measured on validation", points, header)
     if card.boxes is not None:
-        yield Section("Boxes, settings chosen on validation", list(_boxes(card.boxes)))
-    yield Section("Validation", list(_validation(card)))
-    yield Section("Calibration", list(_calibration(card)))
-    yield Section("Gate", list(_gate(card)))
-    yield Section("Data", list(_data(card)))
-    yield Section("Training", list(_training(card)))
-    yield Section("Versions", list(card.versions.items()))
+        yield CardSection("Boxes, settings chosen on validation", list(_boxes(card.boxes)))
+    yield CardSection("Validation", list(_validation(card)))
+    yield CardSection("Calibration", list(_calibration(card)))
+    yield CardSection("Gate", list(_gate(card)))
+    yield CardSection("Data", list(_data(card)))
+    yield CardSection("Training", list(_training(card)))
+    yield CardSection("Versions", list(card.versions.items()))
     if card.notes:
-        yield Section("Notes", lines=card.notes)
+        yield CardSection("Notes", lines=card.notes)
 
 
-def as_markdown(card: Card, parts: Iterator[Section]) -> str:
+def as_markdown(card: Card, parts: Iterator[CardSection]) -> str:
     """The page that is published beside a bundle."""
     lines = [f"# {_cell(card.title)}", "", f"`{card.name}`"]
     for part in parts:

@@ -28,7 +28,7 @@ from hilum.bundle.gate import verdict
 from hilum.bundle.in_order import in_order
 from hilum.bundle.opening import CPU, OpenBundle
 from hilum.bundle.prediction import Prediction
-from hilum.bundle.reading import Outputs, Reading, Unreadable
+from hilum.bundle.reading import GraphOutputs, Reading, Unreadable
 from hilum.bundle.shipped import name_anywhere
 from hilum.radiograph import FilmSource, Radiograph, ReadError, content_of, kind_of, open_film, read
 from hilum.system.cores import available_cores
@@ -70,7 +70,7 @@ class Predictor:
         self._pool: ThreadPoolExecutor | None = None
         self._process = 0
 
-    def run(self, levels: NDArray[np.uint8]) -> Outputs:
+    def run(self, levels: NDArray[np.uint8]) -> GraphOutputs:
         """The graph on films at the bundle's geometry: (N, height, width) or (N, 1, height, width) grey levels."""
         films = levels[:, None] if levels.ndim == 3 else levels
         shape = (1, self.card.geometry.height, self.card.geometry.width)
@@ -222,8 +222,8 @@ def _reopen(path: str, digest: str, threads: int | None, device: str) -> Predict
     return predictor
 
 
-def _outputs(named: Named) -> Outputs:
-    return Outputs(
+def _outputs(named: Named) -> GraphOutputs:
+    return GraphOutputs(
         named[PROBABILITIES], named.get(HEATMAPS), named[FEATURES], named.get(GATE), named.get(BOXES), named.get(SCORES)
     )
 

@@ -24,7 +24,7 @@ class Verdict(NamedTuple):
     distance: float | None = None
 
 
-class Outputs(NamedTuple):
+class GraphOutputs(NamedTuple):
     """What the graph gives for N films and C classes; None is what the bundle has none of.
 
     `boxes` are left, top, width and height as fractions of the picture, `scores` fall and are 0 where no box is.

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hilum.cli.terminal.command import Command, Group
+from hilum.cli.terminal.command import Command, CommandGroup
 from hilum.system.text import printable
 
 # One line a command: where its function, or the group of its commands, lies.
@@ -29,7 +29,7 @@ COMMANDS = {
 }
 
 
-class Commands(Group):
+class Commands(CommandGroup):
     """Imports a command when it is asked for: who predicts one film does not wait for the others."""
 
     def list_commands(self, ctx: Any) -> list[str]:

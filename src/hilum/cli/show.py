@@ -15,7 +15,7 @@ from hilum.cli.terminal.errors import one_line
 from hilum.system.text import json_text, printable
 
 if TYPE_CHECKING:
-    from hilum.bundle.card_page import Section
+    from hilum.bundle.card_page import CardSection
 
 PIPED_WIDTH = 110
 
@@ -57,7 +57,7 @@ def show(
             print_section(part, console)
 
 
-def print_section(part: Section, console: Console) -> None:
+def print_section(part: CardSection, console: Console) -> None:
     """A part of a card on a terminal."""
     console.print()
     console.print(Text(part.title, "bold cyan"))

@@ -27,7 +27,7 @@ class SplitError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Cluster:
     """Films that must not be torn apart: of one patient, or with the same pixels, or linked through such films."""
 
     rows: tuple[int, ...]
@@ -55,7 +55,7 @@ def split_by_patient(
     notices: list[str] = []
     groups = _groups(table, seed, together)
     splits: list[str | None] = [None] * table.height
-    free: list[Group] = []
+    free: list[Cluster] = []
     linked = 0
     for group in groups:
         tested = [row for row in group.rows if in_test[row]]
@@ -146,7 +146,7 @@ def _check_ratios(ratios: Mapping[str, float]) -> None:
         raise SplitError(f"ratios {shares}: each above 0, together 1")
 
 
-def _groups(table: pl.DataFrame, seed: int, together: Sequence[Sequence[str]]) -> list[Group]:
+def _groups(table: pl.DataFrame, seed: int, together: Sequence[Sequence[str]]) -> list[Cluster]:
     """Connected films, in an order that depends on their content and the seed only."""
     parents = list(range(table.height))
 
@@ -171,7 +171,7 @@ def _groups(table: pl.DataFrame, seed: int, together: Sequence[Sequence[str]]) -
     digests = [digest or path for path, digest in table.select("path", "file_digest").iter_rows()]
     labels = [label or "unknown" for label in table["label"].to_list()]
     groups = [
-        Group(tuple(rows), Counter(labels[row] for row in rows), _key(seed, sorted(digests[row] for row in rows)))
+        Cluster(tuple(rows), Counter(labels[row] for row in rows), _key(seed, sorted(digests[row] for row in rows)))
         for rows in members.values()
     ]
     return sorted(groups, key=lambda group: (-len(group.rows), group.order))
@@ -182,7 +182,7 @@ def _key(seed: int, digests: Sequence[str]) -> bytes:
 
 
 def _enough_for_validation(
-    table: pl.DataFrame, groups: Sequence[Group], assigned: list[str], ratios: Mapping[str, float]
+    table: pl.DataFrame, groups: Sequence[Cluster], assigned: list[str], ratios: Mapping[str, float]
 ) -> tuple[list[str], list[str]]:
     """The splits by the smallest share that gives validation enough films of each kind; as they were if none does."""
     pneumonia = table["pneumonia"].to_list()
@@ -209,7 +209,7 @@ def _enough_for_validation(
     ]
 
 
-def _assign(groups: Sequence[Group], ratios: Mapping[str, float]) -> list[str]:
+def _assign(groups: Sequence[Cluster], ratios: Mapping[str, float]) -> list[str]:
     """A split for each group, largest groups first, each to where its labels are missing most.
 
     Missing is counted against the films that a split should have of a label once all are dealt out. The films of rare
@@ -223,7 +223,7 @@ def _assign(groups: Sequence[Group], ratios: Mapping[str, float]) -> list[str]:
     chosen: list[str] = []
     for group in groups:
 
-        def need(name: str, group: Group = group) -> tuple[float, float, float]:
+        def need(name: str, group: Cluster = group) -> tuple[float, float, float]:
             lacks = missing[name]
             by_label = sum(min(lacks[label], count) / totals[label] for label, count in group.labels.items())
             share = sum(lacks[label] / totals[label] for label in group.labels) / ratios[name]

@@ -16,7 +16,7 @@ from hilum.measures.bootstrap import USUAL, Resampling
 from hilum.measures.figure import Figure, Ints
 from hilum.measures.films.abstention import RiskCoverage, risk_coverage
 from hilum.measures.films.binary import Curve, binary_figures, curve
-from hilum.measures.films.calibration import Calibration, calibration
+from hilum.measures.films.calibration import Reliability, calibration
 from hilum.measures.films.decision_curve import DecisionCurve, decision_curve
 from hilum.measures.films.multiclass import ByClass, by_class
 from hilum.measures.films.thresholds import (
@@ -50,8 +50,8 @@ class Evaluation:
     passed: dict[str, Figure] | None
     confusion: Ints
     roc: Curve
-    after: Calibration
-    before: Calibration | None
+    after: Reliability
+    before: Reliability | None
     why_no_before: str
     decision_curve: DecisionCurve
     risk_coverage: RiskCoverage

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from hilum.bundle.card import Data, pack_digests
+from hilum.bundle.card import DataCard, pack_digests
 from hilum.dataset.fetch.fetch import ORIGINS, Kind
 from hilum.dataset.manifest.manifest import Manifest
 
@@ -52,13 +52,13 @@ TERMS = {
 }
 
 
-def describe_data(manifest: Manifest, digests: dict[str, Sequence[str]]) -> Data:
+def describe_data(manifest: Manifest, digests: dict[str, Sequence[str]]) -> DataCard:
     """The card's part on data; `digests` are the file digests of the films that each split really used."""
     used = {split: manifest.table.filter(pl.col("file_digest").is_in(list(files))) for split, files in digests.items()}
     kinds = sources(manifest)
     licenses = {kind: TERMS[kind].license if kind in TERMS else "unknown" for kind in kinds}
     terms = {kind: TERMS[kind].terms if kind in TERMS else UNKNOWN for kind in kinds}
-    return Data(
+    return DataCard(
         digest=manifest.digest,
         counts={split: _counts(table) for split, table in used.items()},
         patients={split: table["patient"].n_unique() for split, table in used.items()},

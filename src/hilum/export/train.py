@@ -19,7 +19,7 @@ from hilum.system.notebook import html_table
 from hilum.training.observer import Notice, Observer, Working, unobserved
 from hilum.training.processes import join_processes
 from hilum.training.run import Run
-from hilum.training.session import Plan, Session, Wanted, as_settings, as_sweep, device_named, kept_epoch
+from hilum.training.session import Plan, Session, TrainOptions, as_settings, as_sweep, device_named, kept_epoch
 from hilum.training.sweep import PLOT, Result, Sweep, best_of, cells, columns
 
 Named = str | os.PathLike[str]
@@ -156,7 +156,7 @@ def train(
     where = device_named(device)
     processes = join_processes(where)
     session = Session(where, processes, observer if processes.leads else unobserved, stop)
-    wanted = Wanted(
+    wanted = TrainOptions(
         None if data is None else Path(data),
         str(recipe),
         as_settings(settings),
@@ -165,13 +165,13 @@ def train(
         None if resume is None else Path(resume),
         bundle,
     )
-    plan = processes.told(lambda: _plan(session, wanted))
+    plan = processes.once(lambda: _plan(session, wanted))
     made = _train_sweep(session, plan) if isinstance(plan, Sweep) else _train_run(session, plan)
     processes.leave()
     return made
 
 
-def _plan(session: Session, wanted: Wanted) -> Plan | Sweep:
+def _plan(session: Session, wanted: TrainOptions) -> Plan | Sweep:
     """What is to be trained; refused if it cannot end in the bundle that is wanted of it."""
     plan = session.plan(wanted)
     if isinstance(plan, Plan) and not plan.bundle:

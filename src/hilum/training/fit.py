@@ -120,7 +120,7 @@ def fit(
                     if stop:
                         raise Interrupted
 
-                measured = processes.told(lambda: judge(task, state.judged, val, layout, precision))
+                measured = processes.once(lambda: judge(task, state.judged, val, layout, precision))
                 row = {
                     "epoch": state.epoch + 1,
                     "phase": phase + 1,

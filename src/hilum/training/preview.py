@@ -48,10 +48,10 @@ def draw_preview(manifest: Manifest, recipe: Recipe, count: int, columns: int, s
 
 
 def _meaning(films: Examples, place: int, classes: list[str]) -> str:
-    """What the network is told of a film."""
+    """What the network learns that a film shows."""
     may_be = [films.targets[place]] if films.either is None else np.flatnonzero(films.either[place])
-    told = " or ".join(classes[target] for target in may_be)
-    return told if films.boxes is None or films.boxes[place] is not None else f"{told}, boxes unknown"
+    shown = " or ".join(classes[target] for target in may_be)
+    return shown if films.boxes is None or films.boxes[place] is not None else f"{shown}, boxes unknown"
 
 
 def _feed(manifest: Manifest, recipe: Recipe, count: int, seed: int, folder: Path) -> Feed:

@@ -32,7 +32,7 @@ class PeerLostError(RuntimeError):
     """A process of this run no longer answers."""
 
 
-class ToldElsewhereError(RuntimeError):
+class ReportedElsewhereError(RuntimeError):
     """This process ends for a reason that another one says."""
 
 
@@ -81,8 +81,8 @@ class Processes:
         """The mean loss over the films of all processes, and how many those are."""
         if self.count == 1:
             return float(loss), films
-        said = float(loss) * films if films else 0.0
-        both = self._sum(torch.tensor([said, float(films)], dtype=torch.float64))
+        summed = float(loss) * films if films else 0.0
+        both = self._sum(torch.tensor([summed, float(films)], dtype=torch.float64))
         return float(both[0] / both[1]), int(both[1])
 
     def total(self, *counts: int) -> list[int]:
@@ -95,20 +95,20 @@ class Processes:
         """Whether any process wishes it: all stop at the same step."""
         return wish if self.count == 1 else bool(self._sum(torch.tensor([float(wish)])) > 0)
 
-    def told(self, measure: Callable[[], Any]) -> Any:
-        """What the leading process finds out, told to all; if it fails, it alone says why."""
+    def once(self, measure: Callable[[], Any]) -> Any:
+        """What the leading process finds out, alone, for all; if it fails, it alone says why."""
         if self.count == 1:
             return measure()
-        said: list[Any] = [False, None]
+        outcome: list[Any] = [False, None]
         with self.losses_noticed():
             try:
                 if self.leads:
-                    said = [True, measure()]
+                    outcome = [True, measure()]
             finally:
-                dist.broadcast_object_list(said, device=torch.device("cpu"))
-        if not said[0]:
-            raise ToldElsewhereError
-        return said[1]
+                dist.broadcast_object_list(outcome, device=torch.device("cpu"))
+        if not outcome[0]:
+            raise ReportedElsewhereError
+        return outcome[1]
 
     @contextmanager
     def losses_noticed(self) -> Iterator[None]:
@@ -122,7 +122,7 @@ class Processes:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             silent = self._silent()
             if self.rank != min(set(range(self.count)) - set(silent)):
-                raise ToldElsewhereError from None
+                raise ReportedElsewhereError from None
             who = f"rank {', '.join(map(str, silent))} of {self.count}" if silent else "the connection between ranks"
             raise PeerLostError(f"{who} was lost") from None
 

@@ -51,7 +51,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TrainOptions:
     """A plan as a person names it: the options of `hilum train`."""
 
     data: Path | None = None
@@ -72,7 +72,7 @@ class Session:
     observer: Observer
     asked_to_stop: Callable[[], bool]
 
-    def plan(self, wanted: Wanted) -> Plan | Sweep:
+    def plan(self, wanted: TrainOptions) -> Plan | Sweep:
         """What is to be trained; a plain folder of films is imported, audited and split on the way."""
         if wanted.resume and (wanted.settings or wanted.sweep or wanted.out or not wanted.bundle):
             raise RunError(f"{wanted.resume}: a run goes on with its own recipe, in its own directory, to its own end")
@@ -102,7 +102,7 @@ class Session:
         run, recipe = Run(plan.folder), plan.recipe
         again = f"go on with: {self.processes.command} train --resume {shlex.quote(str(resumed))}"
         try:
-            taken_up = self.processes.told(run.exists)
+            taken_up = self.processes.once(run.exists)
             prepared = prepare(
                 load_manifest(plan.manifest),
                 recipe,
@@ -117,7 +117,7 @@ class Session:
                 check_unchanged(run, facts)
             else:
                 self._tell_time(prepared, recipe)
-                self.processes.told(lambda: create_run(plan.folder, recipe, facts))
+                self.processes.once(lambda: create_run(plan.folder, recipe, facts))
             self.observer(Learning(plan.folder, recipe.epochs))
             history = fit(
                 run, recipe, prepared, self.processes, observer=self.observer, asked_to_stop=self.asked_to_stop

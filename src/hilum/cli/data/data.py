@@ -14,10 +14,12 @@ from hilum.cli.data.phantom import phantom
 from hilum.cli.data.show import show
 from hilum.cli.data.split import split
 from hilum.cli.data.store import store
-from hilum.cli.terminal.command import Command, Group
+from hilum.cli.terminal.command import Command, CommandGroup
 from hilum.cli.terminal.extras import need
 
-data = typer.Typer(help="Make, check and split data sets.", cls=Group, no_args_is_help=True, rich_markup_mode=None)
+data = typer.Typer(
+    help="Make, check and split data sets.", cls=CommandGroup, no_args_is_help=True, rich_markup_mode=None
+)
 data.command(cls=Command)(phantom)
 data.command(cls=Command)(fetch)
 data.command("import", cls=Command, epilog=KINDS)(import_)

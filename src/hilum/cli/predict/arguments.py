@@ -22,6 +22,7 @@ class Parser(ArgumentParser):
     """Its pages and errors look like those of the other commands; what was typed, maybe a file's odd name, is text."""
 
     def format_help(self) -> str:
+        """The help in the layout of all other commands."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for each in self._actions:
             term = " ".join(
@@ -31,6 +32,7 @@ class Parser(ArgumentParser):
         return help_page(self.usage or "", self.description or "", sections)
 
     def error(self, message: str) -> NoReturn:
+        """The usage and what is wrong with the arguments, on standard error; ends the program with exit code 2."""
         self.exit(2, f"Usage: {self.usage}\nTry '{self.prog} -h' for help.\n\nError: {printable(message)}\n")
 
 

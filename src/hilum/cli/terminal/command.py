@@ -16,21 +16,25 @@ class Command(TyperCommand):
     """One command; its epilog, if it has one, is a section: a title, and lines of `term: text`."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The usage line: options by one word, arguments by theirs."""
         return ["[OPTIONS]", *(term for term, _ in _arguments(self, ctx))]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The command's page, with the sections that its epilog holds."""
         title, *lines = (self.epilog or "").split("\n")
         terms = [(term, text) for term, _, text in (line.partition(": ") for line in lines)]
         formatter.write(_page(self, ctx, {"Arguments": _arguments(self, ctx), title: terms}))
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """Commands under one name."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The usage line of all that has commands under it."""
         return ["[OPTIONS]", "COMMAND", "..."]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The page that lists the commands, each by its first sentence."""
         commands: dict[str, Any] = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
         rows = [(name, " ".join(command.help.split("\n\n")[0].split())) for name, command in commands.items()]
         formatter.write(_page(self, ctx, {"Commands": rows}))

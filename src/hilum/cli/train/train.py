@@ -74,7 +74,7 @@ def train(
     from hilum.network.weights import WeightsError
     from hilum.training.checkpoint import CheckpointError
     from hilum.training.fit import Interrupted, NotFiniteError
-    from hilum.training.processes import PeerLostError, ToldElsewhereError
+    from hilum.training.processes import PeerLostError, ReportedElsewhereError
     from hilum.training.recipe import RecipeError
     from hilum.training.run import RunError
 
@@ -96,7 +96,7 @@ def train(
                 )
         except Interrupted:  # what to do next was told by the watcher
             sys.exit(130)
-        except ToldElsewhereError:
+        except ReportedElsewhereError:
             raise typer.Exit(1) from None
     if isinstance(made, Trained):
         _end_of_run(made)

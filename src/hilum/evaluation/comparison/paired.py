@@ -23,7 +23,7 @@ from hilum.measures.films.binary import (
     sensitivity,
     specificity,
 )
-from hilum.measures.films.calibration import Calibration, calibration
+from hilum.measures.films.calibration import Reliability, calibration
 from hilum.measures.mcnemar import McNemar, mcnemar
 
 ALONE = "one model alone has nothing to be compared with; name two or more"
@@ -49,7 +49,7 @@ class Comparison:
 
     models: list[Predictions]
     figures: list[dict[str, Figure]]
-    calibrations: list[Calibration]
+    calibrations: list[Reliability]
     differences: list[Difference]
     notes: list[str]
     resamples: int

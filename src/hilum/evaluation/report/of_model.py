@@ -21,7 +21,7 @@ from hilum.evaluation.report.words import (
 )
 from hilum.measures.figure import Figure
 from hilum.measures.films.binary import PREVALENCES
-from hilum.measures.films.calibration import Calibration
+from hilum.measures.films.calibration import Reliability
 from hilum.measures.films.multiclass import ByClass
 from hilum.measures.films.thresholds import Fixed, Row
 from hilum.measures.intervals import Z
@@ -167,7 +167,7 @@ def calibrated(evaluation: Evaluation) -> Section:
     return Section("calibration", "Calibration: can the probabilities be taken at their word?", blocks)
 
 
-def _bins_in_words(made: Calibration) -> str:
+def _bins_in_words(made: Reliability) -> str:
     told = (f"{percent(each.predicted)} predicted, {percent(each.observed)} observed" for each in made.bins)
     return f"Groups of films: {'; '.join(told)}."
 

@@ -25,7 +25,7 @@ class Bin(NamedTuple):
     high: float
 
 
-class Calibration(NamedTuple):
+class Reliability(NamedTuple):
     """`ece` is over 15 bins of equal width, `adaptive_ece` over 15 of equally many films."""
 
     brier: float
@@ -43,11 +43,11 @@ class Calibration(NamedTuple):
         return {**plain, "slope": self.slope, "intercept": self.intercept, "in_the_large": self.in_the_large}
 
 
-def calibration(probability: ArrayLike, truth: ArrayLike) -> Calibration:
+def calibration(probability: ArrayLike, truth: ArrayLike) -> Reliability:
     """Everything that is stated of how far probabilities can be taken at their word."""
     p, t = checked(probability, truth)
     slope, intercept = slope_and_intercept(p, t)
-    return Calibration(
+    return Reliability(
         brier=float(((p - t) ** 2).mean()),
         log_loss=log_loss(p, t),
         ece=expected_error(bins_of_equal_width(p, t)),

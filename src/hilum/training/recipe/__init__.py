@@ -4,12 +4,12 @@ from hilum.recipes import shipped_recipes
 from hilum.training.recipe.reading import changed, load_recipe, read_recipe, recipe_from
 from hilum.training.recipe.recipe import (
     BINARY,
+    AgeGroup,
+    Architecture,
     Detector,
-    Group,
     Input,
     Loss,
     Lungs,
-    Network,
     Opacity,
     Optimizer,
     Phase,
@@ -23,12 +23,12 @@ from hilum.training.recipe.writing import to_toml
 
 __all__ = [
     "BINARY",
+    "AgeGroup",
+    "Architecture",
     "Detector",
-    "Group",
     "Input",
     "Loss",
     "Lungs",
-    "Network",
     "Opacity",
     "Optimizer",
     "Phase",

@@ -39,7 +39,7 @@ class RecipeError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class Architecture:
     """Which network, and what it starts from."""
 
     name: str = "efficientnet_lite0"  # hilum's own name, or any of timm's
@@ -98,7 +98,7 @@ class Lungs:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class AgeGroup:
     """With this section the network says whether a film is a child's or an adult's; its body does not learn from it."""
 
     weight: NotNegative = 0.2  # in the sum of losses
@@ -183,12 +183,12 @@ class Recipe:
     title: str = ""  # what it is called in a report
     # Class -> labels that mean it. A label of several classes means one of these, not known which.
     classes: dict[str, list[str]] = field(default_factory=lambda: dict(BINARY))
-    network: Network = field(default_factory=Network)
+    network: Architecture = field(default_factory=Architecture)
     input: Input = field(default_factory=Input)
     detector: Detector | None = None
     opacity: Opacity | None = None
     lungs: Lungs | None = None
-    group: Group | None = None
+    group: AgeGroup | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)

@@ -134,11 +134,11 @@ def draw(
     far = augmentation.translation
     crop = np.tile(np.array([0, 0, width, height], np.float64), (len(images), 1))
     if augmentation.area != WHOLE:
-        crop = _crops(keys, CROP, augmentation.area, augmentation.ratio, height, width)
+        crop = _crops(keys, CROP, augmentation.area, augmentation.ratio, source_size)
     patch = np.zeros((len(images), 4))
     if augmentation.erase:
         erased = unit[:, ERASE, None] < augmentation.erase
-        patches = _crops(keys, PATCH, ERASED_AREA, ERASED_RATIO, height, width)
+        patches = _crops(keys, PATCH, ERASED_AREA, ERASED_RATIO, source_size)
         patch = np.where(erased, patches / [width, height, width, height], 0)
     return Draws(
         augmentation=augmentation,
@@ -174,8 +174,9 @@ def _unit(keys: NDArray[np.uint64], streams: NDArray[np.int64]) -> Floats:
     return (_number(keys[:, None], streams) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def _crops(keys: NDArray[np.uint64], stream: int, area: Range, ratio: Range, height: int, width: int) -> Floats:
+def _crops(keys: NDArray[np.uint64], stream: int, area: Range, ratio: Range, size: tuple[int, int]) -> Floats:
     """RandomResizedCrop's rectangles: the first of ten that fits, else a central one of the nearest ratio."""
+    height, width = size
     unit = _unit(keys, np.arange(stream, stream + 2 + 2 * ATTEMPTS))
     pixels = height * width * (area[0] + (area[1] - area[0]) * unit[:, 2::2])
     log_low, log_high = math.log(ratio[0]), math.log(ratio[1])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hilum.training.variation.augment import Draws, Floats, grade, grain, kernels
 
 Grey = NDArray[np.uint8]
-Films = Grey | NDArray[np.float32]  # grey levels, or floats in [0, 1]
+Pixels = Grey | NDArray[np.float32]  # grey levels, or floats in [0, 1]
 
 BORDERS = {"edge": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT}
 FILMS_AT_A_TIME = 16  # at 224 x 224 these stay in a core's cache between the steps
@@ -42,7 +42,7 @@ def sample(
 
 
 def sample_into(
-    result: Films,
+    result: Pixels,
     executor: ThreadPoolExecutor,
     pixels: Grey,
     rows: NDArray[np.int64],
@@ -62,7 +62,7 @@ def sample_into(
     list(executor.map(fill, range(0, len(rows), FILMS_AT_A_TIME)))
 
 
-def _warp(films: Grey, rows: NDArray[np.int64], matrices: Floats, draws: Draws, levels: Films) -> None:
+def _warp(films: Grey, rows: NDArray[np.int64], matrices: Floats, draws: Draws, levels: Pixels) -> None:
     fill = draws.augmentation.fill
     border, outside = BORDERS.get(str(fill), cv2.BORDER_CONSTANT), (fill if isinstance(fill, int) else 0,)
     size, flags = levels.shape[:0:-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -70,7 +70,7 @@ def _warp(films: Grey, rows: NDArray[np.int64], matrices: Floats, draws: Draws, 
         cv2.warpAffine(films[row], matrix, size, film, flags, border, outside)
 
 
-def vary(levels: Films, draws: Draws, result: Films) -> None:
+def vary(levels: Pixels, draws: Draws, result: Pixels) -> None:
     """All that is done to films apart from moving them. `levels` are used up, and may be where the result goes."""
     described, (height, width) = draws.augmentation, levels.shape[1:]
     if described.blur:
@@ -94,7 +94,7 @@ def vary(levels: Films, draws: Draws, result: Films) -> None:
             film[top : top + down, left : left + across] = 0
 
 
-def _tables(draws: Draws, films: Films) -> Grey:
+def _tables(draws: Draws, films: Pixels) -> Grey:
     means = np.array([cv2.mean(film)[0] for film in films]) if draws.augmentation.contrast else np.zeros(len(films))
     columns = (means, draws.contrast, draws.brightness, draws.gamma)
     mean, contrast, brightness, gamma = (column[:, None].astype(np.float32) for column in columns)
