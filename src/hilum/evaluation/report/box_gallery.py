@@ -73,8 +73,8 @@ def _look(row: int, true: Floats, found: Detections, threshold: float) -> Seen:
 
 
 def _counts(film: Seen) -> str:
-    said = f"{film.found} of {counted(film.true, 'true box', 'true boxes')} found" if film.true else "no true box"
-    return said + (f" · {counted(film.false, 'false box', 'false boxes')}" if film.false else "")
+    counts = f"{film.found} of {counted(film.true, 'true box', 'true boxes')} found" if film.true else "no true box"
+    return counts + (f" · {counted(film.false, 'false box', 'false boxes')}" if film.false else "")
 
 
 def _miss(film: Seen) -> str:

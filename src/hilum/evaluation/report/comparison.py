@@ -94,6 +94,7 @@ def tests_in_words(difference: Difference) -> str:
 
 
 def make_comparison_report(comparison: Comparison) -> Document:
+    """Models on the same films as a document: what differs and how surely, then the figures of each."""
     first = comparison.models[0]
     patients = len(set(first.patients.tolist()))
     return Document(
@@ -150,11 +151,11 @@ def _side_by_side(comparison: Comparison) -> Section:
     drawn: list[plots.Plot] = []
     if comparison.figures[0]["auroc"].value is not None:
         curves = [(model.name, curve(model.probability, model.truth)) for model in comparison.models]
-        told = "; ".join(
+        areas = "; ".join(
             f"{model.name} {with_interval('auroc', figures['auroc'])}"
             for model, figures in zip(comparison.models, comparison.figures, strict=True)
         )
-        drawn.append(plots.roc(curves, None, f"ROC curves. AUROC: {told}."))
+        drawn.append(plots.roc(curves, None, f"ROC curves. AUROC: {areas}."))
     for number_of, (model, made) in enumerate(zip(comparison.models, comparison.calibrations, strict=True), start=1):
         says = f"Reliability diagram of {model.name}. Calibration error: {number(made.adaptive_ece)}."
         drawn.append(plots.reliability(made.bins, model.name, says, f"reliability-{number_of}"))
@@ -176,8 +177,8 @@ def _rates(figures: dict[str, Figure]) -> str:
 
 
 def _sure(figure: Figure) -> str:
-    said = interval("auroc", figure)
-    return said if figure.low is None else f"95% interval {said}"
+    ends = interval("auroc", figure)
+    return ends if figure.low is None else f"95% interval {ends}"
 
 
 def _apart(figure: Figure, points: bool = False) -> str:
@@ -216,11 +217,11 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
             {
                 "first": each.first,
                 "second": each.second,
-                "verdict": said,
+                "verdict": verdict,
                 "figures": {name: figure.describe() for name, figure in each.figures.items()},
                 "delong": None if each.delong is None else each.delong._asdict(),
                 "mcnemar": each.mcnemar._asdict(),
             }
-            for each, said in zip(comparison.differences, verdicts(comparison), strict=True)
+            for each, verdict in zip(comparison.differences, verdicts(comparison), strict=True)
         ],
     }

@@ -40,11 +40,15 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Plots:
+    """Figures under each other."""
+
     plots: Sequence[Plot]
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
+    """Lines to be typed, as they stand."""
+
     text: str
 
 
@@ -61,6 +65,8 @@ class Film:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
+    """Films under one title."""
+
     title: str
     films: Sequence[Film]
     none: str  # what is said where there are no films
@@ -93,6 +99,8 @@ Block = Column | Code | Gallery | Beside
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """A part of a document; `key` is its anchor, by which a link finds it."""
+
     key: str
     title: str
     blocks: Sequence[Block]

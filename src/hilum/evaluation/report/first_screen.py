@@ -15,10 +15,12 @@ FEW = 50
 
 
 def title(judged: Judgement) -> str:
+    """What the report is of."""
     return judged.card.title or judged.card.name
 
 
 def subtitle(judged: Judgement) -> str:
+    """On how many films of what, and of how many patients."""
     films = judged.predictions
     patients = len(set(films.patients.tolist()))
     return (
@@ -29,6 +31,7 @@ def subtitle(judged: Judgement) -> str:
 
 
 def stamp(judged: Judgement) -> str:
+    """What makes the figures no test; empty where the model has seen none of the films."""
     if not judged.seen:
         return ""
     listed = " and ".join(f"{count:,} of its {split} split" for split, count in sorted(judged.seen.items()))
@@ -42,13 +45,13 @@ def answer(evaluation: Evaluation) -> str:
     """How good it is, in two sentences without a term that would need a glossary."""
     judged, figures = evaluation.judgement, evaluation.all
     sensitivity, specificity, auroc = figures["sensitivity"], figures["specificity"], figures["auroc"]
-    said = []
+    outcomes = []
     if sensitivity.value is not None:
-        said.append(f"recognized {of_what(sensitivity)} films with pneumonia")
+        outcomes.append(f"recognized {of_what(sensitivity)} films with pneumonia")
     if specificity.value is not None:
-        said.append(f"cleared {of_what(specificity)} films without it")
+        outcomes.append(f"cleared {of_what(specificity)} films without it")
     point = f"operating point “{judged.point.name}”, fixed on validation beforehand"
-    sentences = f"At the threshold {judged.point.threshold:.3f} ({point}) the model {' and '.join(said)}."
+    sentences = f"At the threshold {judged.point.threshold:.3f} ({point}) the model {' and '.join(outcomes)}."
     if auroc.value is not None:
         sentences += (
             f" Of a film with and one without pneumonia, it gives the higher probability to the right one in "
@@ -68,6 +71,7 @@ def _answer_of_boxes(evaluation: Evaluation) -> str:
 
 
 def tiles(evaluation: Evaluation) -> list[Tile]:
+    """The few figures that a reader takes away, each with what it means."""
     judged, figures = evaluation.judgement, evaluation.all
     films = judged.predictions
     made = [
@@ -117,58 +121,59 @@ def _of_films(figure: Figure, kind: str) -> str:
 
 def _calibration_tile(evaluation: Evaluation) -> Tile:
     slope = evaluation.after.slope
-    told = f"slope {number(slope.value)}" if slope.value is not None else ""
+    detail = f"slope {number(slope.value)}" if slope.value is not None else ""
     meaning = "mean gap between probability and share with pneumonia; 0 is best"
-    return Tile("Calibration error", number(evaluation.after.adaptive_ece), told, meaning)
+    return Tile("Calibration error", number(evaluation.after.adaptive_ece), detail, meaning)
 
 
 def cautions(evaluation: Evaluation) -> list[str]:
+    """What there is to doubt in the figures, in sentences."""
     judged, films = evaluation.judgement, evaluation.judgement.predictions
-    said = list(judged.caveats)
+    doubts = list(judged.caveats)
     sick, healthy = int(films.truth.sum()), int((~films.truth).sum())
     for number_of, kind in ((sick, "with"), (healthy, "without")):
         if number_of < FEW:
-            said.append(
+            doubts.append(
                 f"Only {counted(number_of, 'film')} {kind} pneumonia: the intervals are wide, and are meant so."
             )
     for name, expected in (("sensitivity", judged.point.sensitivity), ("specificity", judged.point.specificity)):
         figure = evaluation.all[name]
         if figure.high is not None and figure.high < expected:
-            said.append(
+            doubts.append(
                 f"{name.capitalize()} was {percent(expected)} on validation, where the threshold was set, and is "
                 f"{value(name, figure)} here: the threshold does not carry over to these films."
             )
-    said += [*_of_boxes(evaluation), *_by_source(evaluation)]
+    doubts += [*_of_boxes(evaluation), *_by_source(evaluation)]
     pointed = evaluation.pointed
     if pointed is not None and pointed.hits.low is not None and pointed.hits.low <= pointed.area:
-        said.append(
+        doubts.append(
             f"Heatmaps point to the boxes no better than chance: {value('recall', pointed.hits)} against "
             f"{percent(pointed.area)}."
         )
     alone, auroc = evaluation.shortcut.auc, evaluation.all["auroc"].value
     if alone is not None and auroc is not None and alone >= 0.65:
-        said.append(
+        doubts.append(
             f"File size, encoding and border alone tell the classes apart with an AUC of {alone:.2f}, beside the "
             f"model's {auroc:.2f}: part of what the model knows may not be about lungs."
         )
     if evaluation.after.adaptive_ece > FAR_FROM_CALIBRATED:
-        said.append(
+        doubts.append(
             f"Probabilities are off by {100 * evaluation.after.adaptive_ece:.1f} percentage points on average here: "
             "take them as an order, not as chances."
         )
     before = evaluation.before
     if before is not None and evaluation.after.adaptive_ece - before.adaptive_ece > WORSE:
-        said.append(
+        doubts.append(
             f"Calibration made it worse here: without it the error would be {number(before.adaptive_ece)} instead of "
             f"{number(evaluation.after.adaptive_ece)}. These films differ from those of validation."
         )
     if films.failures:
-        said.append(
+        doubts.append(
             f"{counted(len(films.failures), 'film')} could not be judged and {_are(len(films.failures))} left out."
         )
     if judged.unlabeled:
-        said.append(f"{counted(judged.unlabeled, 'film')} without a usable label {_are(judged.unlabeled)} left out.")
-    return said
+        doubts.append(f"{counted(judged.unlabeled, 'film')} without a usable label {_are(judged.unlabeled)} left out.")
+    return doubts
 
 
 def _of_boxes(evaluation: Evaluation) -> list[str]:
@@ -177,16 +182,16 @@ def _of_boxes(evaluation: Evaluation) -> list[str]:
         return []
     if boxes is None:
         return ["No film here has known boxes: nothing is said of where the model draws them."]
-    said, true = [], boxes.counts["true_boxes"]
+    doubts, true = [], boxes.counts["true_boxes"]
     if true < FEW:
-        said.append(f"Only {counted(true, 'true box', 'true boxes')}: the intervals of box figures are wide.")
+        doubts.append(f"Only {counted(true, 'true box', 'true boxes')}: the intervals of box figures are wide.")
     expected, score = card.figures.get("rsna_score"), boxes.figures["rsna_score"]
     if expected is not None and score.high is not None and score.high < expected:
-        said.append(
+        doubts.append(
             f"The RSNA score was {number(expected)} on validation, where the box threshold was set, and is "
             f"{value('rsna_score', score)} here: boxes do not carry over to these films."
         )
-    return said
+    return doubts
 
 
 def _by_source(evaluation: Evaluation) -> list[str]:

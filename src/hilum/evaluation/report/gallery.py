@@ -28,11 +28,14 @@ LINES = (
 
 
 class Chosen(NamedTuple):
+    """Galleries, and what is drawn in their pictures."""
+
     galleries: list[Gallery]
     about: str
 
 
 def choose_films(judged: Judgement, predictor: Predictor, seed: int) -> Chosen:
+    """The errors that a reader learns most from, the surest first, and films taken by chance beside them."""
     films = judged.predictions
     order = np.argsort(films.probability, kind="stable")
     wrong = films.called != films.truth
@@ -99,10 +102,10 @@ def _words(judged: Judgement, row: int) -> str:
     films = judged.predictions
     truth = "pneumonia" if films.truth[row] else "no pneumonia"
     label = films.labels[row]
-    said = [f"truth: {truth}" + (f" ({label})" if label and label != truth else "")]
-    said.append(f"probability of pneumonia: {percent(films.probability[row])}")
+    facts = [f"truth: {truth}" + (f" ({label})" if label and label != truth else "")]
+    facts.append(f"probability of pneumonia: {percent(films.probability[row])}")
     if films.turned_away[row]:
-        said.append(f"the gate turned it away: {films.gate[row].replace('_', ' ')}")
+        facts.append(f"the gate turned it away: {films.gate[row].replace('_', ' ')}")
     if judged.found is not None and judged.true_boxes(row) is None:
-        said.append("nobody drew true boxes on it")
-    return " · ".join(said)
+        facts.append("nobody drew true boxes on it")
+    return " · ".join(facts)

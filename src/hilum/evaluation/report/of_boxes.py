@@ -22,6 +22,7 @@ OF_ALL = (
 
 
 def boxes(evaluation: Evaluation, galleries: Sequence[Gallery]) -> Section | None:
+    """How well a detector's boxes find true ones; None for other models."""
     made, card = evaluation.boxes, evaluation.judgement.card.boxes
     if made is None or card is None:
         return None
@@ -96,16 +97,16 @@ def _capital(text: str) -> str:
 
 
 def _froc_in_words(made: BoxEvaluation) -> str:
-    told = (
+    points = (
         f"{value(name, made.figures[name])} at {rate:g}" for rate in froc.RATES for name in [f"sensitivity_at_{rate:g}"]
     )
     figures = made.figures
     return (
-        f"FROC curve: share of true boxes found against false boxes a film: {', '.join(told)}. At the box threshold "
+        f"FROC curve: share of true boxes found against false boxes a film: {', '.join(points)}. At the box threshold "
         f"{value('sensitivity', figures['sensitivity'])} at {number(figures['false_boxes'].value or 0)}."
     )
 
 
 def _precision_in_words(made: BoxEvaluation) -> str:
-    told = (f"{number(ap)} at {overlap:g}" for overlap, ap in made.average_precision.items())
-    return f"Precision against recall of boxes, by the overlap that is asked for. Average precision: {', '.join(told)}."
+    each = (f"{number(ap)} at {overlap:g}" for overlap, ap in made.average_precision.items())
+    return f"Precision against recall of boxes, by the overlap that is asked for. Average precision: {', '.join(each)}."

@@ -18,6 +18,7 @@ TITLES = {"label": "Label in the data set", "age": "Age in years", "view": "View
 
 
 def subgroups(evaluation: Evaluation) -> Section:
+    """The figures of each value of a column, whose differences may be of chance."""
     header = ["Group", "Films", "With pneumonia", "AUROC", "Sensitivity", "Specificity", "Abstained"]
     blocks: list[Block] = []
     for column, groups in evaluation.subgroups.items():
@@ -51,19 +52,20 @@ def _group(group: Subgroup) -> list[str]:
 
 
 def abstentions(evaluation: Evaluation) -> Section:
+    """Which films got no answer, and what the gate changes in the figures."""
     judged, films, curve = evaluation.judgement, evaluation.judgement.predictions, evaluation.risk_coverage
     turned = films.turned_away
-    told: list[Column] = []
+    columns: list[Column] = []
     passed = None
     if judged.card.gate is None:
-        told.append(Text("The bundle has no gate: it gives a probability for every picture, whatever it shows."))
+        columns.append(Text("The bundle has no gate: it gives a probability for every picture, whatever it shows."))
     else:
         count = int(turned.sum())
-        told.append(
+        columns.append(
             Text(f"The gate turned {count:,} of {counted(len(films), 'film')} away ({percent(count / len(films))}).")
         )
     if evaluation.passed is not None:
-        told.append(_with_and_without(evaluation))
+        columns.append(_with_and_without(evaluation))
         kept = ~turned
         wrong = (films.called != films.truth)[kept]
         passed = (float(kept.mean()), float(wrong.mean()))
@@ -72,8 +74,8 @@ def abstentions(evaluation: Evaluation) -> Section:
         f"Risk-coverage curve: {percent(float(curve.risk[-1]))} errors when every film is decided, {percent(half)} on "
         f"the surer half; area under it {number(curve.area)}."
     )
-    told.append(Text(says + " Sure is a probability far from the threshold."))
-    blocks: list[Block] = [Beside([told, [Plots([plots.risk(curve, passed, says)])]])]
+    columns.append(Text(says + " Sure is a probability far from the threshold."))
+    blocks: list[Block] = [Beside([columns, [Plots([plots.risk(curve, passed, says)])]])]
     rows = [
         [
             short(films.paths[row]),
@@ -104,12 +106,14 @@ def _with_and_without(evaluation: Evaluation) -> Table:
 
 
 def errors(chosen: Chosen) -> Section:
+    """The galleries of films."""
     blocks: list[Block] = list(chosen.galleries)
     blocks.insert(0, Text(chosen.about, "hint"))
     return Section("errors", "Errors to look at", blocks)
 
 
 def heatmaps(evaluation: Evaluation) -> Section | None:
+    """Whether heatmaps point at true boxes; None where that was not measured."""
     pointed = evaluation.pointed
     if pointed is None:
         return None
@@ -136,6 +140,7 @@ def heatmaps(evaluation: Evaluation) -> Section | None:
 
 
 def provenance(judged: Judgement) -> Section:
+    """What the model was trained on, and which films it is judged on."""
     card, data = judged.card, judged.card.data
     labels = sorted({label for by_label in data.counts.values() for label in by_label})
     counts = [
@@ -171,14 +176,15 @@ def _terms(license: str, terms: str) -> str:
 
 
 def _inline(figures: dict[str, float]) -> str:
-    told = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
+    known_as = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
     return (
-        ", ".join(f"{told.get(name, name.replace('_', ' '))} {value:.4g}" for name, value in figures.items())
+        ", ".join(f"{known_as.get(name, name.replace('_', ' '))} {value:.4g}" for name, value in figures.items())
         or "not stated"
     )
 
 
 def reproduction(judged: Judgement, command: str) -> Section:
+    """The command that makes the same report again."""
     return Section(
         "reproduce",
         "How to reproduce",
@@ -194,6 +200,7 @@ def reproduction(judged: Judgement, command: str) -> Section:
 
 
 def limits(judged: Judgement) -> Section:
+    """What the model is meant for, and what it is not."""
     card = judged.card
     intended = [Text("Research use only, not a medical device.", "caution")]
     intended += [Text(text) for text in (card.intended_use, *card.limits) if text]

@@ -37,6 +37,7 @@ OF = {
 
 
 def decisions(evaluation: Evaluation) -> Section:
+    """The figures at the operating point, which was fixed beforehand."""
     judged = evaluation.judgement
     films, patients = len(judged.predictions), len(set(judged.predictions.patients.tolist()))
     figures = Table(
@@ -89,6 +90,7 @@ def _confusion(evaluation: Evaluation) -> Matrix:
 
 
 def ranking(evaluation: Evaluation) -> Section:
+    """How well probabilities order films, at all thresholds at once."""
     figures, point = evaluation.all, _point(evaluation.all, "sensitivity", "specificity")
     films = evaluation.judgement.predictions
     prevalence = float(films.truth.mean())
@@ -105,15 +107,15 @@ def ranking(evaluation: Evaluation) -> Section:
         ["AUROC of metadata alone (file, encoding, border)", alone],
     ]
     figures_table = Table("Independent of any threshold", ["Figure", "Value (95% interval)"], rows)
-    told = Text(f"Metadata alone, from the audit, on these films: {' '.join(shortcut.sentences)}", "hint")
+    hint = Text(f"Metadata alone, from the audit, on these films: {' '.join(shortcut.sentences)}", "hint")
     if figures["auroc"].value is None:
-        blocks: list[Block] = [figures_table, Text(f"No curves: {figures['auroc'].why}."), told]
+        blocks: list[Block] = [figures_table, Text(f"No curves: {figures['auroc'].why}."), hint]
     else:
         says = f"ROC curve with AUROC {auroc}. {_at_point(figures, 'sensitivity', 'specificity')}"
         says_pr = f"Precision against recall, average precision {precision}. {_at_point(figures, 'sensitivity', 'ppv')}"
         roc = plots.roc([("model", evaluation.roc)], point, says)
         recall = plots.precision_recall(evaluation.roc, prevalence, _point(figures, "sensitivity", "ppv"), says_pr)
-        blocks = [Beside([[figures_table, told], [Plots([roc])], [Plots([recall])]])]
+        blocks = [Beside([[figures_table, hint], [Plots([roc])], [Plots([recall])]])]
     return Section("ranking", "Ranking: ROC and precision-recall", blocks)
 
 
@@ -130,6 +132,7 @@ def _at_point(figures: dict[str, Figure], first: str, second: str) -> str:
 
 
 def calibrated(evaluation: Evaluation) -> Section:
+    """How far probabilities can be taken at their word, before and after calibration."""
     after, before = evaluation.after, evaluation.before
     card = evaluation.judgement.card.calibration
     films = evaluation.judgement.predictions
@@ -168,13 +171,13 @@ def calibrated(evaluation: Evaluation) -> Section:
 
 
 def _bins_in_words(made: Reliability) -> str:
-    told = (f"{percent(each.predicted)} predicted, {percent(each.observed)} observed" for each in made.bins)
-    return f"Groups of films: {'; '.join(told)}."
+    groups = (f"{percent(each.predicted)} predicted, {percent(each.observed)} observed" for each in made.bins)
+    return f"Groups of films: {'; '.join(groups)}."
 
 
 def _histogram_in_words(evaluation: Evaluation) -> str:
     films = evaluation.judgement.predictions
-    told = [
+    columns = [
         f"{name} pneumonia: median {number(float(sorted(part)[len(part) // 2]))}"
         for name, part in (
             ("films with", films.probability[films.truth]),
@@ -182,10 +185,11 @@ def _histogram_in_words(evaluation: Evaluation) -> str:
         )
         if len(part)
     ]
-    return f"Histogram of probabilities. {'; '.join(told)}."
+    return f"Histogram of probabilities. {'; '.join(columns)}."
 
 
 def usefulness(evaluation: Evaluation) -> Section:
+    """Where acting on the model does more good than acting on every film or on none."""
     curve, threshold = evaluation.decision_curve, evaluation.judgement.point.threshold
     better = (curve.model > curve.treat_all + 1e-12) & (curve.model > 1e-12)
     # Where few films are left, the curve may dip and come back: the longest stretch is what can be relied on.
@@ -206,6 +210,7 @@ def usefulness(evaluation: Evaluation) -> Section:
 
 
 def thresholds(evaluation: Evaluation) -> Section:
+    """What other thresholds would trade on these films."""
     point = evaluation.judgement.point
     warning = Text(
         "Read off these very films, to show what other thresholds would trade. A threshold that is chosen here "
@@ -251,6 +256,7 @@ def _swept(row: Row) -> list[str]:
 
 
 def classes(made: ByClass) -> Section:
+    """The figures of each class, where there are more than two."""
     header = ["Class", "Films", "Recall", "Precision", "F1", "AUROC against the rest"]
     rows = [
         [

@@ -62,6 +62,7 @@ $sections</main>
 
 
 def write_page(document: Document) -> str:
+    """The document as one HTML page that needs no other file."""
     page = PAGE.substitute(
         style=STYLE,
         research_use=RESEARCH_USE,

@@ -62,12 +62,14 @@ class Plot:
     canvas: Canvas
 
     def svg(self) -> str:
+        """The figure for a page, without what changes from day to day."""
         written = StringIO()
         with mpl.rc_context(STYLE | {"svg.hashsalt": self.name}):
             self.canvas.savefig(written, format="svg", transparent=True, metadata={"Date": None})
         return _for_a_page(written.getvalue(), self.name)
 
     def png(self) -> bytes:
+        """The figure for a reader that shows no SVG."""
         written = BytesIO()
         with mpl.rc_context(STYLE):
             self.canvas.savefig(written, format="png", dpi=144, facecolor="white", metadata={"Software": None})
@@ -160,6 +162,7 @@ def reliability(bins: Sequence[Bin], of: str, says: str, name: str = "reliabilit
 
 
 def net_benefit(curve: DecisionCurve, threshold: float, says: str) -> Plot:
+    """The decision curve."""
     with mpl.rc_context(STYLE):
         canvas, axes = _axes(0.8 * SIDE)
         axes.plot(curve.thresholds, curve.model, label="act on the model", **_line(0))

@@ -47,12 +47,14 @@ IN_PERCENT = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "recall", 
 
 
 def value(name: str, figure: Figure) -> str:
+    """A figure as tables show it: shares in percent, others as numbers."""
     if figure.value is None:
         return "not defined"
     return percent(figure.value) if _is_share(name) else number(figure.value)
 
 
 def interval(name: str, figure: Figure) -> str:
+    """Its 95% interval, or why there is none."""
     if figure.value is None:
         return figure.why
     if figure.low is None or figure.high is None:
@@ -61,6 +63,7 @@ def interval(name: str, figure: Figure) -> str:
 
 
 def between(name: str, ends: tuple[float, float] | None) -> str:
+    """Two ends of an interval."""
     if ends is None:
         return NOTHING
     if not _is_share(name):
@@ -69,12 +72,14 @@ def between(name: str, ends: tuple[float, float] | None) -> str:
 
 
 def with_interval(name: str, figure: Figure) -> str:
+    """A figure and, in brackets, its interval."""
     if figure.value is None or figure.low is None:
         return value(name, figure)
     return f"{value(name, figure)} ({interval(name, figure)})"
 
 
 def of_what(figure: Figure) -> str:
+    """The counts behind a share."""
     return "" if figure.of is None else f"{figure.hits:,} of {figure.of:,}"
 
 
@@ -88,10 +93,12 @@ def percent(share: float) -> str:
 
 
 def number(value: float) -> str:
+    """A number that is no share, with a real minus sign."""
     return NOTHING if math.isnan(value) else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def p_value(p: float) -> str:
+    """A p-value, no more exact than it is meant."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
