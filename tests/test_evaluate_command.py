@@ -312,7 +312,7 @@ def test_what_cannot_be_done_is_one_line(
     [
         ("boxes2", "films", BundleError, "default and boxes ship with hilum"),
         ("default", "nowhere", ManifestError, "there is no such manifest or folder"),
-        ("default", "", SourceError, "no known layout"),
+        ("default", "", SourceError, "no JPEG, PNG or DICOM film lies in it"),
     ],
 )
 def test_what_cannot_be_opened_is_named(

@@ -19,11 +19,12 @@ from hilum.radiograph.geometry import Geometry
 OnNotice = Callable[[str], None]
 OnProgress = Callable[[str, int, int], None]
 
+# What the recipe default looks at, too: its training finds the films decoded.
 AUDITED_AT = Geometry("squash", 224, 224)
 
 
 def manifest_at(path: Path, on_notice: OnNotice, on_progress: OnProgress) -> Path:
-    """The manifest at this path; a folder without one gets it, and what was decided on the way is told."""
+    """The manifest at this path; a folder without one gets it, and what was decided on the way goes to `on_notice`."""
     if not path.exists():
         raise ManifestError(f"{path}: there is no such manifest or folder")
     if not path.is_dir():

@@ -61,6 +61,7 @@ def split_by_patient(
         tested = [row for row in group.rows if in_test[row]]
         for row in tested:
             splits[row] = "test"
+        # A film linked to the test split would leak from any other, and the test split stays as it was published.
         if tested:
             linked += len(group.rows) - len(tested)
         else:
@@ -152,7 +153,7 @@ def _groups(table: pl.DataFrame, seed: int, together: Sequence[Sequence[str]]) -
 
     def root(row: int) -> int:
         while parents[row] != row:
-            parents[row] = parents[parents[row]]
+            parents[row] = parents[parents[row]]  # shorter for who comes next
             row = parents[row]
         return row
 
@@ -174,6 +175,7 @@ def _groups(table: pl.DataFrame, seed: int, together: Sequence[Sequence[str]]) -
         Cluster(tuple(rows), Counter(labels[row] for row in rows), _key(seed, sorted(digests[row] for row in rows)))
         for rows in members.values()
     ]
+    # Large ones first: what is dealt out last must be small enough to even things out.
     return sorted(groups, key=lambda group: (-len(group.rows), group.order))
 
 

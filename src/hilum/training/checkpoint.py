@@ -18,7 +18,7 @@ from hilum.system.files import write_whole
 
 MAGIC = b"hilum-checkpoint"
 DIGEST_BYTES = 16
-KEPT = 2
+KEPT = 2  # if the last one turns out damaged, the one before is there
 
 
 class CheckpointError(RuntimeError):

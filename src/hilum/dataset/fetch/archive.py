@@ -69,6 +69,7 @@ def extract_zip(
             members = _checked(opened.infolist(), max_files)
             claimed = sum(member.file_size for member in members)
             require_space(partial, claimed)
+            # Sizes in an archive are claims of whoever made it; a bomb unpacks to more than its own size explains.
             limit = min(max_bytes, max(MAX_RATIO * archive.stat().st_size, RATIO_COUNTS_FROM))
             written = 0
             for member in members:

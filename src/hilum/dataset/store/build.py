@@ -90,6 +90,7 @@ def _build(wanted: Blueprint, on_progress: Callable[[int, int], None], processes
             skipped.update((digests[row], reason) for row, reason in outcomes if reason)
             count += len(outcomes)
             on_progress(count, len(digests))
+            # Seldom, since waiting for the disk costs more than decoding a few films again after a kill.
             if time.monotonic() - synced > SYNC_SECONDS or len(skipped) > wanted.skip_bad:
                 _sync(pixels.fileno(), written.fileno(), pending)
                 pending.clear()
