@@ -17,6 +17,7 @@ from torch.nn import functional
 from hilum.dataset.store.store import Store
 from hilum.export.material import whole_films
 from hilum.network.heads.lungs import Blackened, believed
+from hilum.network.heads.opacity import highest
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.heads.resample import Resample
 from hilum.network.network import Heads, Network, Seen, create_network
@@ -29,7 +30,7 @@ from hilum.training.prepare import Prepared, network_of
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, RecipeError, recipe_from
 from hilum.training.run import Run, create_run
-from hilum.training.task.place_loss import coverage, highest
+from hilum.training.task.place_loss import coverage
 from hilum.training.task.task import Task
 from hilum.training.variation.augment import Augmentation, draw, matrices
 from hilum.training.variation.sampler_cpu import sample

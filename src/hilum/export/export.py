@@ -24,7 +24,9 @@ from hilum.export.box_settings import (
     figures_of_file,
     highest_scores,
     look_at,
+    sight_of,
     truths_of,
+    with_logits,
 )
 from hilum.export.box_sweep import BoxSweep, check_prevalence, into_run
 from hilum.export.calibrate import apply, calibrate, operating_points, positive_score
@@ -34,6 +36,7 @@ from hilum.export.gate.learning import learn_gate
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import suppress_in_graph
+from hilum.export.joining import Joining, fit_joining, join
 from hilum.export.material import best_network, is_positive, open_material, some_rows
 from hilum.measures.figure import Floats
 from hilum.network.network import Network
@@ -93,8 +96,12 @@ def export_run(
     raw: list[RawFilm] = []
     truths: list[Floats | None] = []
     boxes: BoxCard | None = None
+    joining: Joining | None = None
     if network.boxes is not None:
         raw = look_at(network, films, val.rows, on_progress)
+        if (sight := sight_of(raw)) is not None:
+            joining = fit_joining(sight, is_positive(val, columns), columns)
+            raw = with_logits(raw, join(sight, joining, columns))
         logits = np.stack([film.image for film in raw])
         truths = truths_of(val, network.input_size)
         on_progress("choosing suppression, size and threshold of boxes", 0, 1)
@@ -112,7 +119,8 @@ def export_run(
         on_progress=lambda done, total: on_progress("learning the gate", done, total),
     )
     on_progress("writing the graph", 0, 1)
-    graph = Graph(network, Fitted(calibration, columns, boxes.calibration if boxes is not None else None, gate))
+    of_boxes = boxes.calibration if boxes is not None else None
+    graph = Graph(network, Fitted(calibration, columns, of_boxes, gate, joining))
     model = as_onnx(graph)
     if boxes is not None:
         model = suppress_in_graph(model, boxes)
@@ -125,10 +133,9 @@ def export_run(
         f"Weights before training: {facts['weights']}.",
         f"Against the network in PyTorch: probabilities differ by at most {apart:.1g} on {len(logits):,} films.",
     ]
-    if network.lungs is not None:
-        notes.append(
-            "Its network learned to look twice, the second time at the lungs alone; this file looks at whole films."
-        )
+    if joining is not None:
+        weights = ", ".join(f"{weight:.3g}" for weight in joining.weights)
+        notes.append(f"It looks twice. Weights of film, its map, lungs and their map in the log odds: {weights}.")
     said = plain
     if compression != "none":
         if compression == "int8":

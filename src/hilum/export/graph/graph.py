@@ -20,8 +20,10 @@ from hilum.bundle.format import FEATURES, GATE, HEATMAPS, PROBABILITIES
 from hilum.export.calibrate import groups
 from hilum.export.gate.module import GateModule, Taps
 from hilum.export.graph.heatmap import last_maps, reading_of
+from hilum.export.graph.joined import Joined
 from hilum.export.graph.probability import Probabilities, together
 from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES
+from hilum.export.joining import Joining
 from hilum.network.fold import Shift, fold_input
 from hilum.network.network import Network
 from hilum.network.view import View
@@ -40,6 +42,7 @@ class Fitted(NamedTuple):
     positive: list[int]
     box_calibration: list[float] | None = None
     gate: GateModule | None = None
+    joining: Joining | None = None  # of a network that looks twice
 
 
 class Graph(nn.Module):
@@ -60,6 +63,7 @@ class Graph(nn.Module):
             self.reading = reading_of(folded, last_maps(self.body, self.normalization(example))[0])
         self.probabilities = Probabilities(fitted.calibration, network.classes, fitted.positive)
         self.boxes = CalibratedBoxes(network, fitted) if network.boxes is not None else None
+        self.joined = Joined(network, fitted.joining, fitted.positive) if fitted.joining is not None else None
         self.gate = fitted.gate
         # Not an attribute that torch sees, for it is no part of the network.
         self.taps = Taps(self.body, self.gate.taps) if self.gate is not None else None
@@ -81,11 +85,14 @@ class Graph(nn.Module):
     def forward(self, films: Tensor) -> tuple[Tensor, ...]:
         maps, taps = last_maps(self.body, self.normalization(films))
         features, logits, heatmaps = self.reading(maps)
+        if self.joined is not None:
+            logits = self.joined(films.float() / 255, self.body, taps, logits)
         given = {PROBABILITIES: self.probabilities(logits), HEATMAPS: heatmaps, FEATURES: features}
         if self.gate is not None and self.taps is not None:
             given[GATE] = self.gate(films.float() / 255, self.taps.maps)
         if self.boxes is not None:
-            given[CANDIDATES], given[CANDIDATE_SCORES] = self.boxes(taps, logits)
+            maps_of_boxes = self.body.select(taps, self.boxes.head.pyramid.strides)
+            given[CANDIDATES], given[CANDIDATE_SCORES] = self.boxes(maps_of_boxes, logits)
         return tuple(given[name] for name in self.outputs)
 
 

@@ -29,3 +29,9 @@ class OpacityHead(nn.Module):
         raised = functional.interpolate(self.far(far), scale_factor=2.0, mode="nearest")
         logits: Tensor = self.output(functional.relu(self.smooth(functional.relu(self.near(near) + raised))))
         return logits
+
+
+def highest(logits: Tensor, share: float = 0.03) -> Tensor:
+    """(films,): the mean over the highest places of a map, a score of the film."""
+    flat = logits.flatten(1)
+    return flat.topk(max(round(share * flat.shape[1]), 1), 1).values.mean(1)

@@ -39,9 +39,3 @@ def mask_loss(logits: Tensor, masks: Tensor, known: Tensor) -> Tensor:
     if not known.any():
         return logits.sum() * 0
     return functional.binary_cross_entropy_with_logits(logits[known].float(), masks[known])
-
-
-def highest(logits: Tensor, share: float = 0.03) -> Tensor:
-    """(films,): the mean over the highest places, a score of the film."""
-    flat = logits.flatten(1)
-    return flat.topk(max(round(share * flat.shape[1]), 1), 1).values.mean(1)

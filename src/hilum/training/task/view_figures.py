@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from hilum.network.heads.opacity import highest
 from hilum.network.network import Outputs
 from hilum.training.feed.examples import Examples, Facts
-from hilum.training.task.place_loss import highest
 
 Floats = NDArray[np.float64]
 
