@@ -41,6 +41,7 @@ docs: .venv/installed
 	.venv/bin/python docs/bundled_dicom.py
 	.venv/bin/python docs/recipe_keys.py
 	.venv/bin/python docs/overlays.py
+	.venv/bin/python docs/api_pages.py
 
 # Both models in the box and their cards, from the public sets in DATA (kermany-224, siim-covid-256, nih-adult-256):
 # about an hour and a half on 2 cores. The classifier starts from what boxes taught the same network.

@@ -17,6 +17,10 @@ class Asked:
     The threshold is that of `operating_point`, by its name in the bundle, or `threshold`, a number of one's own; a
     detector's boxes are given from `box_threshold` on. Without `gate` whatever the picture shows gets a probability.
     `patient` is for bundles that calibrate for children and for adults apart.
+
+    >>> model = hilum.load("model.onnx")
+    >>> model.predict("film.png", hilum.Asked(threshold=0.1)).decision
+    'pneumonia'
     """
 
     operating_point: str | None = None

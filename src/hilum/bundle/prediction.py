@@ -138,6 +138,12 @@ class Answered(OfFilm):
     `probability` is that of pneumonia, the sum over the classes that mean it. `heatmap` is the evidence for pneumonia
     over the bundle's view of the film, in the units of the network: positive speaks for it, negative against; `about`
     says what kind it is, or why there is none. `boxes` are a detector's from `box_threshold` on, the best first.
+
+    >>> answer = hilum.load("model.onnx").predict("film.png")
+    >>> isinstance(answer, hilum.Answered), answer.to_dict()["decision"]
+    (True, 'no_pneumonia')
+    >>> answer.probability == answer.probabilities["pneumonia"] < answer.threshold
+    True
     """
 
     decision: Literal["pneumonia", "no_pneumonia"]
@@ -188,7 +194,12 @@ class Answered(OfFilm):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Abstained(OfFilm):
-    """A film that the gate turned away: no probability, and `gate` says why."""
+    """A film that the gate turned away: no probability, and `gate` says why.
+
+    >>> answer = hilum.load("model.onnx").predict("blank.png")
+    >>> isinstance(answer, hilum.Abstained), answer.decision, answer.gate.reason
+    (True, 'abstain', 'blank')
+    """
 
     decision: ClassVar[Literal["abstain"]] = "abstain"
 
@@ -201,7 +212,12 @@ class Abstained(OfFilm):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Failed(Traced):
-    """A film without an answer, mostly a file that cannot be read: `reason` for programs, `detail` for people."""
+    """A film without an answer, mostly a file that cannot be read: `reason` for programs, `detail` for people.
+
+    >>> (answer,) = hilum.load("model.onnx").predict(["no-film.png"])
+    >>> isinstance(answer, hilum.Failed), answer.decision, answer.reason
+    (True, None, 'not_an_image')
+    """
 
     decision: ClassVar[None] = None
     reason: str

@@ -44,6 +44,12 @@ def load(path: str | os.PathLike[str] | None = None, *, threads: int | None = No
 
     `threads` is how many films are worked on at once; as many as there are cores where it is left out. `device` is
     where the network runs: "cpu", or what the installed onnxruntime has besides, as "cuda" or "coreml".
+
+    >>> model = hilum.load()
+    >>> model.card.classes
+    ['normal', 'bacterial', 'viral']
+    >>> hilum.load("boxes").card.task
+    'detection'
     """
     bundle = OpenBundle(path, device)
     bundle.session()
@@ -55,6 +61,12 @@ class Predictor:
     path then, where no other file may lie.
 
     `batch` is how many films the network is given at once at most: one on a CPU, where that is fastest.
+
+    >>> with hilum.load("model.onnx") as model:
+    ...     answer = model.predict("film.png")
+    ...     several = model.predict(["film.png", "no-film.png"])
+    >>> answer.decision, [type(each).__name__ for each in several]
+    ('no_pneumonia', ['Answered', 'Failed'])
     """
 
     def __init__(self, bundle: OpenBundle, threads: int | None = None, batch: int | None = None) -> None:

@@ -44,6 +44,11 @@ class Reading:
 
     `height` and `width` are those of the upright film, and `turn` is the EXIF code of the turn that made it so.
     The arrays are the graph's outputs for this film alone. `bundle` is the digest of the bundle that read it.
+
+    >>> model = hilum.load("model.onnx")
+    >>> reading = model.look("film.png")
+    >>> [model.decide(reading, hilum.Asked(threshold=number)).decision for number in (0.1, 0.99)]
+    ['pneumonia', 'no_pneumonia']
     """
 
     path: str | None

@@ -45,6 +45,12 @@ class Report:
 
     In a notebook it shows the main figures; `to_dict` gives all of them, `rows` what the bundle said of each film, and
     `save` writes the report.
+
+    >>> report = hilum.evaluate("model.onnx", "films/manifest.parquet", split="all")
+    >>> figure = report.figures["auroc"]
+    >>> figure.low <= figure.value <= figure.high, len(report.rows())
+    (True, 110)
+    >>> saved = report.save("report")
     """
 
     evaluation: Evaluation
@@ -124,8 +130,9 @@ def evaluate(
     `seed` is of the bootstrap and of the films taken by chance. `on_progress` is told what is done, how far, of how
     many.
 
-        report = hilum.evaluate("default", "films/manifest.parquet")
-        report.figures["auroc"].low
+    >>> report = hilum.evaluate("model.onnx", "films/manifest.parquet", split="val", by=["sex"])
+    >>> 0 <= report.figures["auroc"].low <= 1
+    True
 
     Raises BundleError, ManifestError, SourceError, OSError where bundle or films cannot be opened, and EvaluationError
     where these films must not or cannot be judged, as when the bundle was trained on them.

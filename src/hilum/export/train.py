@@ -31,7 +31,14 @@ SHOWN = {"train_loss": "training loss", "loss": "validation loss", "accuracy": "
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A run that is over: its directory, its course, and the bundle it ended in; `reason` tells why there is none."""
+    """A run that is over: its directory, its course, and the bundle it ended in; `reason` tells why there is none.
+
+    >>> small = {"network.name": "small_cnn1", "network.weights": "none", "network.dropout": 0, "training.ema": 0}
+    >>> small |= {"input.height": 16, "input.width": 16, "phases.0.epochs": 2}
+    >>> trained = hilum.train("films/manifest.parquet", settings=small, out="two-epochs", bundle=False)
+    >>> [row["epoch"] for row in trained.rows()]
+    [1, 2]
+    """
 
     folder: Path
     manifest: Path
@@ -68,7 +75,15 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class TrainedSweep:
-    """A sweep that is over: what became of each combination."""
+    """A sweep that is over: what became of each combination.
+
+    >>> small = {"network.name": "small_cnn1", "network.weights": "none", "network.dropout": 0, "training.ema": 0}
+    >>> small |= {"input.height": 16, "input.width": 16, "phases.0.epochs": 1}
+    >>> sweep = {"training.batch_size": [16, 32]}
+    >>> swept = hilum.train("films/manifest.parquet", settings=small, sweep=sweep, out="sweep", bundle=False)
+    >>> [row["training.batch_size"] for row in swept.rows()]
+    ['16', '32']
+    """
 
     sweep: Sweep
     results: Sequence[Result]
@@ -152,6 +167,11 @@ def train(
     {"optimizer.name": ["adam", "sgd"]}. `resume` takes a run or sweep up where it stopped. Nothing is printed: an
     `observer` is called with what happens (`hilum.training.observer.lines` prints it as the command does), and once
     `stop` says yes the step in progress is saved and Interrupted raised. Works in a thread, a notebook or a worker.
+
+    >>> small = {"network.name": "small_cnn1", "network.weights": "none", "network.dropout": 0, "training.ema": 0}
+    >>> small |= {"input.height": 16, "input.width": 16, "training.batch_size": 8, "phases.0.epochs": 1}
+    >>> hilum.train("films/manifest.parquet", settings=small, out="run").bundle
+    PosixPath('run/model.onnx')
     """
     where = device_named(device)
     processes = join_processes(where)

@@ -58,7 +58,11 @@ def write_overlay(prediction: Prediction, film: Radiograph, target: Path) -> Non
 
 
 def draw_overlay(prediction: Prediction, film: Radiograph) -> Image.Image:
-    """A picture for people of a film and what was said of it."""
+    """A picture for people of a film and what was said of it.
+
+    >>> answer = hilum.load("model.onnx").predict("film.png")
+    >>> hilum.draw_overlay(answer, hilum.read("film.png")).save("overlay.png")
+    """
     height, width = _drawn_size(*film.pixels.shape)
     levels = _drawn_film(film, height, width)
     heatmap = prediction.heatmap if isinstance(prediction, Answered) else None

@@ -6,7 +6,11 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a file cannot become a Radiograph; programs may switch on it, its values never change meaning."""
+    """Why a file cannot become a Radiograph; programs may switch on it, its values never change meaning.
+
+    >>> hilum.Reason("damaged") is hilum.Reason.DAMAGED
+    True
+    """
 
     EMPTY = "empty"
     NOT_AN_IMAGE = "not_an_image"
@@ -23,6 +27,12 @@ class ReadError(ValueError):
     """A file that cannot be read as a radiograph.
 
     `detail` says what is wrong and what to do about it. It never quotes text from the file, which may name a patient.
+
+    >>> try:
+    ...     hilum.read(b"a letter")
+    ... except hilum.ReadError as error:
+    ...     print(error.reason)
+    not_an_image
     """
 
     def __init__(self, reason: Reason, detail: str, source: str | None = None) -> None:

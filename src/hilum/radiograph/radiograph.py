@@ -29,6 +29,12 @@ class Radiograph:
     size. `turn` is the EXIF code (1 to 8) of the turn that made the stored picture upright, so that a place on it can
     be found again in the file. `age` is the patient's in years where a DICOM header states it: it chooses among
     thresholds and is shown nowhere.
+
+    >>> film = hilum.read("film.png")
+    >>> film.pixels.shape == (film.height, film.width)
+    True
+    >>> film.view is None, film.warnings
+    (True, ())
     """
 
     pixels: NDArray[np.float32]

@@ -52,6 +52,12 @@ def read(
     `at_least` allows a smaller picture whose sides are all still at least this many pixels: much faster for JPEG,
     ignored where nothing is gained. Content that is no film, damaged or over `max_megapixels` raises ReadError (a
     ValueError); a path that cannot be opened raises OSError as usual, what cannot be a film by its type TypeError.
+
+    >>> film = hilum.read("film.png")
+    >>> film.format, film.bits, film.pixels.dtype
+    ('png', 8, dtype('float32'))
+    >>> float(film.pixels.min()), float(film.pixels.max())
+    (0.0, 1.0)
     """
     kind = kind_of(source)
     if bits is not None and kind != "array":

@@ -41,6 +41,10 @@ class ComparisonReport:
     """What came of a comparison: figures and differences with how sure they are, and the document that explains them.
 
     In a notebook it shows a table; `to_dict` gives all figures, `rows` one row a model, and `save` writes the report.
+
+    >>> compared = hilum.compare(["model.onnx", "boxes.onnx"], manifest="films/manifest.parquet", split="all")
+    >>> [row["model"] for row in compared.rows()]
+    ['model', 'boxes']
     """
 
     comparison: Comparison
@@ -109,7 +113,9 @@ def compare(
     `models` are reports of `hilum.evaluate`, the folders it wrote or their predictions.csv, or bundles, which are
     judged on `manifest` (or a folder of films) first. With `out` the comparison is written to that folder.
 
-        hilum.compare(["evaluations/a-test", "evaluations/b-test"]).differences
+    >>> compared = hilum.compare(["model.onnx", "boxes.onnx"], manifest="films/manifest.parquet", split="all")
+    >>> print(*compared.differences)
+    No difference shown between boxes and model: ...
 
     Raises EvaluationError where models have no film in common, or fewer than two are given, and what `hilum.evaluate`
     raises.
