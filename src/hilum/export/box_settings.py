@@ -182,12 +182,12 @@ def highest_scores(raw: Sequence[RawFilm], card: BoxCard, positive: Sequence[int
 
 
 def figures_of_file(
-    said: Mapping[str, NDArray[np.float32]], truths: Sequence[Floats | None], threshold: float
+    given: Mapping[str, NDArray[np.float32]], truths: Sequence[Floats | None], threshold: float
 ) -> dict[str, float]:
     """Of the boxes that a file gives, on films whose boxes are known. With intervals they come from evaluation."""
     known = [film for film, boxes in enumerate(truths) if boxes is not None]
     true = [boxes for boxes in truths if boxes is not None]
-    boxes, scores = said["boxes"].astype(np.float64), said["scores"].astype(np.float64)
+    boxes, scores = given["boxes"].astype(np.float64), given["scores"].astype(np.float64)
     found = [Detections(boxes[film][scores[film] > 0], scores[film][scores[film] > 0]) for film in known]
     at_half = match(true, found, (OVERLAP,))
     return {

@@ -147,6 +147,7 @@ def check_enough(is_positive: NDArray[np.bool_]) -> None:
 
 
 def fit_temperature(logits: Floats, targets: NDArray[np.int64], positive: Sequence[int]) -> Calibration:
+    """One number that divides all logits."""
     wanted = platt_targets(targets, logits.shape[1])
 
     def loss(log_temperature: float) -> float:
@@ -157,6 +158,7 @@ def fit_temperature(logits: Floats, targets: NDArray[np.int64], positive: Sequen
 
 
 def fit_platt(logits: Floats, targets: NDArray[np.int64], positive: Sequence[int]) -> Calibration:
+    """A line through the log odds of the positive classes."""
     score = positive_score(logits, positive)
     wanted = platt_targets(np.isin(targets, positive).astype(np.int64), 2)[:, 1]
     # Logits may be of any size; the slope is sought in units of their scatter.
@@ -173,6 +175,7 @@ def fit_platt(logits: Floats, targets: NDArray[np.int64], positive: Sequence[int
 
 
 def fit_isotonic(logits: Floats, targets: NDArray[np.int64], positive: Sequence[int]) -> Calibration:
+    """A staircase over the probability of the positive classes."""
     chance = expit(positive_score(logits, positive))
     wanted = platt_targets(np.isin(targets, positive).astype(np.int64), 2)[:, 1]
     fitted = IsotonicRegression(out_of_bounds="clip").fit(chance, wanted)

@@ -15,6 +15,8 @@ UNKNOWN = "the terms of the films' owner hold, and hilum does not know them"
 
 
 class Terms(NamedTuple):
+    """On what terms a published set may be used, and whom its films show."""
+
     license: str
     terms: str
     limit: str
@@ -74,6 +76,7 @@ def describe_data(manifest: Manifest, digests: dict[str, Sequence[str]]) -> Data
 
 
 def sources(manifest: Manifest) -> list[str]:
+    """The names of the data sets in a manifest."""
     return sorted(manifest.table["source"].drop_nulls().unique()) or ["unknown"]
 
 
@@ -101,6 +104,10 @@ def _split_by(patients: Sequence[pl.Series]) -> Literal["patient", "image", "unk
     return "unknown" if whole.n_unique() == len(whole) else "patient"
 
 
-def _each(said: dict[str, str]) -> str:
+def _each(by_kind: dict[str, str]) -> str:
     """One text for one source; for several, each with its name before it."""
-    return next(iter(said.values())) if len(said) == 1 else " ".join(f"{kind}: {text}" for kind, text in said.items())
+    return (
+        next(iter(by_kind.values()))
+        if len(by_kind) == 1
+        else " ".join(f"{kind}: {text}" for kind, text in by_kind.items())
+    )

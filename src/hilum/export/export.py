@@ -136,16 +136,16 @@ def export_run(
     if joining is not None:
         weights = ", ".join(f"{weight:.3g}" for weight in joining.weights)
         notes.append(f"It looks twice. Weights of film, its map, lungs and their map in the log odds: {weights}.")
-    said = plain
+    given = plain
     if compression != "none":
         if compression == "int8":
             model = int8(model, films[some_rows(train, QUANTIZATION_FILMS)])
         else:
             model = half_weights(model)
-        said = run_model(model, films, val.rows, on_progress)
-        notes += compared(compression, plain, said, val, columns)
+        given = run_model(model, films, val.rows, on_progress)
+        notes += compared(compression, plain, given, val, columns)
     if boxes is not None:
-        boxes = replace(boxes, figures=finite(figures_of_file(said, truths, boxes.threshold)))
+        boxes = replace(boxes, figures=finite(figures_of_file(given, truths, boxes.threshold)))
         if compression != "none":
             before = figures_of_file(plain, truths, boxes.threshold)
             notes.append(
@@ -154,7 +154,7 @@ def export_run(
                 + "."
             )
 
-    chance = said["probabilities"][:, columns].sum(1, dtype=np.float64)
+    chance = given["probabilities"][:, columns].sum(1, dtype=np.float64)
     card = Card(
         format=FORMAT,
         task="classification" if boxes is None else "detection",
@@ -168,13 +168,13 @@ def export_run(
         operating_points=operating_points(chance, is_positive(val, columns)),
         default_point=DEFAULT_POINT,
         gate=gate_card,
-        recipe=told(recipe),
+        recipe=plain_recipe(recipe),
         data=describe_data(
             manifest,
             {"train": [store.digests[row] for row in train.rows], "val": [store.digests[row] for row in val.rows]},
         ),
         figures={
-            "validation": judged(said, val, columns),
+            "validation": judged(given, val, columns),
             "training": {
                 "epoch": float(state["epoch"]),
                 "epochs": float(recipe.epochs),
@@ -215,14 +215,15 @@ def run_model(
     """What onnxruntime gives from the file, of the outputs that are judged."""
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     wanted = [output.name for output in session.get_outputs() if output.name in JUDGED]
-    said: list[list[NDArray[np.float32]]] = []
+    given: list[list[NDArray[np.float32]]] = []
     for part in batches(rows):
-        said.append(session.run(wanted, {"films": films[part][:, None]}))
-        on_progress("judging the file", min(len(said) * BATCH, len(rows)), len(rows))
-    return {name: np.concatenate(parts) for name, parts in zip(wanted, zip(*said, strict=True), strict=True)}
+        given.append(session.run(wanted, {"films": films[part][:, None]}))
+        on_progress("judging the file", min(len(given) * BATCH, len(rows)), len(rows))
+    return {name: np.concatenate(parts) for name, parts in zip(wanted, zip(*given, strict=True), strict=True)}
 
 
 def batches(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Rows, a few at a time."""
     yield from (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
 
 
@@ -248,9 +249,9 @@ def calibrated(logits: NDArray[np.float64], val: Examples, columns: list[int], s
     return replace(made, method="platt", temperature=1.0, x=[1 / made.temperature, 0.0])
 
 
-def judged(said: Mapping[str, NDArray[np.float32]], val: Examples, columns: list[int]) -> dict[str, float]:
+def judged(given: Mapping[str, NDArray[np.float32]], val: Examples, columns: list[int]) -> dict[str, float]:
     """The figures of validation as the file gives them."""
-    probabilities = said["probabilities"].astype(np.float64)
+    probabilities = given["probabilities"].astype(np.float64)
     measured = figures(np.log(np.maximum(probabilities, 1e-12)), val.targets, val.either)
     measured["brier"] = float(np.mean((probabilities[:, columns].sum(1) - is_positive(val, columns)) ** 2))
     return {"films": float(len(val)), **finite(measured)}
@@ -259,31 +260,32 @@ def judged(said: Mapping[str, NDArray[np.float32]], val: Examples, columns: list
 def compared(
     compression: Compression,
     plain: Mapping[str, NDArray[np.float32]],
-    said: Mapping[str, NDArray[np.float32]],
+    given: Mapping[str, NDArray[np.float32]],
     val: Examples,
     columns: list[int],
 ) -> list[str]:
     """What compression changed on validation, in a line for people."""
-    before, after = judged(plain, val, columns), judged(said, val, columns)
+    before, after = judged(plain, val, columns), judged(given, val, columns)
     changes = ", ".join(
         f"{name} {before[name]:.4f} -> {after[name]:.4f}"
         for name in ("auc", "accuracy", "loss", "brier")
         if name in before
     )
-    apart = np.abs(plain["probabilities"] - said["probabilities"])
+    apart = np.abs(plain["probabilities"] - given["probabilities"])
     moved = f"probabilities move by {apart.mean():.4f} on average, {apart.max():.4f} at most"
     line = f"{compression}: on {len(val):,} validation films {changes}; {moved}"
-    if "gate" in said:
-        outside = [float((held["gate"][:, 0] > 1).mean()) for held in (plain, said)]
+    if "gate" in given:
+        outside = [float((held["gate"][:, 0] > 1).mean()) for held in (plain, given)]
         line += f"; the gate's distance rejects {outside[0]:.1%} -> {outside[1]:.1%}"
     return [f"{line}."]
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float]:
+    """The figures that are numbers: a card may hold no others."""
     return {name: float(value) for name, value in values.items() if np.isfinite(value)}
 
 
-def told(recipe: Recipe) -> dict[str, Any]:
+def plain_recipe(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain data; a file of weights is known by its name, not by where it lay."""
     plain = recipe.as_dict()
     plain["network"]["weights"] = PurePath(plain["network"]["weights"]).name

@@ -90,6 +90,7 @@ class TrainedSweep:
 
     @property
     def folder(self) -> Path:
+        """Where the sweep's table, plot and runs lie."""
         return self.sweep.folder
 
     @property

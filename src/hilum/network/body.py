@@ -49,6 +49,7 @@ class Body(nn.Sequential):
         return x, tapped
 
     def pool(self, maps: Tensor) -> Tensor:
+        """The features (films, width) that the last map is made into."""
         return maps.mean((2, 3)) if self.averaged else maps
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,4 +83,5 @@ class Parts(NamedTuple):
 
 
 def layers_of(net: nn.Module, *leave_out: str) -> dict[str, nn.Module]:
+    """The layers of a network under their authors' names, without those to leave out."""
     return {name: layer for name, layer in net.named_children() if name not in leave_out}

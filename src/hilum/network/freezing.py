@@ -25,6 +25,7 @@ class Freezable(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
+        """As torch's, but a frozen body keeps its statistics."""
         super().train(mode)
         if self.statistics_frozen:
             for module in self.body.modules():

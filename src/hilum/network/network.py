@@ -80,14 +80,17 @@ class Network(nn.Module):
 
     @property
     def backbone(self) -> Backbone:
+        """What is known of the network beneath all views."""
         return self.film.backbone
 
     @property
     def classes(self) -> int:
+        """How many classes a film may be of."""
         return self.film.classes
 
     @property
     def input_size(self) -> tuple[int, int]:
+        """Height and width of the films it takes."""
         return self.film.input_size
 
     def forward(self, x: Tensor, seen: Seen | None = None) -> Outputs:
@@ -135,6 +138,7 @@ class Network(nn.Module):
 
     @property
     def views(self) -> list[View]:
+        """The view of the whole film, and that of the lungs where there is one."""
         return [view for view in (self.film, self.lungs) if view is not None]
 
     def head_parameters(self) -> list[nn.Parameter]:

@@ -41,5 +41,6 @@ def small_cnn2(size: tuple[int, int], classes: int) -> Parts:
 
 
 def flattened(features: nn.Sequential, wide: nn.Sequential, width: int, groups: tuple[str, ...]) -> Body:
+    """A body that flattens its last map into wide layers."""
     layers: dict[str, nn.Module] = {"features": features, "flatten": nn.Flatten(), "wide": wide}
     return Body(layers, width, averaged=False, groups=groups, last=())

@@ -25,13 +25,16 @@ class TimmBody(Body):
         self.net: Any
 
     def maps_and_taps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The last map, as timm's own method gives it; nothing is tapped."""
         return self.net.forward_features(x), []
 
     def pool(self, maps: Tensor) -> Tensor:
+        """The features as timm makes them, whatever the network does after its last map."""
         pooled: Tensor = self.net.forward_head(maps, pre_logits=True)
         return pooled
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The groups that timm knows for networks of this kind."""
         if not hasattr(self.net, "group_matcher"):
             raise ValueError(f"timm does not say how the layers of {type(self.net).__name__} are grouped")
         groups = group_parameters(self.net, self.net.group_matcher(coarse=True))
@@ -55,6 +58,7 @@ def ends_in_average(net: Any) -> bool:
 
 
 def published(name: str) -> PretrainedCfg:
+    """What timm publishes of the network of this name."""
     config = timm.get_pretrained_cfg(name)
     # None is for networks that others registered without one; all that timm lists have theirs.
     assert config is not None
@@ -71,6 +75,7 @@ def create(name: str, size: tuple[int, int], *, pretrained: bool = False, **opti
 
 
 def any_network(name: str, size: tuple[int, int], classes: int) -> Parts:
+    """Any of timm's networks without its last layer."""
     net = create(name, size, num_classes=0)
     classifier = published(name).classifier or ()
     last = [classifier] if isinstance(classifier, str) else list(classifier)
@@ -104,10 +109,12 @@ class MapsBody(Body):
         self.net: Any
 
     def maps_and_taps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The last map, and all of them, finest first."""
         maps = self.net(x)
         return maps[-1], maps
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
+        """All parameters as one group."""
         return [list(self.parameters())]
 
 
@@ -125,6 +132,7 @@ def feature_maps(name: str, first_stride: int, last_stride: int) -> Parts:
 
 
 def efficientnet_lite(name: str, size: tuple[int, int], classes: int) -> Parts:
+    """An EfficientNet-Lite cut into its layers."""
     # Trained in TensorFlow, which pads an even image by one row at its end only. timm's `tf_` networks do so and give
     # what the published ones give to the last bit; those without it are off by a fifth.
     layers = layers_of(create(f"tf_{name}", size), "global_pool", "classifier")

@@ -13,6 +13,7 @@ from hilum.network.body import Body, Parts, layers_of
 
 
 def resnet(name: str, size: tuple[int, int], classes: int) -> Parts:
+    """A ResNet of any depth."""
     net = torchvision.models.get_model(name)
     groups = ("layer1", "layer2", "layer3", "layer4")
     return Parts(Body(layers_of(net, "avgpool", "fc"), net.fc.in_features, groups=groups), {})
@@ -28,11 +29,13 @@ def resnet50_v1(name: str, size: tuple[int, int], classes: int) -> Parts:
 
 
 def alexnet(name: str, size: tuple[int, int], classes: int) -> Parts:
+    """AlexNet."""
     net = torchvision.models.alexnet()
     return Parts(stacked(net, ("features.3", "features.6", "classifier")), {})
 
 
 def vgg(name: str, size: tuple[int, int], classes: int) -> Parts:
+    """A VGG of any depth."""
     net = torchvision.models.get_model(name)
     pools = [index for index, layer in enumerate(net.features) if isinstance(layer, nn.MaxPool2d)]
     return Parts(stacked(net, (*(f"features.{pool + 1}" for pool in pools[:-1]), "classifier")), {})
@@ -47,6 +50,7 @@ def stacked(net: torchvision.models.AlexNet | torchvision.models.VGG, groups: tu
 
 
 def googlenet(name: str, size: tuple[int, int], classes: int) -> Parts:
+    """GoogLeNet with both of its auxiliary heads."""
     net = torchvision.models.googlenet(num_classes=classes, aux_logits=True, init_weights=True)
     layers = layers_of(net, "aux1", "aux2", "avgpool", "dropout", "fc")
     groups = ("conv2", "inception3a", "inception4a", "inception5a")
@@ -55,6 +59,7 @@ def googlenet(name: str, size: tuple[int, int], classes: int) -> Parts:
 
 
 def inception_v3(name: str, size: tuple[int, int], classes: int) -> Parts:
+    """Inception v3 with its auxiliary head."""
     net = torchvision.models.inception_v3(num_classes=classes, aux_logits=True, init_weights=True)
     layers = layers_of(net, "AuxLogits", "avgpool", "dropout", "fc")
     groups = ("Conv2d_3b_1x1", "Mixed_5b", "Mixed_6a", "Mixed_7a")

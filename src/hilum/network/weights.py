@@ -61,15 +61,17 @@ def imagenet_weights(backbone: Backbone, input_size: tuple[int, int]) -> dict[st
             name = backbone.name.removeprefix("timm/")
             return timm_networks.create(name, input_size, pretrained=True).state_dict()
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        told = f"no ImageNet weights of {backbone.name} from its hub ({first_line(error)})"
-        raise WeightsError(f"{told}; {what_else()}") from error
+        missing = f"no ImageNet weights of {backbone.name} from its hub ({first_line(error)})"
+        raise WeightsError(f"{missing}; {what_else()}") from error
 
 
 def first_line(error: Exception) -> str:
+    """What went wrong, without the pages that some libraries add."""
     return str(error).partition("\n")[0] or type(error).__name__
 
 
 def what_else() -> str:
+    """What can be done where weights are out of reach."""
     offline = ", ".join(name for name, backbone in BACKBONES.items() if backbone.hub is Hub.PACKAGE)
     return f"{offline} have theirs without a hub; or give a file of weights, or `none` to start from random ones"
 
@@ -112,10 +114,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def is_named_tensor(item: tuple[object, object]) -> bool:
+    """Whether an entry of a file is a weight."""
     return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
 def read_safetensors(path: Path) -> Any:
+    """The tensors of a SafeTensors file."""
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
@@ -123,6 +127,7 @@ def read_safetensors(path: Path) -> Any:
 
 
 def read_pytorch(path: Path) -> Any:
+    """The tensors of a PyTorch file, read without running anything in it."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -158,8 +163,8 @@ def fit_weights(weights: dict[str, Tensor], own: dict[str, Tensor], body: Body) 
         ],
     }
     if any(faults.values()):
-        told = (f"{len(names)} {fault}: {some(names, body)}" for fault, names in faults.items() if names)
-        raise WeightsError("; ".join(told))
+        lines = (f"{len(names)} {fault}: {some(names, body)}" for fault, names in faults.items() if names)
+        raise WeightsError("; ".join(lines))
     own_head, given_head = ({name for name in names if name.startswith("head.")} for names in (own, weights))
     if own_head == given_head and own_head <= fitting.keys():
         return fitting
@@ -175,14 +180,17 @@ def our_name(name: str, own: dict[str, Tensor], body: Body) -> str:
 
 
 def same_kind(tensor: Tensor, own: Tensor) -> bool:
+    """Whether a tensor can take another's place."""
     return tensor.shape == own.shape and tensor.is_floating_point() == own.is_floating_point()
 
 
 def kind(tensor: Tensor) -> str:
+    """A tensor's type and shape in words."""
     numbers = str(tensor.dtype).removeprefix("torch.")
     return f"{numbers} of {'x'.join(map(str, tensor.shape)) or '1'}"
 
 
 def some(names: list[str], body: Body) -> str:
+    """The first few names, and how many more there are."""
     shown = ", ".join(name.removeprefix(f"body.{body.inside}") for name in names[:6])
     return f"{shown}, and {len(names) - 6} more" if len(names) > 6 else shown

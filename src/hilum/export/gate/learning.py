@@ -114,6 +114,7 @@ class Sight:
 
     @torch.no_grad()
     def see(self, pictures: Iterator[Films]) -> Floats:
+        """What the gate sees of these pictures, a row each."""
         rows = []
         while batch := list(islice(pictures, BATCH)):
             grey = torch.from_numpy(np.stack(batch))[:, None].float() / 255
@@ -138,6 +139,7 @@ class Enough(Exception):
 
 
 def some(films: Films, most: int, random: np.random.Generator) -> Films:
+    """Up to so many films, drawn at random and in their order."""
     return films[np.sort(random.permutation(len(films))[:most])]
 
 
@@ -183,9 +185,11 @@ def set_limits(gate: GateModule, varied: Tensor) -> None:
 
 @torch.no_grad()
 def share_rejected(gate: GateModule, rows: Floats) -> float:
-    said = gate.judge(as_tensor(rows)).numpy()
-    return float(np.mean([row[0] > 1 or not_upright(row) > TURNED_LIMIT for row in said]))
+    """How many of these rows the gate turns away."""
+    judged = gate.judge(as_tensor(rows)).numpy()
+    return float(np.mean([row[0] > 1 or not_upright(row) > TURNED_LIMIT for row in judged]))
 
 
 def as_tensor(values: Floats) -> Tensor:
+    """Floats as the graph has them."""
     return torch.from_numpy(np.asarray(values, np.float32))

@@ -32,6 +32,7 @@ class Taps:
             self.handles.append(body.get_submodule(name).register_forward_hook(catch))
 
     def remove(self) -> None:
+        """Stop catching."""
         for handle in self.handles:
             handle.remove()
 

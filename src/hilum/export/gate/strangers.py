@@ -141,4 +141,5 @@ def writing(size: tuple[int, int], random: np.random.Generator) -> Levels:
 
 
 def fitted(picture: NDArray[np.uint8] | Levels, height: int, width: int) -> Levels:
+    """A picture at the size of films."""
     return np.asarray(cv2.resize(np.ascontiguousarray(picture, np.float32), (width, height)), np.float32)

@@ -33,8 +33,8 @@ def as_onnx(graph: Graph) -> onnx.ModelProto:
             )
     except torch.onnx.OnnxExporterError as error:
         # The chain ends in what went wrong; before it stand pages of advice to programmers.
-        told = str(error.__cause__ or error).strip().partition("\n")[0]
-        raise BundleError(f"{graph.name} cannot be written as ONNX ({told}); train another network") from error
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise BundleError(f"{graph.name} cannot be written as ONNX ({reason}); train another network") from error
     assert program is not None
     model = program.model_proto
     _forget_origin(model)

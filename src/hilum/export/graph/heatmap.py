@@ -114,6 +114,8 @@ class LinearPool(nn.Module):
 
 
 class AveragePool(nn.Module):
+    """The average of maps over their places."""
+
     def forward(self, maps: Tensor) -> Tensor:
         return maps.mean((2, 3))
 

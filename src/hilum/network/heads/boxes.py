@@ -52,8 +52,8 @@ class Tower(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """(films, anchors, numbers), anchors by map, then row, column, kind."""
-        said = [self.output(self.convolutions(map_)).permute(0, 2, 3, 1) for map_ in maps]
-        return torch.cat([one.reshape(one.shape[0], -1, self.numbers) for one in said], 1)
+        numbers = [self.output(self.convolutions(map_)).permute(0, 2, 3, 1) for map_ in maps]
+        return torch.cat([one.reshape(one.shape[0], -1, self.numbers) for one in numbers], 1)
 
 
 class BoxHead(nn.Module):

@@ -29,4 +29,5 @@ class Pyramid:
 
     @property
     def strides(self) -> list[int]:
+        """The stride of each map, finest first."""
         return [self.first_stride * 2**level for level in range(self.levels)]

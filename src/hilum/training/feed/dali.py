@@ -47,6 +47,7 @@ class DaliFeed(Feed):
         self.files, self.geometry, self.dali = files, geometry, _dali()
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from batch `start` on, decoded and varied by DALI."""
         plan = self.plan(epoch, start)
         pipeline = self._pipeline(epoch, plan)
         # DALI hands batches over on its own stream unless it is told which one goes on with them.

@@ -64,6 +64,7 @@ class Examples:
 
     @property
     def sure(self) -> NDArray[np.bool_]:
+        """Which films are of one class for certain."""
         return np.ones(len(self), bool) if self.either is None else self.either.sum(1) == 1
 
     def counts(self, classes: int) -> list[int]:
@@ -95,7 +96,7 @@ def choose_examples(
     either = np.array([film[2] for film in kept], bool).reshape(len(kept), len(classes))
     boxes = None
     if wanted.boxes:
-        drawn = {path: told for path, *told in manifest.table.select("path", "boxes", "height", "width").iter_rows()}
+        drawn = {path: known for path, *known in manifest.table.select("path", "boxes", "height", "width").iter_rows()}
         boxes = []
         for film in kept:
             known, height, width = drawn[film[1]]

@@ -47,6 +47,7 @@ class Batch:
     adult: torch.Tensor | None = None  # 1, 0, or -1 where unknown
 
     def first(self, count: int) -> Batch:
+        """The first films of the batch."""
         return Batch(
             self.films[:count],
             self.targets[:count],
@@ -103,6 +104,7 @@ class Feed:
         return len(self.examples) if self.mixture is None else self.mixture.films
 
     def order(self, epoch: int) -> NDArray[np.int64]:
+        """The examples of an epoch in the order in which they are shown."""
         if self.mixture is not None:
             return self.mixture.order(self.seed, epoch)
         return np.random.Generator(np.random.Philox([self.seed, epoch])).permutation(self.shown)
@@ -202,4 +204,5 @@ def ahead(make: Callable[[Share], Batch], plan: Sequence[Share]) -> Iterator[Bat
 
 
 def unit_floats(levels: torch.Tensor) -> torch.Tensor:
+    """Grey levels as floats in [0, 1]."""
     return levels.float().mul_(1 / 255)

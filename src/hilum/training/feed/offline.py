@@ -36,6 +36,7 @@ class OfflineFeed(Feed):
 
     @property
     def shown(self) -> int:
+        """How many films an epoch shows: every film as it is and in each of its variations."""
         return len(self.examples) * (1 + self.passes)
 
     def _sample(

@@ -50,6 +50,7 @@ class TorchvisionFeed(Feed):
         self.places: list[list[Place]] = []
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from batch `start` on, decoded and varied by torchvision."""
         plan = self.plan(epoch, start)
         self.places[:] = [[(epoch, int(example)) for example in share.shown] for share in plan]
         for share, films in zip(plan, self.loader, strict=True):

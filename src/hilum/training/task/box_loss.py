@@ -29,6 +29,8 @@ class Boxes(NamedTuple):
 
 
 class BoxLosses(NamedTuple):
+    """The loss of the scores of anchors, and that of the boxes they become."""
+
     scores: Tensor
     boxes: Tensor
 
