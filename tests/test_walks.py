@@ -1,0 +1,226 @@
+"""Every block of commands and of Python in README and docs runs as it stands, in the order in which it is read.
+
+What would take long is made small where no reader sees it: phantoms are drawn small, recipes train a small network for
+an epoch. What cannot run here is listed with its reason, and a new block that is neither is a failure.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+from bundles import tiny_bundle, tiny_detection_bundle
+from commands import run
+from conftest import PYDICOM_DATA_FILES
+from PIL import Image
+from test_box_sweeps import drawn
+
+import hilum
+from hilum.bundle.card import Card
+from hilum.dataset.importing import import_folder
+from hilum.dataset.manifest.manifest import Manifest, save_manifest
+from hilum.dataset.phantom import phantom
+from hilum.dataset.phantom.phantom import write_phantoms
+from hilum.export import train as export_train
+from hilum.training import recipe, session
+from hilum.training.run import Run
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(path for path in ROOT.joinpath("docs").rglob("*.md") if path.parent.name != "api")]
+PROGRAMS = ("hilum", "python", "pip", "make", "torchrun")
+
+INSTALLS = "installs from the network; tests/test_wheel.py and `make demo` install hilum"
+OURS = "sets up an environment of its own: `make test` is what runs this, and tests/test_wheel.py walks the demo"
+REAL = "is about real films, which are not in the repository"
+HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
+NOT_RUN = {
+    "pip install .": INSTALLS,
+    "pip install '.[data]'": INSTALLS,
+    "pip install '.[train]'": INSTALLS,
+    "make demo": OURS,
+    "make test": OURS,
+    "hilum data fetch kermany films": "downloads a data set; tests/test_fetch.py fetches from a server of its own",
+    "make model DATA=FOLDER": REAL,
+    "python results/kermany_split.py model.onnx films/manifest.parquet": REAL,
+    "python results/originals.py model.onnx COPIES ORIGINALS": REAL,
+    "python results/robustness.py model.onnx films/manifest.parquet -o robustness": REAL,
+    "python results/robustness.py model.onnx films/manifest.parquet --films 100 -o robustness": REAL,
+    "python results/robustness.py default model/films.parquet --films 200 -o robustness": REAL,
+    "hilum data phantom films -n 1500 --layout rsna --size 192 --seed 5": "draws for minutes, for the figure beside it",
+    "hilum train films --recipe boxes --set input.height=160 --set input.width=160 --set detector.first_stride=8": (
+        "trains for minutes on these 1,500 phantoms, for the figure beside it"
+    ),
+    "hilum train films/manifest.parquet --recipe three-classes-small-cnn --sweep training.batch_size=1,35,300": HOURS,
+    "hilum train films/manifest.parquet --recipe transfer-published "
+    "--sweep optimizer.name=adam,sgd,rmsprop,adagrad,adadelta": HOURS,
+    "hilum train films/manifest.parquet --recipe transfer-published "
+    "--sweep network.name=alexnet,vgg16,resnet18,resnet50": HOURS,
+}
+# Blocks that are neither commands nor Python, by their first line.
+NO_CODE = {"patientId,PredictionString": "a file as it is written"}
+
+
+class Block(NamedTuple):
+    """Code on a page."""
+
+    page: Path
+    line: int
+    text: str
+    is_python: bool
+
+    def commands(self) -> list[str]:
+        """As typed, without what is said of them."""
+        return [re.sub(r"\s+#\s.*$", "", line).strip() for line in self.text.splitlines() if line.strip()]
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Fenced and indented code; an indented block follows an empty line, as Markdown has it."""
+    text = page.read_text(encoding="utf-8")
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$|(?<=\n\n)((?:    [^\n]*\n)+)", text, re.MULTILINE | re.DOTALL):
+        line = text[: found.start()].count("\n") + 1
+        yield Block(page, line, found[2] or found[3], found[1] == "python")
+
+
+def small_recipe(name: str, settings: Any = (), *, read: Callable[..., recipe.Recipe]) -> recipe.Recipe:
+    """The recipe with a small network and one epoch, below whatever the command sets."""
+    plain = read(name)
+    small = [f"phases.{number}.epochs=1" for number in range(len(plain.phases))]
+    small += ["network.weights=none", "network.dropout=0", "training.ema=0"]
+    if plain.detector:
+        small += [
+            "network.name=timm/mobilenetv3_small_050",
+            "detector.first_stride=8",
+            "detector.levels=2",
+            "training.batch_size=4",
+        ]
+        small += ["input.height=64", "input.width=64"]
+    else:
+        small += ["network.name=small_cnn1", "network.head=linear", "training.batch_size=8"]
+        small += ["input.height=16", "input.width=16"]
+    return read(name, [*small, *settings])
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "read_recipe", partial(small_recipe, read=recipe.read_recipe))
+    monkeypatch.setattr(phantom, "write_phantoms", partial(small_phantoms, write=phantom.write_phantoms))
+
+
+def hand_made(trained: Run, bundle: Path, *, folder: Path, **others: Any) -> Card:
+    """What a run ends in, without the seconds that an export takes: the README's walk has the real ones."""
+    shutil.copy(folder / ("fold0.onnx" if trained.recipe().detector else "model.onnx"), bundle)
+    return hilum.load(bundle).card
+
+
+def small_phantoms(
+    folder: Path, count: int, layout: str, seed: int, size: int, *, write: Callable[..., None], **others: Any
+) -> None:
+    write(folder, count, layout, seed, 64, **others)
+
+
+def phantoms(folder: Path) -> Path:
+    """Films with boxes in class folders, split; most of them are for validation, which has to set thresholds."""
+    write_phantoms(folder, 180, "folder", size=64)
+    manifest, _, _ = import_folder(folder, processes=1)
+    rows = range(manifest.table.height)
+    table = manifest.table.with_columns(
+        split=pl.Series([("train", "val", "val", "val", "test")[row % 5] for row in rows]),
+        ward=pl.Series([("north", "south")[row % 2] for row in rows]),
+    )
+    save_manifest(Manifest(table, folder), folder / "manifest.parquet")
+    return folder / "manifest.parquet"
+
+
+@pytest.fixture(scope="module")
+def presumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with whatever pages presume that their reader has."""
+    folder = tmp_path_factory.mktemp("presumed")
+    manifest = phantoms(folder / "films")
+    shutil.copytree(folder / "films", folder / "FOLDER", ignore=shutil.ignore_patterns("*.parquet", "*.csv"))
+    film = Image.open(next(folder.rglob("films/**/*.png"))).convert("L").resize((240, 300))
+    shutil.copy(PYDICOM_DATA_FILES / "RG1_UNCR.dcm", folder / "film.dcm")
+    for name in ("YOUR-FILMS", "FILMS", "ward", "stage_2_test_images"):
+        (folder / name).mkdir()
+        film.save(folder / name / "film.png")
+    for name in ("film.jpeg", "negative.png", "films/one.png"):
+        film.save(folder / name)
+    shutil.copy(tiny_bundle(folder), folder / "model.onnx")
+    for name in ("fold0.onnx", "fold1.onnx"):
+        shutil.copy(tiny_detection_bundle(folder), folder / name)
+    np.save(folder / "films.npy", np.zeros((2, 16, 16), np.uint8))
+    settings = {"network.name": "small_cnn1", "network.weights": "none", "network.dropout": 0, "training.ema": 0}
+    settings |= {"input.height": 16, "input.width": 16, "training.batch_size": 8, "phases.0.epochs": 2}
+    hilum.train(manifest, settings=settings, out=folder / "runs/20260101-120000-default", device="cpu", bundle=False)
+    (folder / "predictions.jsonl").write_text(run("predict", "fold0.onnx", "films", "--json", cwd=folder).stdout)
+    return folder
+
+
+def newest_run(folder: Path) -> Path:
+    return max((path for path in folder.glob("runs/*-*") if not path.is_symlink()), key=lambda path: path.name)
+
+
+def call(command: str, folder: Path) -> str:
+    """Give a command as it is typed; what it prints. RUN is the newest run, where there is one."""
+    if (folder / "runs").is_dir():
+        for name in ("RUN", "runs/RUN", "fold0", "fold1"):
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(newest_run(folder))
+    program, *words = shlex.split(command)
+    assert program == "hilum", f"{command}: is neither run nor listed"
+    answer = run(*words, cwd=folder)
+    assert answer.returncode == 0, f"{command}: {answer.stderr or answer.stdout}"
+    return answer.stdout
+
+
+def walk(page: Path, folder: Path) -> None:
+    names: dict[str, Any] = {"paths": ["film.dcm", "film.jpeg"], "__name__": page.name}
+    for number in range(2):
+        names[f"truths{number}"], names[f"raw{number}"] = drawn(number)
+    for block in blocks(page):
+        where = f"{page.name}:{block.line}"
+        if block.is_python:
+            with chdir(folder):
+                exec(compile("\n" * block.line + block.text, str(page), "exec"), names)
+            continue
+        if block.commands()[0] in NO_CODE:
+            continue
+        for command in block.commands():
+            if command in NOT_RUN:
+                continue
+            if command.startswith("hilum data phantom films"):
+                shutil.rmtree(folder / "films")
+            print(f"{where}: {command}")
+            call(command, folder)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(True for _ in blocks(page))], ids=lambda page: page.name
+)
+def test_every_block_of_a_page_runs_as_it_stands(
+    page: Path, presumed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "reader"
+    shutil.copytree(presumed, folder, symlinks=True)
+    if page.name == "detection.md":
+        shutil.copy(folder / "fold0.onnx", folder / "model.onnx")
+    if page.name != "README.md":
+        monkeypatch.setattr(export_train, "export_run", partial(hand_made, folder=presumed))
+    walk(page, folder)
+    if page.name == "README.md":
+        assert hilum.load(folder / "model.onnx").card.data.counts
+        assert {"report.html", "metrics.json", "predictions.csv"} <= {path.name for path in folder.glob("report/*")}
+
+
+def test_what_is_not_run_stands_on_some_page() -> None:
+    there = {command for page in PAGES for block in blocks(page) if not block.is_python for command in block.commands()}
+    assert NOT_RUN.keys() | NO_CODE.keys() <= there
