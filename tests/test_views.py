@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from hilum.network.heads.opacity import highest
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.heads.resample import Resample
 from hilum.network.network import Heads, Network, Seen, create_network
+from hilum.training.curves import NAMES, draw_curves
 from hilum.training.feed.examples import Examples, Facts
 from hilum.training.feed.feed import Feed
 from hilum.training.feed.masks import lung_masks
@@ -29,6 +30,7 @@ from hilum.training.observer import Event, Step
 from hilum.training.prepare import Prepared, network_of
 from hilum.training.processes import Processes
 from hilum.training.recipe import Recipe, RecipeError, recipe_from
+from hilum.training.recipe.recipe import Metric
 from hilum.training.run import Run, create_run
 from hilum.training.task.place_loss import coverage
 from hilum.training.task.task import Task
@@ -219,6 +221,8 @@ def train(folder: Path, stop_at: int = 0) -> tuple[str, list[dict[str, float]]]:
 def test_stopped_in_an_epoch_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
     whole, history = train(tmp_path / "whole")
     assert history[-1].keys() >= {"joined", "auc_whole", "auc_rsna-lungs", "ap50", "auc"}
+    draw_curves(history, recipe(), tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 5000
     with pytest.raises(Interrupted):
         train(tmp_path / "stopped", stop_at=3)
     assert train(tmp_path / "stopped")[0] == whole
@@ -249,6 +253,10 @@ def test_a_bundle_is_made_on_whole_films_alone() -> None:
     kept = whole_films(examples)
     assert len(kept) == FILMS // 2 and not (kept.rows % 2).any()
     assert kept.boxes is not None and len(kept.boxes) == len(kept.targets) == len(kept)
+
+
+def test_every_metric_has_a_name_on_the_curves() -> None:
+    assert set(get_args(Metric)) == set(NAMES)
 
 
 def test_settings_that_do_not_go_together_are_told() -> None:

@@ -22,6 +22,7 @@ NAMES = {
     "auc": "AUROC",
     "ap50": "AP50 of boxes",
     "rsna_score": "RSNA score of boxes",
+    "joined": "AUROC of both views, mean of sources",
 }
 Lines = Sequence[tuple[str, str, str]]  # of one panel: column of the history, name, color
 
@@ -38,7 +39,7 @@ def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> 
                 ("balanced_accuracy", "validation, classes weighed alike", OTHER),
             ],
         ),
-        ("AUROC, area under the ROC curve", [("auc", "validation", VALIDATION)]),
+        ("AUROC, area under the ROC curve", [("auc", "validation", VALIDATION), ("joined", NAMES["joined"], OTHER)]),
         ("boxes", [("ap50", NAMES["ap50"], VALIDATION), ("rsna_score", NAMES["rsna_score"], OTHER)]),
         ("learning rate", [("learning_rate", "", TRAINING)]),
     ]
