@@ -2,16 +2,21 @@
 PYTHON ?= python3
 SECONDS ?= 600
 SEED ?= 1
+START := $(shell date +%s)
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
 .PHONY: test soak demo wheel model fuzz docs benchmark benchmark-feed clean
 
 test: .venv/installed
+	@date +%s > .venv/set-up
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	@date +%s > .venv/linted
 	# a worker a core: more threads than that only wait for each other
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/pytest
+	@set -- $(START) $$(cat .venv/set-up .venv/linted) $$(date +%s) && \
+	  echo "set-up $$(($$2 - $$1)) s, style and types $$(($$3 - $$2)) s, tests $$(($$4 - $$3)) s"
 
 # What the models in the box say of a real chest film, which comes with pydicom-data.
 demo: .venv-demo/installed

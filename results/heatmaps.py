@@ -13,7 +13,7 @@ films; else everything is, for so many epochs.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -65,12 +65,16 @@ def network(films: Films, weights: str = "imagenet") -> View:
     return create_network("efficientnet_lite0", 2, weights, input_size=(side, side), seed=1).eval().film
 
 
-def learn_head(films: Films, *, shuffled: bool = False) -> View:
+@torch.inference_mode()
+def averaged_maps(films: Films) -> NDArray[np.float64]:
+    """What the last layer of the network from ImageNet sees of each film."""
+    view = network(films)
+    return torch.cat([view.body(view.normalization(part)) for part in in_parts(films.levels)]).double().numpy()
+
+
+def learn_head(films: Films, features: NDArray[np.float64], *, shuffled: bool = False) -> View:
     """The last layer alone, by logistic regression on the averaged feature maps."""
     view = network(films)
-    with torch.inference_mode():
-        parts = [view.body(view.normalization(part)) for part in in_parts(films.levels)]
-    features = torch.cat(parts).double().numpy()
     center, scale = features.mean(0), features.std(0) + 1e-3
     fitted = LogisticRegression(C=1e-3, max_iter=2000).fit((features - center) / scale, taught(films, shuffled))
     weights = fitted.coef_[0] / scale / 2
@@ -156,7 +160,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=0)
     asked = parser.parse_args()
     train, test = draw(asked.films, asked.side, 1), draw(asked.films // 2, asked.side, 2)
-    learn = partial(learn_everything, epochs=asked.epochs) if asked.epochs else learn_head
+    learn: Callable[..., View] = partial(learn_everything, epochs=asked.epochs)
+    if not asked.epochs:
+        learn = partial(learn_head, features=averaged_maps(train))
     print("| network | hits | chance | best fixed place | AUC | films |\n|---|---|---|---|---|---|")
     for name, made in (
         ("taught", partial(learn, train)),

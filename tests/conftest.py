@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import data_store
@@ -18,6 +19,8 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 PATIENCE = 900
 # `make soak` runs the tests marked soak much longer than `make test` has time for.
 SOAK = "HILUM_SOAK" in os.environ
+# Files in the order of how long they take.
+LONGEST = ["test_processes", "test_quickstart", "test_bundle_graph", "test_detector_bundle", "test_export_bundle"]
 
 # No test is timed: on a busy machine any of them may be slow.
 settings.register_profile("hilum", deadline=None)
@@ -36,9 +39,26 @@ def real_data() -> Path:
     return REAL_DATA
 
 
+@pytest.fixture(scope="session")
+def exports_remembered() -> Iterator[None]:
+    """Of a network exported again, in another size or by another command, gate and graph are made once.
+
+    The gate learns of few strangers: how good it is, test_gate.py tests.
+    """
+    from remembered import remembered
+
+    from hilum.export.gate import learning
+    from hilum.export.graph.as_onnx import as_onnx
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "STRANGERS", 160)
+        patch.setattr("hilum.export.export.learn_gate", remembered(learning.learn_gate))
+        patch.setattr("hilum.export.export.as_onnx", remembered(as_onnx))
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is made once for a module (a trained run, a bundle, a report) is made by one worker, not by each of them."""
-    for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
-        if any(made.scope == "module" for each in fixtures for made in each):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    """Each file is tested by one process, so that what a module makes is made once; those that take longest come first,
+    so that no process is left with one at the end.
+    """
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))

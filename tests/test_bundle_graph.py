@@ -253,9 +253,10 @@ def test_isotonic_knots_next_to_one_are_told_apart() -> None:
 def test_heatmaps_point_at_opacities_that_the_network_learned() -> None:
     """The pointing game of results/heatmaps.py, small: the place of most evidence lies in the box of an opacity."""
     game = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "results" / "heatmaps.py")))
-    train, test = game.draw(160, 384, 1), game.draw(60, 384, 2)
-    taught = game.play(game.learn_head(train), test)
-    shuffled = game.play(game.learn_head(train, shuffled=True), test)
+    train, test = game.draw(128, 384, 1), game.draw(60, 384, 2)
+    features = game.averaged_maps(train)
+    taught = game.play(game.learn_head(train, features), test)
+    shuffled = game.play(game.learn_head(train, features, shuffled=True), test)
     random = game.play(game.network(train, "none"), test)
     print(taught, shuffled, random)
     assert taught.films > 20

@@ -44,6 +44,7 @@ from hilum.training.recipe import Recipe, recipe_from
 from hilum.training.run import Run, create_run
 from hilum.training.task.task import Task
 
+pytestmark = pytest.mark.usefixtures("exports_remembered")
 SIDE = 64
 PLAIN = Calibration("temperature", 1.5, [], [], {})
 

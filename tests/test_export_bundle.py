@@ -29,6 +29,7 @@ from hilum.export.material import best_network, open_material
 from hilum.system.files import write_whole
 from hilum.training.run import Run, open_run
 
+pytestmark = pytest.mark.usefixtures("exports_remembered")
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -40,7 +41,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(
-    params=[("efficientnet_lite0", 64, "linear"), ("small_cnn1", 32, "linear"), ("small_cnn2", 96, "mlp")],
+    params=[("timm/test_efficientnet", 64, "linear"), ("small_cnn1", 32, "linear"), ("small_cnn2", 96, "mlp")],
     ids=lambda case: case[0],
     scope="module",
 )
@@ -177,7 +178,7 @@ def test_three_classes_with_films_that_may_be_of_two(manifest: Path, tmp_path: P
     mixed = manifest.parent / "mixed.parquet"
     save_manifest(Manifest(table, loaded.folder), mixed)
     kinds = {"normal": ["normal"], "bacterial": ["bacterial", "pneumonia"], "viral": ["viral", "pneumonia"]}
-    run = make_run(tmp_path / "run", mixed, "small_cnn1", 32, classes=kinds)
+    run = make_run(tmp_path / "run", mixed, "timm/test_efficientnet", 64, classes=kinds)
     card = export_run(run, tmp_path / "model.onnx")
     assert card.positive == ["bacterial", "viral"]
     material = open_material(run, lambda *told: None)
@@ -208,7 +209,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_command_says_what_it_made(manifest: Path, tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", manifest, "small_cnn1", 32)
+    run = make_run(tmp_path / "run", manifest, "timm/test_efficientnet", 64)
     answer = command("export", run.folder, "--fp16-weights")
     assert answer.returncode == 0, answer.stderr
     assert "sensitivity" in answer.stderr and "fp16-weights: on" in answer.stderr

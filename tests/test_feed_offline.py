@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from test_fit import CPU, SIDE, digest, films, recipe
+from test_fit import CPU, SIDE, SMALL, digest, films, recipe
 
 from hilum.dataset.store.store import Store
 from hilum.network.network import create_network
@@ -88,7 +88,7 @@ def test_a_run_on_them_stopped_in_an_epoch_goes_on_bit_for_bit(tmp_path: Path) -
     def train(folder: Path, stop_at: int = 0) -> str:
         torch.set_num_threads(1)
         pixels, _, judged = films()
-        network = create_network("small_cnn1", 2, "none", input_size=(SIDE, SIDE), seed=1)
+        network = create_network(SMALL, 2, "none", input_size=(SIDE, SIDE), seed=1)
         run = Run(folder) if folder.exists() else create_run(folder, wanted, {})
         steps: list[Step] = []
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import runpy
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ from hilum.training.task.task import Task
 
 CPU = torch.device("cpu")
 FILMS, TRAINED, SIDE = 48, 32, 16
+# A hundred thousand weights, normalized over batches; and millions of weights that are not.
+SMALL, PLAIN = "timm/test_efficientnet", {"name": "small_cnn1", "weights": "none"}
 
 
 def films() -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Examples, Examples]:
@@ -53,7 +57,7 @@ def films() -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Examples, Examples]:
 
 def recipe(**sections: Any) -> Recipe:
     values: dict[str, Any] = {
-        "network": {"name": "small_cnn1", "weights": "none"},
+        "network": {"name": SMALL, "weights": "none"},
         "input": {"height": SIDE, "width": SIDE},
         "augmentation": {"flip_horizontal": 0.5, "rotation": 10, "brightness": 0.2},
         "optimizer": {"name": "adam", "learning_rate": 1e-3},
@@ -96,6 +100,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "training": {"batch_size": 8, "accumulate": 2},
         "schedule": {"name": "plateau", "patience": 0},
     },
+    "ema, accumulation": {"training": {"batch_size": 8, "accumulate": 2, "ema": 0.9}},
     "sgd, one cycle, focal": {
         "optimizer": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9},
         "schedule": {"name": "one_cycle"},
@@ -104,11 +109,28 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+Uninterrupted = Callable[[str], tuple[str, list[Any]]]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
+    """The digest of the network and the history of a run with some settings that nothing stopped."""
+
+    @cache
+    def train_whole(name: str) -> tuple[str, list[Any]]:
+        _, network, history = train(tmp_path_factory.mktemp("whole") / "run", recipe(**SETTINGS[name]))
+        return digest(network), history
+
+    return train_whole
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("stop_at", [2, 4, 7])  # 4: the last batch of an epoch, before its validation
-def test_stopped_at_any_step_it_goes_on_bit_for_bit(name: str, stop_at: int, tmp_path: Path) -> None:
+def test_stopped_at_any_step_it_goes_on_bit_for_bit(
+    name: str, stop_at: int, uninterrupted: Uninterrupted, tmp_path: Path
+) -> None:
     wanted = recipe(**SETTINGS[name])
-    _, uninterrupted, whole = train(tmp_path / "whole", wanted)
+    expected, whole = uninterrupted(name)
     steps: list[Event] = []
 
     def watch(event: Event) -> None:
@@ -118,7 +140,7 @@ def test_stopped_at_any_step_it_goes_on_bit_for_bit(name: str, stop_at: int, tmp
     with pytest.raises(Interrupted):
         train(tmp_path / "halves", wanted, observer=watch, asked_to_stop=lambda: len(steps) >= stop_at)
     run, resumed, halves = train(tmp_path / "halves", wanted, Run(tmp_path / "halves"))
-    assert digest(resumed) == digest(uninterrupted)
+    assert digest(resumed) == expected
     for before, after in zip(whole, halves, strict=True):
         measured = set(before) - {"seconds", "images_per_second"}
         assert [before[name] for name in measured] == pytest.approx([after[name] for name in measured], rel=1e-5)
@@ -132,10 +154,10 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("killed_at", [3, 4, 8, 10])
 def test_killed_at_any_moment_it_goes_on_bit_for_bit_from_its_last_checkpoint(
-    killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    killed_at: int, uninterrupted: Uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = recipe(training={"batch_size": 8, "accumulate": 2, "ema": 0.9})
-    _, uninterrupted, whole = train(tmp_path / "whole", wanted)
+    wanted = recipe(**SETTINGS["ema, accumulation"])
+    expected, whole = uninterrupted("ema, accumulation")
     monkeypatch.setattr("hilum.training.fit.CHECKPOINT_SECONDS", 0.0)
     steps: list[Event] = []
 
@@ -148,7 +170,7 @@ def test_killed_at_any_moment_it_goes_on_bit_for_bit_from_its_last_checkpoint(
     with pytest.raises(Killed):
         train(tmp_path / "killed", wanted, observer=watch)
     _, resumed, history = train(tmp_path / "killed", wanted, Run(tmp_path / "killed"))
-    assert digest(resumed) == digest(uninterrupted)
+    assert digest(resumed) == expected
     assert [row["loss"] for row in history] == pytest.approx([row["loss"] for row in whole], rel=1e-5)
 
 
@@ -185,7 +207,7 @@ def test_mixed_films_have_no_accuracy_of_training(tmp_path: Path) -> None:
 
 def test_accumulated_batches_teach_what_one_large_batch_does(tmp_path: Path) -> None:
     """Of 32 films in batches of 5 a step of three batches is one of 15; the last one has two films in one batch."""
-    sgd = {"optimizer": {"name": "sgd", "learning_rate": 0.05}, "phases": [{"epochs": 2}]}
+    sgd = {"optimizer": {"name": "sgd", "learning_rate": 0.05}, "phases": [{"epochs": 2}], "network": PLAIN}
     _, parts, _ = train(tmp_path / "parts", recipe(**sgd, training={"batch_size": 5, "accumulate": 3}))
     _, whole, _ = train(tmp_path / "whole", recipe(**sgd, training={"batch_size": 15}))
     for name, weights in whole.state_dict().items():
@@ -194,7 +216,7 @@ def test_accumulated_batches_teach_what_one_large_batch_does(tmp_path: Path) -> 
 
 def test_a_frozen_body_stays_as_it_was(tmp_path: Path) -> None:
     wanted = recipe(phases=[{"epochs": 1, "train": "head"}])
-    before = create_network("small_cnn1", 2, "none", input_size=(SIDE, SIDE), seed=1)
+    before = create_network(SMALL, 2, "none", input_size=(SIDE, SIDE), seed=1)
     _, after, _ = train(tmp_path, wanted)
     assert digest(before.film.body) == digest(after.film.body)
     assert digest(before.film.head) != digest(after.film.head)
@@ -202,6 +224,7 @@ def test_a_frozen_body_stays_as_it_was(tmp_path: Path) -> None:
 
 def test_early_stopping_counts_epochs_without_improvement_and_fires(tmp_path: Path) -> None:
     frozen = recipe(
+        network=PLAIN,
         optimizer={"name": "sgd", "learning_rate": 1e-12},
         phases=[{"epochs": 20}],
         selection={"metric": "accuracy", "patience": 4},
@@ -213,6 +236,7 @@ def test_early_stopping_counts_epochs_without_improvement_and_fires(tmp_path: Pa
 
 def test_a_run_that_stopped_early_is_over_and_trains_no_further(tmp_path: Path) -> None:
     frozen = recipe(
+        network=PLAIN,
         optimizer={"name": "sgd", "learning_rate": 1e-12},
         phases=[{"epochs": 20}],
         selection={"metric": "accuracy", "patience": 2, "after_epoch": 1},
@@ -250,7 +274,7 @@ def test_epochs_before_the_first_that_may_be_kept_are_not(tmp_path: Path) -> Non
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_films(tmp_path: Path) -> None:
-    wild = recipe(optimizer={"name": "sgd", "learning_rate": 1e12}, phases=[{"epochs": 5}])
+    wild = recipe(network=PLAIN, optimizer={"name": "sgd", "learning_rate": 1e12}, phases=[{"epochs": 5}])
     with pytest.raises(NotFiniteError, match=r"the loss became (nan|inf) in epoch \d, batch \d, on film-\d+\.png"):
         train(tmp_path, wild)
 
@@ -287,7 +311,7 @@ from hilum.training.processes import join_processes
 from hilum.training.run import Run, create_run
 torch.set_num_threads(1)
 processes = join_processes(test_fit.CPU)
-wanted = test_fit.recipe(training={"batch_size": 31})
+wanted = test_fit.recipe(training={"batch_size": 31}, network=test_fit.PLAIN)
 pixels, train, val = test_fit.films()
 network = test_fit.create_network("small_cnn1", 2, "none", dropout=0.0, input_size=(16, 16), seed=1)
 options = {"seed": 1, "part": processes.rank, "parts": processes.count}
@@ -301,30 +325,33 @@ fit(run, wanted, Prepared(task, feed, judged, store, {}), processes)
 """
 
 
-def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
+def test_two_processes_train_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The second batch of 31 has a single film, so that one of the processes has none.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    losses = []
-    for count in (1, 2):
-        folder = tmp_path / str(count)
-        script = tmp_path / "train.py"
-        script.write_text(DISTRIBUTED)
-        workers = [
-            subprocess.Popen(
-                [sys.executable, str(script), str(Path(__file__).parent), str(folder)],
-                env=os.environ
-                | {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank in range(count)
-        ]
-        for worker in workers:
-            _, complaint = worker.communicate()
-            assert worker.returncode == 0, complaint
-        losses.append([(row["train_loss"], row["loss"]) for row in Run(folder).read_history()])
+    script, tests = tmp_path / "train.py", str(Path(__file__).parent)
+    script.write_text(DISTRIBUTED)
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(script), tests, str(tmp_path / "two")],
+            env=os.environ | place | {"RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    monkeypatch.setattr(sys, "argv", [str(script), tests, str(tmp_path / "one")])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    runpy.run_path(str(script))
+    for worker in workers:
+        _, complaint = worker.communicate()
+        assert worker.returncode == 0, complaint
+    losses = [
+        [(row["train_loss"], row["loss"]) for row in Run(tmp_path / name).read_history()] for name in ("one", "two")
+    ]
+    assert len(losses[0]) == 3
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 

@@ -21,6 +21,7 @@ from hilum.training.observer import Epoch, Event, Learning, Notice, Step, Workin
 from hilum.training.recipe import recipe_from
 from hilum.training.run import RunError
 
+pytestmark = pytest.mark.usefixtures("exports_remembered")
 SMALL: dict[str, object] = {
     "network.name": "small_cnn1",
     "network.weights": "none",
