@@ -13,7 +13,7 @@ from PIL import Image
 
 import hilum
 
-HEAVY = ("torch", "pandas", "matplotlib", "polars", "cv2", "sklearn", "pydicom")
+HEAVY = ("torch", "pandas", "matplotlib", "polars", "cv2", "sklearn", "fastapi", "pydicom")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

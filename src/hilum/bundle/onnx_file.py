@@ -9,10 +9,11 @@ than any network for pictures. What no counting bounds, trust/trial.py tries. Fi
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hilum.bundle.card import BundleError, Card, card_from_json
 from hilum.bundle.trust.operators import ALLOWED
@@ -118,6 +119,13 @@ def parse_card(metadata: dict[str, str], name: str) -> Card:
         return card_from_json(metadata[CARD])
     except BundleError as error:
         raise BundleError(f"{name}: {error}") from None
+
+
+def described(metadata: dict[str, str], file_bytes: int) -> dict[str, Any]:
+    """What a bundle says of itself as plain data, without the digests of its films, which are most of a card."""
+    values: dict[str, Any] = json.loads(metadata[CARD])
+    del values["data"]["films"]
+    return {**values, "file_bytes": file_bytes, "digest": metadata[DIGEST]}
 
 
 def digest(content: bytes, own: Field | None = None) -> str:

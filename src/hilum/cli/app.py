@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "hilum.cli.export:export",
     "show": "hilum.cli.show:show",
     "predict": "hilum.cli.app:predict",
+    "serve": "hilum.cli.serve:serve",
     "evaluate": "hilum.cli.evaluate:evaluate",
     "compare": "hilum.cli.compare:compare",
     "runs": "hilum.cli.runs:runs",

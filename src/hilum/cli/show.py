@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +32,7 @@ def show(
     """Show the card of a bundle: what it is for, what it was trained on, how good it was, and on what terms."""
     from hilum.bundle.card import BundleError
     from hilum.bundle.card_page import as_markdown, sections
-    from hilum.bundle.onnx_file import CARD, DIGEST, parse_card, read_model
+    from hilum.bundle.onnx_file import DIGEST, described, parse_card, read_model
     from hilum.bundle.shipped import find_bundle
 
     with one_line(BundleError):
@@ -43,9 +42,7 @@ def show(
         size = path.stat().st_size
     parts = sections(card, size, metadata[DIGEST])
     if as_json:
-        values = json.loads(metadata[CARD])
-        del values["data"]["films"]  # what only a program can read, and most of the card
-        print(json_text({**values, "file_bytes": size, "digest": metadata[DIGEST]}, indent=1))
+        print(json_text(described(metadata, size), indent=1))
     elif as_md:
         print(printable(as_markdown(card, parts), keep="\n"), end="")
     else:

@@ -1,0 +1,151 @@
+"""The routes of a server process, and what lives as long as it does."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from multiprocessing import parent_process
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp
+
+from hilum import __version__
+from hilum.service.admission import Admission
+from hilum.service.films.pool import FilmPool
+from hilum.service.guard import Guard
+from hilum.service.metrics import Metrics
+from hilum.service.predictions import router as predictions
+from hilum.service.problems import Problem, problem_response
+from hilum.service.running import Running
+from hilum.service.settings import Settings
+
+router = APIRouter()
+CLIENT_GONE = 499  # as nginx has it; nobody sees it but logs and metrics
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The service as an ASGI application."""
+    metrics = Metrics()
+    pool = FilmPool(settings.bundles, settings.processes, settings.limits, metrics.replaced.inc)
+
+    def seconds_to_wait() -> int:
+        return max(1, math.ceil((pool.waiting + 1) * pool.seconds / pool.processes))
+
+    admission = Admission(settings.queue, settings.most_bytes_at_once, seconds_to_wait)
+    running = Running(settings, pool, admission, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        _end_with_parent()
+        pool.start()
+        watching = asyncio.create_task(_watch(running))
+        yield
+        watching.cancel()
+        await asyncio.to_thread(pool.close)
+
+    app = FastAPI(
+        title="hilum",
+        version=__version__,
+        description="Pneumonia detection on chest radiographs. Research use only, not a medical device.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        exception_handlers={
+            Problem: _problem,
+            HTTPException: _http_problem,
+            RequestValidationError: _question_problem,
+            ClientDisconnect: _client_gone,
+        },
+    )
+    app.state.running = running
+    app.include_router(router)
+    app.include_router(predictions)
+    return Guard(app, settings, metrics)
+
+
+@router.get("/", include_in_schema=False)
+async def _front(_: Request) -> Response:
+    return RedirectResponse("/docs")
+
+
+@router.get("/healthz", summary="Is the server there", response_class=PlainTextResponse)
+async def healthz() -> Response:
+    """Answers as long as the server runs, whether or not it can judge films."""
+    return PlainTextResponse("alive\n")
+
+
+@router.get("/readyz", summary="Can it judge films", response_class=PlainTextResponse)
+async def readyz(request: Request) -> Response:
+    """200 once a process is there that judges films, 503 before."""
+    if not request.app.state.running.pool.ready:
+        raise Problem(503, "not_ready", "no process can judge films just now", {"Retry-After": "1"})
+    return PlainTextResponse("ready\n")
+
+
+@router.get("/v1/model", summary="What a bundle says of itself")
+async def model(request: Request, model: Annotated[str | None, Query(description="Its name here.")] = None) -> Any:
+    """The card, as `hilum show --json` prints it, with its name here and the names of all that are served."""
+    running: Running = request.app.state.running
+    served = running.served(model)
+    names = [each.name for each in running.settings.bundles]
+    return {"model": served.name, "models": names, **served.described}
+
+
+@router.get("/metrics", summary="What is counted, for Prometheus", response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """Requests, films and their times, added up over all server processes."""
+    return PlainTextResponse(request.app.state.running.metrics.exposition())
+
+
+async def _problem(request: Request, error: Any) -> Response:
+    return problem_response(error, request.scope["request_id"])
+
+
+async def _http_problem(request: Request, error: Any) -> Response:
+    reason = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+    problem = Problem(error.status_code, reason, f"{error.detail}; /docs says what there is", error.headers)
+    return problem_response(problem, request.scope["request_id"])
+
+
+async def _question_problem(request: Request, error: Any) -> Response:
+    """Which parameter is wrong and why, but not what it was: it may have gone astray."""
+    wrong = "; ".join(
+        "an unknown parameter" if one["type"] == "extra_forbidden" else f"{one['loc'][-1]}: {one['msg']}"
+        for one in error.errors()
+    )
+    problem = Problem(422, "bad_parameter", f"{wrong}; /docs says what there is")
+    return problem_response(problem, request.scope["request_id"])
+
+
+async def _client_gone(_: Request, __: Any) -> Response:
+    return Response(status_code=CLIENT_GONE)
+
+
+async def _watch(running: Running) -> None:
+    while True:
+        running.metrics.update(running.admission.requests, running.admission.bytes, running.pool.ready)
+        await asyncio.sleep(1)
+
+
+def _end_with_parent() -> None:
+    """One of several server processes does not go on without the one that started them."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        with suppress(ProcessLookupError):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,148 @@
+"""The body of a request, read as it comes into bounded memory: one film, or several as multipart/form-data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from email.message import Message
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
+from starlette.requests import ClientDisconnect, Request
+
+from hilum.service.admission import Held
+from hilum.service.problems import Problem
+
+FILM_TYPES = ("application/dicom", "image/jpeg", "image/png")
+FORM_TYPE = "multipart/form-data"
+SECONDS_BETWEEN, SECONDS_IN_ALL = 10, 120
+MOST_FILMS = 100
+
+
+async def films_of(request: Request, held: Held, most_bytes: int) -> AsyncIterator[bytearray]:
+    """The films of a request, each as soon as it is whole. Raises Problem or ClientDisconnect."""
+    kind, boundary = _content_type(request)
+    pieces = _pieces(request, held, most_bytes)
+    if kind in FILM_TYPES:
+        film = bytearray()  # not a list, which many tiny pieces would make larger than what came
+        async for piece in pieces:
+            film += piece
+        yield film
+        return
+    form = _Form(boundary)
+    async for piece in pieces:
+        for film_of_form in form.feed(piece):
+            yield film_of_form
+    form.check_complete()
+
+
+def _content_type(request: Request) -> tuple[str, str]:
+    header = Message()
+    header["content-type"] = request.headers.get("content-type", "")
+    kind = header.get_content_type()
+    if kind in FILM_TYPES:
+        return kind, ""
+    if kind != FORM_TYPE:
+        raise Problem(
+            415,
+            "unsupported_media_type",
+            f"send a film as its bytes, with Content-Type {', '.join(FILM_TYPES)}, or films as {FORM_TYPE}",
+        )
+    boundary = header.get_param("boundary")
+    if not isinstance(boundary, str) or not boundary.isascii() or not 1 <= len(boundary) <= 70:
+        raise Problem(400, "malformed_form", f"{FORM_TYPE} without a boundary that could be one")
+    return kind, boundary
+
+
+async def _pieces(request: Request, held: Held, most_bytes: int) -> AsyncIterator[bytes]:
+    """The body's pieces, never more than `most_bytes`, and never waited for without an end."""
+    too_large = Problem(413, "too_large", f"a body of more than {most_bytes >> 20} MB; send fewer films at once")
+    if int(request.headers.get("content-length", 0)) > most_bytes:
+        raise too_large
+    left = most_bytes
+    try:
+        async with asyncio.timeout(SECONDS_IN_ALL):
+            more = True
+            while more:
+                async with asyncio.timeout(SECONDS_BETWEEN):
+                    message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                piece, more = message.get("body", b""), message.get("more_body", False)
+                left -= len(piece)
+                if left < 0:
+                    raise too_large
+                held.take(len(piece))
+                yield piece
+    except TimeoutError:
+        raise Problem(408, "too_slow", "the body did not come in time") from None
+
+
+class _Form:
+    """Films out of a form, whose parser hands over what it finds by calling back."""
+
+    def __init__(self, boundary: str) -> None:
+        self._whole: list[bytearray] = []
+        self._film: bytearray | None = None
+        self._name = self._value = b""
+        self._ended = False
+        self._count = 0
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._add_to_name,
+                "on_header_value": self._add_to_value,
+                "on_header_end": self._take_header,
+                "on_part_data": self._add,
+                "on_part_end": self._finish,
+                "on_end": self._end,
+            },
+        )
+
+    def feed(self, piece: bytes) -> list[bytearray]:
+        """The films that end in this piece."""
+        try:
+            self._parser.write(piece)
+        except FormParserError:
+            raise Problem(400, "malformed_form", f"the form is not what {FORM_TYPE} is like") from None
+        whole, self._whole = self._whole, []
+        return whole
+
+    def check_complete(self) -> None:
+        """Refuse a form that stops before its end, or has no film."""
+        if not self._ended:
+            raise Problem(400, "malformed_form", "the form stops before its last boundary")
+        if not self._count:
+            raise Problem(400, "no_film", "the form has no film; add one, as in curl -F film=@FILE")
+
+    def _begin(self) -> None:
+        self._film = None
+
+    def _add_to_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _take_header(self) -> None:
+        # What the file is called is nobody's business but its sender's.
+        if self._name.lower() == b"content-disposition" and b"filename" in self._value.lower():
+            self._film = bytearray()
+        self._name = self._value = b""
+
+    def _add(self, data: bytes, start: int, end: int) -> None:
+        if self._film is None:
+            raise Problem(400, "malformed_form", "a field that is no file; what is asked of films goes to the query")
+        self._film += memoryview(data)[start:end]
+
+    def _finish(self) -> None:
+        if self._film is None:
+            return
+        self._count += 1
+        if self._count > MOST_FILMS:
+            raise Problem(413, "too_many_films", f"more than {MOST_FILMS} films at once; send them in several requests")
+        self._whole.append(self._film)
+
+    def _end(self) -> None:
+        self._ended = True

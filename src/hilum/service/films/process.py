@@ -1,0 +1,149 @@
+"""A process that judges films: one at a time, within limits of memory and time, and without a way to the disk.
+
+A decoder that was led astray cannot be interrupted in a thread, nor can what it takes be given back; a process can be
+ended. It gets films and gives answers as bytes: nothing that comes out of it is unpickled.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from io import BytesIO
+from itertools import chain
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+from PIL import Image
+
+from hilum.bundle.prediction import Answered, Failed, Prediction
+from hilum.bundle.predictor import Predictor
+from hilum.output.heatmap import draw_heatmap
+from hilum.output.overlay import TALLEST, draw_overlay
+from hilum.output.table import to_json_line
+from hilum.radiograph import Radiograph
+from hilum.service.films.served import BUG, FAILED, Answer, Served, Wanted
+
+READY = b"ready"
+OUT_OF_MEMORY = 3  # exit code
+
+
+class Limits(NamedTuple):
+    """What judging one film may take. `megabytes` come on top of what the bundles themselves need."""
+
+    seconds: int = 30  # of a core
+    megabytes: int = 2048
+
+    @property
+    def seconds_in_all(self) -> int:
+        """On the clock, on a machine that is busy with other things."""
+        return 4 * self.seconds
+
+
+def main(connection: Connection, bundles: tuple[Served, ...], limits: Limits) -> None:
+    """Judge what comes through the connection until it is closed, which its service's end does, too."""
+    # Whoever stops the service stops it: films at hand are finished, and then the connection is closed.
+    for interrupt in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interrupt, signal.SIG_IGN)
+    predictors = {served.name: served.open() for served in bundles}
+    _limit_memory_and_files(limits)
+    connection.send_bytes(READY)
+    try:
+        while True:
+            wanted = Wanted.from_json(connection.recv_bytes())
+            film = wanted.path if wanted.path is not None else connection.recv_bytes()
+            _limit_time(limits)
+            answer = _judge_or_explain(predictors[wanted.model], film, wanted)
+            del film
+            for part in chain(map(_text, answer[:4]), answer.pictures):
+                connection.send_bytes(part)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+    except MemoryError:
+        sys.exit(OUT_OF_MEMORY)
+
+
+def receive_answer(connection: Connection, wanted: Wanted) -> Answer:
+    """What `main` sends of a film."""
+    line, outcome, reason, detail = (connection.recv_bytes() for _ in range(4))
+    pictures = tuple(connection.recv_bytes() for _ in wanted.pictures)
+    return Answer(line, outcome.decode(), reason.decode() or None, detail.decode() or None, pictures)
+
+
+def judge(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
+    """One film, judged and drawn as wanted."""
+    shown: Radiograph | None = None
+    if wanted.pictures:
+        ((prediction, shown),) = predictor.stream_with_films(
+            [film], wanted.asked, at_least=TALLEST, invert=wanted.invert
+        )
+    else:
+        (prediction,) = predictor.stream([film], wanted.asked, invert=wanted.invert)
+    line = to_json_line(prediction).encode()
+    pictures = tuple(_drawn(kind, prediction, shown) for kind in wanted.pictures)
+    if isinstance(prediction, Failed):
+        return Answer(line, FAILED, prediction.reason, prediction.detail, pictures)
+    return Answer(line, prediction.decision, None, None, pictures)
+
+
+def _judge_or_explain(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
+    try:
+        return judge(predictor, film, wanted)
+    except MemoryError:
+        raise
+    except Exception as error:
+        # A bug must show its traceback, but the message of an exception may quote what it stumbled over.
+        lines = traceback.format_tb(error.__traceback__)
+        return Answer(b"", BUG, None, f"{''.join(lines)}{type(error).__name__}", tuple(b"" for _ in wanted.pictures))
+
+
+def _drawn(kind: str, prediction: Prediction, film: Radiograph | None) -> bytes:
+    if film is None:
+        return b""
+    if kind == "overlay":
+        return _png(draw_overlay(prediction, film))
+    if isinstance(prediction, Answered) and prediction.heatmap is not None:
+        return _png(draw_heatmap(prediction))
+    return b""
+
+
+def _png(picture: Image.Image) -> bytes:
+    encoded = BytesIO()
+    picture.save(encoded, "PNG", compress_level=1)
+    return encoded.getvalue()
+
+
+def _text(part: object) -> bytes:
+    return part if isinstance(part, bytes) else str(part or "").encode()
+
+
+def _limit_memory_and_files(limits: Limits) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has none of these: only the clock is watched there
+        return
+    _lower(resource.RLIMIT_CORE, 0)  # the memory of a process holds films
+    _lower(resource.RLIMIT_FSIZE, 0)
+    if sys.platform == "linux":  # where it is known what is in use already
+        with open("/proc/self/statm") as statm:  # noqa: PTH123
+            in_use = int(statm.read().split()[0]) * resource.getpagesize()
+        _lower(resource.RLIMIT_AS, in_use + limits.megabytes * 2**20)
+
+
+def _lower(kind: int, most: int) -> None:
+    import resource
+
+    hard = resource.getrlimit(kind)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
+
+
+def _limit_time(limits: Limits) -> None:
+    """From now on for one film; the system ends the process then."""
+    try:
+        import resource
+    except ImportError:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + limits.seconds, hard))

@@ -1,0 +1,87 @@
+"""What is served, what is asked of a film, and what comes back: all that passes between a service and its processes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import hilum
+from hilum.bundle.asked import Asked
+from hilum.bundle.card import BundleError, Card
+from hilum.bundle.decide import decide
+from hilum.bundle.onnx_file import described, read_model
+from hilum.bundle.predictor import Predictor
+from hilum.bundle.reading import Unreadable
+from hilum.bundle.shipped import name_anywhere
+from hilum.output.table import to_json_line
+
+PICTURES = ("overlay", "heatmap")
+FAILED, BUG = "failed", "bug"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A bundle by the name that clients give, as it was when the service started. `described` is its card as data."""
+
+    name: str
+    path: str
+    digest: str
+    card: Card
+    described: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: str, predictor: Predictor) -> Served:
+        """A bundle that was opened, so that it is known to run."""
+        path = predictor.path
+        page = described(read_model(path), path.stat().st_size)
+        return cls(name, name_anywhere(path), predictor.digest, predictor.card, page)
+
+    def open(self) -> Predictor:
+        """The bundle ready for films, in the process that judges them."""
+        predictor = hilum.load(self.path, threads=1)
+        if predictor.digest != self.digest:
+            raise BundleError(f"{self.path}: another file than when the service started; start it again")
+        return predictor
+
+    def failed(self, wanted: Wanted, reason: str, detail: str) -> Answer:
+        """The answer for a film that its process did not survive."""
+        prediction = decide(self.card, self.digest, Unreadable(wanted.path, reason, detail), wanted.asked)
+        return Answer(to_json_line(prediction).encode(), FAILED, reason, detail, ())
+
+
+class Wanted(NamedTuple):
+    """What is wanted of a film: by which bundle, decided how, with which pictures.
+
+    `path` is where the film lies; None if its bytes are given.
+    """
+
+    model: str
+    asked: Asked
+    invert: bool = False
+    pictures: tuple[str, ...] = ()
+    path: str | None = None
+
+    def to_json(self) -> bytes:
+        """As bytes for a process."""
+        return json.dumps({**self._asdict(), "asked": asdict(self.asked)}).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Wanted:
+        """What `to_json` made bytes of."""
+        values: dict[str, Any] = json.loads(content)
+        return cls(**{**values, "asked": Asked(**values["asked"]), "pictures": tuple(values["pictures"])})
+
+
+class Answer(NamedTuple):
+    """What is said of a film: the line of JSON that `hilum predict --json` prints, and its pictures as PNG.
+
+    `outcome` is the decision, or FAILED with a reason for programs and a detail for people. A picture that was wanted
+    and cannot be, as the heatmap of a film that was turned away, is empty.
+    """
+
+    line: bytes
+    outcome: str
+    reason: str | None
+    detail: str | None
+    pictures: tuple[bytes, ...]

@@ -1,0 +1,141 @@
+"""What stands before every request and behind every answer: who may ask, under which names, and what browsers may do.
+
+Any web page may send a form to a server on this machine, and a name that an attacker owns may be made to lead here: so
+the Host header must be a name of ours, and a request of a foreign page is refused on loopback, too.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+import time
+import traceback
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hilum.service.metrics import Metrics
+from hilum.service.problems import Problem, problem_response
+from hilum.service.settings import Settings
+
+log = logging.getLogger("hilum.service")
+# Asked for by those who watch the service and by the page before anybody has shown a token.
+OPEN_TO_ALL = ("/healthz", "/readyz")
+NEEDS_TOKEN = ("/v1/", "/metrics")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+FOREVER = "max-age=31536000"
+
+
+class Guard:
+    """The application with all of this around it."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self._app = app
+        self._settings = settings
+        self._metrics = metrics
+        self._headers = HEADERS | ({"Strict-Transport-Security": FOREVER} if settings.cert is not None else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, which gets an answer whatever happens."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope["request_id"] = secrets.token_hex(8)
+        began, status = time.perf_counter(), 0
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(raw=message.setdefault("headers", []))
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+                headers["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            if (refusal := self._refusal(scope["path"], scope["method"], Headers(scope=scope))) is not None:
+                await problem_response(refusal, request_id)(scope, receive, send_guarded)
+            else:
+                await self._app(scope, receive, send_guarded)
+        except Exception as error:
+            _log_bug(error, request_id)
+            if not status:
+                problem = Problem(500, "bug", "a fault of hilum's own; its log has more under this request's id")
+                await problem_response(problem, request_id)(scope, receive, send_guarded)
+        finally:
+            self._count(scope, status, time.perf_counter() - began)
+
+    def _refusal(self, path: str, method: str, headers: Mapping[str, str]) -> Problem | None:
+        """Why this request is not served, if it is not."""
+        host = headers.get("host", "")
+        if _name_of(host) not in self._settings.names:
+            return Problem(
+                400, "unknown_host", "not a name of this service; start it with --name for each of its names"
+            )
+        if _is_foreign(headers, host, method, path):
+            return Problem(403, "foreign_origin", "a page of another site asks; only this service's own page may")
+        if self._settings.token is not None and path.startswith(NEEDS_TOKEN):
+            shown = headers.get("authorization", "").encode("utf-8", "replace")
+            if not hmac.compare_digest(shown, f"Bearer {self._settings.token}".encode()):
+                return Problem(
+                    401,
+                    "token",
+                    "show the service's token: Authorization: Bearer TOKEN",
+                    {"WWW-Authenticate": "Bearer"},
+                )
+        return None
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        """One line in the log and one more in the metrics, both without anything that the client wrote."""
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        route = getattr(scope.get("route"), "path", "other")
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        log.info("%s %s %s %d %.0f ms", scope["request_id"], method, route, status, 1000 * seconds)
+
+
+def _name_of(host: str) -> str:
+    """The host's name without its port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_foreign(headers: Mapping[str, str], host: str, method: str, path: str) -> bool:
+    """Whether a page of another site asks. To open one of ours by a link is no harm: that site cannot read it."""
+    opened = (
+        method in ("GET", "HEAD")
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+        and not path.startswith(NEEDS_TOKEN)
+    )
+    origin = headers.get("origin")
+    if origin is not None and (not host or urlsplit(origin).netloc.lower() != host.lower()):
+        return True
+    return headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not opened
+
+
+def _log_bug(error: Exception, request_id: str) -> None:
+    """A bug must show its traceback, but the message of an exception may quote what it stumbled over."""
+    lines = traceback.format_tb(error.__traceback__)
+    log.error("%s ended in a bug of hilum:\n%s%s", request_id, "".join(lines), type(error).__name__)

@@ -1,0 +1,116 @@
+"""Starting and stopping: one server process, or several on one port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from hilum.service.app import create_app
+from hilum.service.connection import Connection
+from hilum.service.metrics import SHARED
+from hilum.service.settings import Settings
+
+SECONDS_TO_FINISH, SECONDS_TO_ANSWER = 60, 60
+BACKLOG = 2048
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+    "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "hilum.service": {"handlers": ["lines"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["lines"], "level": "ERROR", "propagate": False},
+        # What it warns of is what a client sent, which is in no log.
+        "python_multipart": {"handlers": ["lines"], "level": "ERROR", "propagate": False},
+    },
+}
+
+
+def serve(settings: Settings, on_start: Callable[[str], object]) -> None:
+    """Serve until a signal stops it; films at hand are finished first. Raises OSError if the port cannot be had.
+
+    `on_start` gets the address once the port is ours.
+    """
+    with bind(settings.host, settings.port) as listening:
+        host, port = listening.getsockname()[:2]
+        scheme = "https" if settings.cert else "http"
+        on_start(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+        config = configure(settings)
+        with _quiet_end(), _counted_together(settings.workers):
+            if settings.workers == 1:
+                uvicorn.Server(config).run([listening])
+            else:
+                Multiprocess(config, [listening]).run()
+
+
+def configure(settings: Settings) -> uvicorn.Config:
+    """How uvicorn is to serve; it sends this to each of several server processes."""
+    return uvicorn.Config(
+        partial(create_app, settings),
+        factory=True,
+        http=Connection,
+        ws="none",
+        log_config=LOGGING,
+        log_level=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        workers=settings.workers,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+        timeout_worker_healthcheck=SECONDS_TO_ANSWER,
+        ssl_certfile=settings.cert,
+        ssl_keyfile=settings.key,
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+    )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The port, before anything is loaded that takes long."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    if sys.platform != "win32":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(BACKLOG)  # who calls while the rest is loaded waits
+    except OSError as error:
+        listening.close()
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
+    listening.set_inheritable(True)
+    return listening
+
+
+@contextmanager
+def _quiet_end() -> Iterator[None]:
+    """uvicorn raises the signal that stopped it again once it is done; here that ends nothing any more."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _counted_together(workers: int) -> Iterator[None]:
+    """Several server processes count in files beside each other, so that each can tell the sum."""
+    os.environ.pop(SHARED, None)
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="hilum-metrics-") as folder:
+        os.environ[SHARED] = folder
+        yield
+        del os.environ[SHARED]

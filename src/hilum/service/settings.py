@@ -1,0 +1,63 @@
+"""What a service is started with, as one value that goes to each of its processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hilum.service.films.process import Limits
+from hilum.service.films.served import Served
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+MEGABYTE = 2**20
+
+
+class SettingsError(ValueError):
+    """What a service must not be started with, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`names` are the host names under which clients may call; `token` is what they must show, if anything.
+
+    `processes` judge films for each of `workers` server processes. In each, at most `queue` requests are read or wait
+    at once, none of them larger than `max_megabytes`.
+    """
+
+    bundles: tuple[Served, ...]
+    host: str = "127.0.0.1"
+    port: int = 8000
+    names: frozenset[str] = LOOPBACK
+    token: str | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    behind_proxy: bool = False
+    workers: int = 1
+    processes: int = 1
+    queue: int = 64
+    max_megabytes: int = 100
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.host in LOOPBACK:
+            return
+        if self.token is None:
+            raise SettingsError(
+                f"host {self.host} is open to others: give a token that they must show (--token-file FILE, or the "
+                "variable HILUM_TOKEN), or stay on 127.0.0.1"
+            )
+        if self.cert is None and not self.behind_proxy:
+            raise SettingsError(
+                f"host {self.host} is open to others: encrypt (--cert FILE, --key FILE), or say --behind-proxy if "
+                "what stands before it does"
+            )
+
+    @property
+    def most_bytes(self) -> int:
+        """The largest body of a request."""
+        return self.max_megabytes * MEGABYTE
+
+    @property
+    def most_bytes_at_once(self) -> int:
+        """Of all requests that are read or wait in a worker."""
+        return 4 * self.most_bytes

@@ -1,0 +1,110 @@
+"""A service started as a user starts it, and requests to it over a real socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from conftest import PATIENCE
+
+
+class Reply(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+class Service:
+    """A running `hilum serve` and what it has printed so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.printed: list[str] = []
+        assert process.stderr is not None
+        address = process.stderr.readline()
+        self.printed.append(address)
+        if "hilum serves on " not in address:
+            raise AssertionError(address + process.stderr.read())
+        self.port = int(address.rpartition(":")[2])
+        self._reading = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)
+        self._reading.start()
+
+    def _read(self, lines: Any) -> None:
+        self.printed.extend(lines)
+
+    @property
+    def log(self) -> str:
+        return "".join(self.printed)
+
+    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            answer = connection.getresponse()
+            return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+    def post(self, film: bytes, kind: str = "image/png", query: str = "", **headers: str) -> Reply:
+        path = f"/v1/predictions{'?' if query else ''}{query}"
+        return self.ask("POST", path, film, {"Content-Type": kind, **headers})
+
+    def post_form(self, films: list[bytes], query: str = "") -> Reply:
+        path = f"/v1/predictions{'?' if query else ''}{query}"
+        content, kind = form(films)
+        return self.ask("POST", path, content, {"Content-Type": kind})
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        """The exit code, once everything it has printed is read."""
+        self.process.send_signal(how)
+        code = self.process.wait(PATIENCE)
+        self._reading.join(PATIENCE)
+        return code
+
+
+def form(films: list[bytes], boundary: str = "limit") -> tuple[bytes, str]:
+    """Films as a browser sends them, and their content type."""
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="film"; filename="Doe.png"\r\n\r\n'.encode()
+    content = b"".join(head + film + b"\r\n" for film in films) + f"--{boundary}--\r\n".encode()
+    return content, f"multipart/form-data; boundary={boundary}"
+
+
+@contextmanager
+def served(*arguments: str | Path, **variables: str) -> Iterator[Service]:
+    """`hilum serve` on a free port, until the block ends."""
+    command = [sys.executable, "-m", "hilum", "serve", "--port", "0", *map(str, arguments)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
+    )
+    try:
+        service = Service(process)
+        until(lambda: service.ask("GET", "/readyz").status == 200)
+        yield service
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def until(true: Any) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
