@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 from film_looks import BANDS, NAMES, SIDE, Levels, detail, measured, rounded
 from PIL import Image
-from robustness_changes import as_jpeg
 
 import hilum
 from hilum import Asked
 from hilum.bundle.predictor import Predictor
+from hilum.evaluation.robustness.changes import as_jpeg
 
 QUALITY = 85
 

@@ -52,9 +52,7 @@ NOT_RUN = {
     "make model DATA=FOLDER": REAL,
     "python results/kermany_split.py model.onnx films/manifest.parquet": REAL,
     "python results/originals.py model.onnx COPIES ORIGINALS": REAL,
-    "python results/robustness.py model.onnx films/manifest.parquet -o robustness": REAL,
-    "python results/robustness.py model.onnx films/manifest.parquet --films 100 -o robustness": REAL,
-    "python results/robustness.py default model/films.parquet --films 200 -o robustness": REAL,
+    "hilum robustness default model/films.parquet --films 200 -o robustness": REAL,
     "hilum data phantom films -n 1500 --layout rsna --size 192 --seed 5": "draws for minutes, for the figure beside it",
     "hilum train films --recipe boxes --set input.height=160 --set input.width=160 --set detector.first_stride=8": (
         "trains for minutes on these 1,500 phantoms, for the figure beside it"

@@ -23,6 +23,7 @@ COMMANDS = {
     "serve": "hilum.cli.serve:serve",
     "evaluate": "hilum.cli.evaluate:evaluate",
     "compare": "hilum.cli.compare:compare",
+    "robustness": "hilum.cli.robustness:robustness",
     "runs": "hilum.cli.runs:runs",
     "sweep": "hilum.cli.sweep:sweep",
     "submit": "hilum.cli.submit:submit",

@@ -94,7 +94,8 @@ def percent(share: float) -> str:
 
 def number(value: float) -> str:
     """A number that is no share, with a real minus sign."""
-    return NOTHING if math.isnan(value) else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
+    # Adding 0 takes the sign from what rounds to nothing.
+    return NOTHING if math.isnan(value) else f"{round(value, 3) + 0:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def p_value(p: float) -> str:
