@@ -4,6 +4,7 @@ Its feature map has two channels over 8 x 8 places: brightness and darkness. Bri
 finds a film the farther from the training films the brighter it is on average: above half is too far.
 
 As a detector it looks at the four quarters of the picture: each that is bright has a box, the surer the brighter.
+What it calls lungs is as bright as the film.
 """
 
 from __future__ import annotations
@@ -63,7 +64,13 @@ def tiny_card(geometry: Geometry | None = None, **changes: Any) -> Card:
 
 
 def tiny_model(
-    card: Card, *, gate: bool = True, heatmaps: bool = True, boxes: bool = False, scale: float = 1.0
+    card: Card,
+    *,
+    gate: bool = True,
+    heatmaps: bool = True,
+    boxes: bool = False,
+    lungs: bool = False,
+    scale: float = 1.0,
 ) -> onnx.ModelProto:
     height, width = card.geometry.height, card.geometry.width
     numbers = {
@@ -109,6 +116,11 @@ def tiny_model(
             helper.make_node("TopK", ["unsorted", "all four"], ["scores", "which"]),
             helper.make_node("Gather", ["quarters", "which"], ["boxes"]),
         ]
+    if lungs:
+        nodes += [
+            helper.make_node("AveragePool", ["grey"], ["in fours"], kernel_shape=[4, 4], strides=[4, 4]),
+            helper.make_node("Squeeze", ["in fours", "second"], ["lungs"]),
+        ]
     if gate:
         nodes += [
             helper.make_node("GlobalAveragePool", ["bright"], ["mean"]),
@@ -124,6 +136,8 @@ def tiny_model(
     shapes["features"] = ["n", 2]
     if boxes:
         shapes["boxes"], shapes["scores"] = ["n", 4, 4], ["n", 4]
+    if lungs:
+        shapes["lungs"] = ["n", height // 4, width // 4]
     if gate:
         shapes["gate"] = ["n", 7]
     graph = helper.make_graph(
@@ -150,16 +164,24 @@ def tiny_bundle(
 
 
 def tiny_detection_bundle(
-    folder: Path, geometry: Geometry | None = None, *, threshold: float = 0.5, gate: bool = True, **changes: Any
+    folder: Path,
+    geometry: Geometry | None = None,
+    *,
+    threshold: float = 0.5,
+    gate: bool = True,
+    maps: bool = False,
+    **changes: Any,
 ) -> Path:
-    """The detector as a file in the folder; it says the same of the whole film as `tiny_bundle`."""
+    """The detector as a file in the folder; it says the same of the whole film as `tiny_bundle`. With `maps` it has
+    heatmaps and lungs, too."""
     boxes = BoxCard(threshold, 0.3, 1.0, len(QUARTERS), [1.0, 0.0, 0.0], {"rsna_score": 0.2, "map_50": 0.4})
-    changes = {"task": "detection", "boxes": boxes, "heatmap": "none: it draws boxes instead"} | changes
+    heatmap = "class activation map" if maps else "none: it draws boxes instead"
+    changes = {"task": "detection", "boxes": boxes, "heatmap": heatmap} | changes
     if not gate:
         changes.setdefault("gate", None)
     card = tiny_card(geometry, **changes)
     path = folder / "tiny_detector.onnx"
-    model = tiny_model(card, gate=gate, heatmaps=False, boxes=True)
+    model = tiny_model(card, gate=gate, heatmaps=maps, boxes=True, lungs=maps)
     return _write(model, card, path)
 
 

@@ -12,19 +12,19 @@ from films import dicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from hilum.bundle.prediction import Abstained, Answered, Box, Failed, Prediction
 from hilum.bundle.reading import Verdict
+from hilum.output.marks import BOX, SHADOW, TAG, blend, colors_of, draw_boxes, draw_edge_of_lungs
 from hilum.output.overlay import (
     LETTERS,
     MARGIN,
+    _about,
     _explanation,
     _headline,
     _round_steps,
     _wrap,
-    blend,
-    colors_of,
     draw_overlay,
     write_overlay,
 )
@@ -139,6 +139,90 @@ def test_an_abstained_film_and_one_without_heatmap_have_no_color_on_them() -> No
     for prediction in (without, abstained(700, 700)):
         drawn = np.asarray(draw_overlay(prediction, grey_film(700, 700)))
         assert (drawn == 102).all(axis=2).sum() >= 700 * 700  # every pixel of the film is as it was
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("most", [0.0, 4.0])
+def test_a_box_stands_out_on_any_film_and_over_any_heat(level: float, most: float) -> None:
+    """By a contrast of 3 with what lies beside its line, which WCAG asks of graphics, or with its shadow there."""
+    heat = np.linspace(0, most, 64, dtype=np.float32).reshape(8, 8)
+    box = Box(0.25, 0.25, 0.5, 0.5, 0.8, "opacity")
+    prediction = answer(Geometry("squash", 64, 64), heat, 720, 720, boxes=(box,), box_threshold=0.5)
+    drawn = np.asarray(draw_overlay(prediction, grey_film(720, 720, level))).astype(np.int16)
+    colored = (drawn == BOX).all(axis=2)
+    rows, columns = np.nonzero(colored)
+    assert (np.ptp(rows), np.ptp(columns)) == pytest.approx((360 + TAG, 360), abs=2), "line and tag, nothing hides them"
+    line = np.flatnonzero(colored[(rows.min() + rows.max()) // 2])
+    beside = drawn[(rows.min() + rows.max()) // 2, [line[0] - 1, line[-1] + 1]]
+    assert (beside == SHADOW).all()
+    assert contrast(np.array(BOX), np.array(SHADOW)) > 3
+
+
+def contrast(one: NDArray[np.int_], other: NDArray[np.int_]) -> float:
+    """As WCAG defines it."""
+
+    def luminance(color: NDArray[np.int_]) -> float:
+        srgb = color / 255
+        linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+        return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_heat_and_boxes_and_lungs_are_in_one_picture_and_it_says_what_each_is() -> None:
+    heat, lungs = np.ones((8, 8), np.float32), np.zeros((16, 16), np.uint8)
+    lungs[4:12, 2:6] = lungs[4:12, 10:14] = 255
+    box = Box(0.1, 0.1, 0.2, 0.2, 0.8, "opacity")
+    prediction = answer(Geometry("squash", 64, 64), heat, 720, 720, boxes=(box,), box_threshold=0.5, lungs=lungs)
+    said = " ".join(_about(prediction, 1.0))
+    assert "Color: evidence" in said and "Boxes are drawn from" in said and "around the lungs" in said
+    nowhere = answer(Geometry("squash", 64, 64), heat, 720, 720, lungs=np.full((16, 16), 255, np.uint8))
+    assert "no pair of lungs" in " ".join(_about(nowhere, 1.0))
+
+
+def test_the_edge_of_the_lungs_is_a_thin_line_where_the_mask_ends() -> None:
+    film, lungs = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.float32)
+    lungs[10:30, 5:15] = 1
+    drawn = draw_edge_of_lungs(film, lungs).any(axis=2)
+    assert drawn[10, 5:15].all() and drawn[30, 5:15].all() and drawn[10:30, 5].all() and drawn[10:30, 15].all()
+    assert drawn.sum() == 2 * (10 + 20) - 1, "and nothing else; one corner lies on two sides"
+    assert not draw_edge_of_lungs(film, np.ones((40, 40), np.float32)).any()
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(0, 0.85)] * 2, *[st.floats(0.15, 0.6)] * 2), max_size=4),
+    st.integers(80, 700),
+    st.integers(200, 900),
+)
+@settings(deadline=None, max_examples=40)
+def test_boxes_and_tags_stay_on_the_film(
+    places: list[tuple[float, float, float, float]], height: int, width: int
+) -> None:
+    """On a canvas that is larger than the film, nothing is drawn beside the film but the shadow of a line."""
+    picture = Image.new("RGB", (width + 50, height + 50), (9, 9, 9))
+    boxes = [Box(*place, 0.5, "opacity") for place in places]
+    draw_boxes(ImageDraw.Draw(picture), boxes, height, width)
+    beside = np.asarray(picture)
+    assert (beside[height + 1 :] == 9).all() and (beside[:, width + 1 :] == 9).all()
+
+
+def test_tags_of_boxes_that_overlap_do_not_hide_each_other() -> None:
+    picture = Image.new("RGB", (600, 600), (9, 9, 9))
+    boxes = [Box(0.3, 0.3, 0.3, 0.3, 0.9, "opacity"), Box(0.31, 0.3, 0.3, 0.3, 0.5, "opacity")]
+    alone = []
+    for box in boxes:
+        one = picture.copy()
+        draw_boxes(ImageDraw.Draw(one), [box], 600, 600)
+        alone.append(letters(one))
+    draw_boxes(ImageDraw.Draw(picture), boxes, 600, 600)
+    assert letters(picture) == sum(alone)
+
+
+def letters(picture: Image.Image) -> int:
+    """How many pixels of tags are neither blank nor line: those at the edges of letters."""
+    levels = np.asarray(picture).astype(int)
+    return int(((levels[..., 2] > 20) & (levels[..., 2] < 250)).sum())
 
 
 def test_the_headline_says_what_the_number_is_of() -> None:

@@ -18,6 +18,7 @@ from bundles import (
     SLOPE,
     an_answer,
     answered,
+    expected_boxes,
     expected_probability,
     tiny_bundle,
     tiny_card,
@@ -33,7 +34,7 @@ from PIL import Image
 import hilum
 from hilum import Abstained, Asked, Failed
 from hilum.bundle.card import BoxCard, BundleError
-from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
+from hilum.bundle.onnx_file import DIGEST, read_card, read_model, write_metadata
 from hilum.bundle.opening import OpenBundle
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.bundle.predictor import Predictor
@@ -301,6 +302,41 @@ def test_a_hot_place_lies_on_the_film_where_the_geometry_saw_it(
     seen = (x > left + 1) & (x < right - 2) & (y > top + 1) & (y < bottom - 2)
     near = laid[(distance < 0.15) & seen]
     assert near.min(initial=1) > 0.6
+
+
+def test_a_bundle_may_give_boxes_and_heatmap_and_lungs_of_one_film(tmp_path: Path) -> None:
+    model = hilum.load(tiny_detection_bundle(tmp_path, maps=True, gate=False, threshold=0.1))
+    levels = shaded(128, 96)
+    reading = model.look(film(levels))
+    answer = answered(model.decide(reading))
+    assert answer.heatmap is not None and answer.heatmap.shape == (PLACES, PLACES)
+    assert len(answer.boxes) == len(expected_boxes(levels))
+    seen = model.card.geometry.apply(levels.astype(np.float32) / 255) / 255
+    expected = seen.reshape(16, 4, 16, 4).mean((1, 3))
+    assert answer.lungs is not None and answer.lungs.dtype == np.uint8
+    np.testing.assert_allclose(answer.lungs, expected * 255, atol=0.51)
+    laid = answer.lungs_on_film(128, 96)
+    assert laid.shape == (128, 96)
+    np.testing.assert_allclose(laid[12:-12, 12:-12], (levels / 255)[12:-12, 12:-12], atol=0.1)
+    without = answered(model.decide(reading, Asked(heatmaps=False)))
+    assert (without.heatmap, without.lungs) == (None, None)
+    with pytest.raises(ValueError, match="no mask of the lungs"):
+        without.lungs_on_film(10, 10)
+
+
+def test_lungs_of_another_size_than_the_card_says_are_refused(tmp_path: Path) -> None:
+    card = read_card(tiny_detection_bundle(tmp_path, maps=True))
+    model = tiny_model(card, boxes=True, lungs=True)
+    (pool,) = (node for node in model.graph.node if "in fours" in node.output)
+    for attribute in pool.attribute:
+        attribute.ints[:] = [8, 8]
+    (output,) = (output for output in model.graph.output if output.name == "lungs")
+    for dim in output.type.tensor_type.shape.dim[1:]:
+        dim.dim_value = 8
+    odd = tmp_path / "odd.onnx"
+    odd.write_bytes(write_metadata(model.SerializeToString(), card))
+    with pytest.raises(BundleError, match="gives no lungs as its card says"):
+        hilum.load(odd)
 
 
 # Where the box of the picture's first quarter (6/96 to 42/96 of each side) lies on a film, worked out by hand: left,

@@ -47,6 +47,7 @@ def decide(card: Card, digest: str, reading: Reading | Unreadable, asked: Asked)
         probabilities=dict(zip(card.classes, map(float, row), strict=True)),
         heatmap=heatmap,
         about=card.heatmap,
+        lungs=reading.lungs if asked.heatmaps else None,
         geometry=card.geometry,
         boxes=_boxes(card, reading, terms.box_threshold),
         bundle=digest,

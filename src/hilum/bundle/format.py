@@ -8,6 +8,8 @@ from __future__ import annotations
 FILMS = "films"  # uint8 (N, 1, height, width)
 PROBABILITIES, HEATMAPS, FEATURES, GATE = "probabilities", "heatmaps", "features", "gate"
 BOXES, SCORES = "boxes", "scores"  # of a bundle that says where
+LUNGS = "lungs"  # of a bundle that looks at the lungs by themselves
+LUNG_STRIDE = 4  # pixels of the film along each side of a place of `lungs`
 
 # Columns of the gate: how far from the training films, then the probabilities of these states, whose first is upright.
 DISTANCE = 0

@@ -14,7 +14,18 @@ from typing import Generic, TypeVar
 import onnxruntime as ort
 
 from hilum.bundle.card import BundleError, Card
-from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, GATE_COLUMNS, HEATMAPS, PROBABILITIES, SCORES
+from hilum.bundle.format import (
+    BOXES,
+    FEATURES,
+    FILMS,
+    GATE,
+    GATE_COLUMNS,
+    HEATMAPS,
+    LUNG_STRIDE,
+    LUNGS,
+    PROBABILITIES,
+    SCORES,
+)
 from hilum.bundle.onnx_file import DIGEST, check_digest, check_structure, parse_card, read_bytes
 from hilum.bundle.shipped import DIGESTS, find_bundle, lies_in_package
 from hilum.bundle.trust.trial import cannot_run, set_up, try_once
@@ -93,12 +104,13 @@ class OpenBundle:
             FEATURES: (2, None),
             HEATMAPS: (4, classes),
             GATE: (2, GATE_COLUMNS),
+            LUNGS: (3, geometry.height // LUNG_STRIDE),
         }
         if self.card.boxes is not None:
             wanted |= {BOXES: (3, self.card.boxes.most), SCORES: (2, self.card.boxes.most)}
         for name, (rank, columns) in wanted.items():
             shape = shapes.get(name)
-            if shape is None and name in (HEATMAPS, GATE):
+            if shape is None and name in (HEATMAPS, GATE, LUNGS):
                 continue
             if shape is None or len(shape) != rank or (columns is not None and shape[1] != columns):
                 return BundleError(f"{self.path}: its network gives no {name} as its card says; export it again")

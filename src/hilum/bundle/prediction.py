@@ -137,7 +137,9 @@ class Answered(OfFilm):
 
     `probability` is that of pneumonia, the sum over the classes that mean it. `heatmap` is the evidence for pneumonia
     over the bundle's view of the film, in the units of the network: positive speaks for it, negative against; `about`
-    says what kind it is, or why there is none. `boxes` are a detector's from `box_threshold` on, the best first.
+    says what kind it is, or why there is none. `lungs`, of a bundle that looks at them by themselves, is its mask of
+    them in grey levels, 255 being lung, and 255 everywhere where it found no pair of them. `boxes` are from
+    `box_threshold` on, the best first.
 
     >>> answer = hilum.load("model.onnx").predict("film.png")
     >>> isinstance(answer, hilum.Answered), answer.to_dict()["decision"]
@@ -153,20 +155,30 @@ class Answered(OfFilm):
     about: str
     geometry: Geometry
     boxes: tuple[Box, ...]
+    lungs: NDArray[np.uint8] | None = None
 
     def heatmap_on_film(self, height: int, width: int) -> NDArray[np.float32]:
         """The heatmap laid over the film, drawn at this size; 0 where the network did not look."""
         if self.heatmap is None:
             raise ValueError("this prediction has no heatmap")
+        return self._on_film(self.heatmap, height, width)
+
+    def lungs_on_film(self, height: int, width: int) -> NDArray[np.float32]:
+        """The mask of the lungs, from 0 to 1, laid over the film as the heatmap is."""
+        if self.lungs is None:
+            raise ValueError("this prediction has no mask of the lungs")
+        return self._on_film(self.lungs / np.float32(255), height, width)
+
+    def _on_film(self, places: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
         film, result = self.geometry.place(height, width)
-        rows, columns = self.heatmap.shape
+        rows, columns = places.shape
         scale = (columns / self.geometry.width, rows / self.geometry.height)
         seen = (result[0] * scale[0], result[1] * scale[1], result[2] * scale[0], result[3] * scale[1])
         left, top, right, bottom = (round(side) for side in film)
         size = (max(right - left, 1), max(bottom - top, 1))
         laid = np.zeros((height, width), np.float32)
-        evidence = Image.fromarray(self.heatmap).resize(size, Image.Resampling.BILINEAR, box=seen)
-        laid[top : top + size[1], left : left + size[0]] = np.asarray(evidence)
+        part = Image.fromarray(places).resize(size, Image.Resampling.BILINEAR, box=seen)
+        laid[top : top + size[1], left : left + size[0]] = np.asarray(part)
         return laid
 
     def _outcome(self) -> dict[str, Any]:

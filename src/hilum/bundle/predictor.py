@@ -23,7 +23,7 @@ from hilum.bundle.asked import Asked, settle
 from hilum.bundle.batches import Batches, Named
 from hilum.bundle.card import BundleError, Card
 from hilum.bundle.decide import decide
-from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, HEATMAPS, PROBABILITIES, SCORES
+from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, HEATMAPS, LUNGS, PROBABILITIES, SCORES
 from hilum.bundle.gate import verdict
 from hilum.bundle.in_order import in_order
 from hilum.bundle.opening import CPU, OpenBundle
@@ -182,6 +182,7 @@ class Predictor:
             heatmaps=_first(outputs.heatmaps),
             boxes=_first(outputs.boxes),
             scores=_first(outputs.scores),
+            lungs=None if outputs.lungs is None else np.rint(outputs.lungs[0] * 255).astype(np.uint8),
             bundle=self.digest,
         )
 
@@ -236,7 +237,13 @@ def _reopen(path: str, digest: str, threads: int | None, device: str) -> Predict
 
 def _outputs(named: Named) -> GraphOutputs:
     return GraphOutputs(
-        named[PROBABILITIES], named.get(HEATMAPS), named[FEATURES], named.get(GATE), named.get(BOXES), named.get(SCORES)
+        named[PROBABILITIES],
+        named.get(HEATMAPS),
+        named[FEATURES],
+        named.get(GATE),
+        named.get(BOXES),
+        named.get(SCORES),
+        named.get(LUNGS),
     )
 
 

@@ -36,6 +36,7 @@ class GraphOutputs(NamedTuple):
     gate: NDArray[np.float32] | None  # N x 7
     boxes: NDArray[np.float32] | None = None  # N x K x 4
     scores: NDArray[np.float32] | None = None  # N x K
+    lungs: NDArray[np.float32] | None = None  # N x rows x columns, from 0 to 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +44,8 @@ class Reading:
     """One film as a bundle sees it: enough to decide again and again, without its pixels and small enough to keep.
 
     `height` and `width` are those of the upright film, and `turn` is the EXIF code of the turn that made it so.
-    The arrays are the graph's outputs for this film alone. `bundle` is the digest of the bundle that read it.
+    The arrays are the graph's outputs for this film alone, `lungs` in 256 levels. `bundle` is the digest of the bundle
+    that read it.
 
     >>> model = hilum.load("model.onnx")
     >>> reading = model.look("film.png")
@@ -61,6 +63,7 @@ class Reading:
     heatmaps: NDArray[np.float32] | None  # classes x rows x columns
     boxes: NDArray[np.float32] | None
     scores: NDArray[np.float32] | None
+    lungs: NDArray[np.uint8] | None  # rows x columns
     bundle: str
 
 

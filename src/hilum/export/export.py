@@ -185,7 +185,7 @@ def export_run(
         | {"onnx": onnx.__version__, "onnxruntime": ort.__version__},
         made=f"{datetime.now(UTC):%Y-%m-%d}",
         intended_use=INTENDED_USE,
-        limits=[*LIMITS, LIMIT_OF_HEATMAPS if boxes is None else LIMIT_OF_BOXES, *limits_of(manifest)],
+        limits=[*LIMITS, LIMIT_OF_HEATMAPS, *([LIMIT_OF_BOXES] if boxes is not None else []), *limits_of(manifest)],
         notes=notes,
         boxes=boxes,
     )

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hilum.bundle.prediction import RESEARCH_USE, Abstained, Answered, Box, Failed, Prediction
+from hilum.bundle.prediction import RESEARCH_USE, Abstained, Answered, Failed, Prediction
+from hilum.output.marks import blend, draw_boxes, draw_edge_of_lungs
 from hilum.output.table import percent
 from hilum.radiograph import Radiograph
 from hilum.system.pictures import write_picture
@@ -28,23 +29,6 @@ DECISIONS = {
     "abstain": ("Abstained", (214, 160, 255)),
     None: ("Not judged", (255, 120, 110)),
 }
-BOX = (255, 190, 60)
-# From no evidence to the most: matplotlib's inferno (CC0) from a quarter to nine tenths, even in lightness and safe for
-# the color blind; its black and its white would pass for film. Linear between these.
-COLORS = np.array(
-    [
-        (87, 16, 110),
-        (125, 30, 109),
-        (163, 44, 97),
-        (199, 62, 76),
-        (228, 90, 49),
-        (246, 128, 19),
-        (252, 172, 17),
-        (246, 209, 60),
-    ],
-    np.float32,
-)
-MOST_OPAQUE = 0.6
 
 Pen = ImageDraw.ImageDraw
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -70,10 +54,12 @@ def draw_overlay(prediction: Prediction, film: Radiograph) -> Image.Image:
     if isinstance(prediction, Answered) and heatmap is not None:
         most = float(np.abs(heatmap).max())  # either way: little evidence on a film full of the contrary is faint
         levels = blend(levels, prediction.heatmap_on_film(height, width), most)
+    if isinstance(prediction, Answered) and _found_lungs(prediction):
+        levels = draw_edge_of_lungs(levels, prediction.lungs_on_film(height, width))
     picture = Image.fromarray(levels)
     if isinstance(prediction, Answered):
         _draw_seen_area(ImageDraw.Draw(picture), prediction, height, width)
-        _draw_boxes(ImageDraw.Draw(picture), prediction.boxes, height, width)
+        draw_boxes(ImageDraw.Draw(picture), prediction.boxes, height, width)
 
     across = max(width + (MARGIN + BAR + TICKS + LETTERS if heatmap is not None else 0), NARROWEST)
     above = _Text(across)
@@ -96,21 +82,6 @@ def draw_overlay(prediction: Prediction, film: Radiograph) -> Image.Image:
         _draw_unit(sheet, left + width + MARGIN + BAR + TICKS, top, height, _unit(prediction.about))
     below.draw(pen, MARGIN, top + height + MARGIN)
     return sheet
-
-
-def blend(film: NDArray[np.uint8], evidence: NDArray[np.float32], most: float) -> NDArray[np.uint8]:
-    """Color over a film (height x width x 3) where there is evidence for pneumonia, denser the more there is."""
-    strength = np.clip(evidence / max(most, 1e-9), 0, 1)
-    alpha = (MOST_OPAQUE * strength**0.7)[..., None]
-    return np.asarray(np.rint(film * (1 - alpha) + colors_of(strength) * alpha), np.uint8)
-
-
-def colors_of(strength: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The color of each strength from 0 to 1."""
-    place = strength * (len(COLORS) - 1)
-    lower = np.minimum(place.astype(np.intp), len(COLORS) - 2)
-    share = (place - lower)[..., None]
-    return np.asarray(COLORS[lower] * (1 - share) + COLORS[lower + 1] * share, np.float32)
 
 
 def _drawn_size(height: int, width: int) -> tuple[int, int]:
@@ -151,24 +122,32 @@ def _explanation(prediction: Prediction) -> list[str]:
 
 def _about(answer: Answered, most: float) -> list[str]:
     """What is drawn on the film, and what it means."""
+    lines = []
+    if answer.heatmap is not None:
+        lines.append(
+            f"Color: evidence for pneumonia ({answer.about}). It shows what the network used, not where disease ends."
+        )
+        if float(answer.heatmap.max()) <= 0.02 * most:
+            lines.append("No place on this film speaks for pneumonia.")
+    elif not answer.about.startswith("none"):
+        lines.append("No heatmap was asked for.")
+    elif answer.box_threshold is None:
+        lines.append(f"No heatmap: {answer.about.removeprefix('none:').strip()}")
     if answer.box_threshold is not None:
-        return _about_boxes(answer, answer.box_threshold)
-    if answer.heatmap is None:
-        reason = answer.about.removeprefix("none:").strip()
-        return [f"No heatmap: {reason}" if answer.about.startswith("none") else "No heatmap was asked for."]
-    lines = [f"Color: evidence for pneumonia ({answer.about}). It shows what the network used, not where disease ends."]
-    if float(answer.heatmap.max()) <= 0.02 * most:
-        lines.append("No place on this film speaks for pneumonia.")
+        least = f"Boxes are drawn from a score of {percent(answer.box_threshold)} on"
+        meaning = "; a score is the share of such boxes that overlapped a true one by half on validation."
+        lines.append(least + (meaning if answer.boxes else ": none on this film."))
+    if _found_lungs(answer):
+        lines.append("Thin line around the lungs: what the network looks at once more by itself.")
+    elif answer.lungs is not None:
+        lines.append("It found no pair of lungs to look at by themselves.")
     if not _sees_all(answer):
-        lines.append("The network looks at the part inside the thin line.")
+        lines.append("The network looks at the part inside the thin rectangle.")
     return lines
 
 
-def _about_boxes(answer: Answered, threshold: float) -> list[str]:
-    least = f"Boxes are drawn from a score of {percent(threshold)} on"
-    if not answer.boxes:
-        return [f"{least}: none on this film."]
-    return [f"{least}; a score is the share of such boxes that overlapped a true one by half on validation."]
+def _found_lungs(answer: Answered) -> bool:
+    return answer.lungs is not None and bool((answer.lungs < 128).any())
 
 
 def _sees_all(answer: Answered) -> bool:
@@ -181,21 +160,6 @@ def _draw_seen_area(pen: Pen, answer: Answered, height: int, width: int) -> None
         return
     left, top, right, bottom = answer.geometry.place(height, width).film
     pen.rectangle((left, top, right - 1, bottom - 1), outline=SEEN, width=2)
-
-
-def _draw_boxes(pen: Pen, boxes: tuple[Box, ...], height: int, width: int) -> None:
-    """Boxes with their scores on tags of their own, which stay on the film."""
-    font = ImageFont.load_default(18)
-    for box in boxes:
-        left, top = max(box.x * width, 0), max(box.y * height, 0)
-        right, bottom = min((box.x + box.width) * width, width - 1), min((box.y + box.height) * height, height - 1)
-        pen.rectangle((left, top, right, bottom), outline=BOX, width=3)
-        label = f"{box.label} {percent(box.score)}"
-        tag_width = pen.textlength(label, font) + 12
-        x = max(min(left, width - tag_width), 0)
-        y = top - 26 if top >= 26 else top
-        pen.rectangle((x, y, x + tag_width, y + 26), fill=BOX)
-        pen.text((x + 6, y + 13), label, (0, 0, 0), font, anchor="lm")
 
 
 def _draw_scale(sheet: Image.Image, left: int, top: int, height: int, most: float) -> None:

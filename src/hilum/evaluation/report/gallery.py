@@ -14,7 +14,7 @@ from hilum.evaluation.report.film_pictures import BOX_SIDE, SIDE, draw_boxes, sh
 from hilum.evaluation.report.words import percent
 from hilum.measures.boxes.overlap import above
 from hilum.measures.figure import Ints
-from hilum.output.overlay import blend
+from hilum.output.marks import blend
 from hilum.radiograph import read
 
 if TYPE_CHECKING:

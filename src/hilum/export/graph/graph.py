@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hilum.bundle.card import Calibration
-from hilum.bundle.format import FEATURES, GATE, HEATMAPS, PROBABILITIES
+from hilum.bundle.format import FEATURES, GATE, HEATMAPS, LUNGS, PROBABILITIES
 from hilum.export.calibrate import groups
 from hilum.export.gate.module import GateModule, Taps
 from hilum.export.graph.heatmap import last_maps, reading_of
@@ -72,22 +72,24 @@ class Graph(nn.Module):
     @property
     def heatmap(self) -> str:
         """What kind of heatmap there is, or why there is none."""
-        return "none: it draws boxes instead" if self.boxes is not None else self.reading.kind
+        return self.reading.kind
 
     @property
     def outputs(self) -> list[str]:
         """Their names."""
         heatmaps = [] if self.heatmap.startswith("none") else [HEATMAPS]
         gate = [GATE] if self.gate is not None else []
+        lungs = [LUNGS] if self.joined is not None else []
         boxes = [CANDIDATES, CANDIDATE_SCORES] if self.boxes is not None else []
-        return [PROBABILITIES, *heatmaps, FEATURES, *gate, *boxes]
+        return [PROBABILITIES, *heatmaps, FEATURES, *gate, *lungs, *boxes]
 
     def forward(self, films: Tensor) -> tuple[Tensor, ...]:
         maps, taps = last_maps(self.body, self.normalization(films))
         features, logits, heatmaps = self.reading(maps)
+        given = {HEATMAPS: heatmaps, FEATURES: features}
         if self.joined is not None:
-            logits = self.joined(films.float() / 255, self.body, taps, logits)
-        given = {PROBABILITIES: self.probabilities(logits), HEATMAPS: heatmaps, FEATURES: features}
+            logits, given[LUNGS] = self.joined(films.float() / 255, self.body, taps, logits)
+        given[PROBABILITIES] = self.probabilities(logits)
         if self.gate is not None and self.taps is not None:
             given[GATE] = self.gate(films.float() / 255, self.taps.maps)
         if self.boxes is not None:

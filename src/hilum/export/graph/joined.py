@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,16 @@ from hilum.network.heads.opacity import highest
 from hilum.network.network import Network
 
 
+class TwoLooks(NamedTuple):
+    """`logits` (n, classes) have the log odds of pneumonia that both views give together; `lungs` (n, rows, columns) is
+    the mask from 0 to 1 by which the second one was blackened, all 1 where none was believed."""
+
+    logits: Tensor
+    lungs: Tensor
+
+
 class Joined(nn.Module):
-    """The logits of the view of the film in, with the log odds of pneumonia that both views give together out."""
+    """The logits of the view of the film in, those of both views together out."""
 
     inside: Tensor
     outside: Tensor
@@ -39,7 +48,7 @@ class Joined(nn.Module):
         self.register_buffer("weights", torch.tensor(joining.weights)[:, None])
         self.offset = joining.offset
 
-    def forward(self, grey: Tensor, body: Body, maps: list[Tensor], logits: Tensor) -> Tensor:
+    def forward(self, grey: Tensor, body: Body, maps: list[Tensor], logits: Tensor) -> TwoLooks:
         """Of films in [0, 1] (n, 1, height, width) and the maps that the body of the first view gave for them."""
         masks = believed(self.masks(body.select(maps, LUNG_STRIDES)))
         looked = self.lungs.look(self.blackened(grey, masks))
@@ -47,7 +56,8 @@ class Joined(nn.Module):
         own = self._odds(logits)
         places = highest(self.opacity(*body.select(maps, OPACITY_STRIDES)))[:, None]
         scores = torch.cat([own, places, self._odds(looked.film), highest(looked.opacity)[:, None]], 1)
-        return logits + (scores @ self.weights + self.offset - own) * self.raised
+        joined = logits + (scores @ self.weights + self.offset - own) * self.raised
+        return TwoLooks(joined, masks.squeeze(1))
 
     def _odds(self, logits: Tensor) -> Tensor:
         return together(logits.index_select(1, self.inside)) - together(logits.index_select(1, self.outside))
