@@ -149,7 +149,7 @@ def test_a_box_stands_out_on_any_film_and_over_any_heat(level: float, most: floa
     box = Box(0.25, 0.25, 0.5, 0.5, 0.8, "opacity")
     prediction = answer(Geometry("squash", 64, 64), heat, 720, 720, boxes=(box,), box_threshold=0.5)
     drawn = np.asarray(draw_overlay(prediction, grey_film(720, 720, level))).astype(np.int16)
-    colored = (drawn == BOX).all(axis=2)
+    colored: NDArray[np.bool_] = np.asarray((drawn == BOX).all(axis=2))
     rows, columns = np.nonzero(colored)
     assert (np.ptp(rows), np.ptp(columns)) == pytest.approx((360 + TAG, 360), abs=2), "line and tag, nothing hides them"
     line = np.flatnonzero(colored[(rows.min() + rows.max()) // 2])
@@ -184,7 +184,7 @@ def test_heat_and_boxes_and_lungs_are_in_one_picture_and_it_says_what_each_is() 
 def test_the_edge_of_the_lungs_is_a_thin_line_where_the_mask_ends() -> None:
     film, lungs = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.float32)
     lungs[10:30, 5:15] = 1
-    drawn = draw_edge_of_lungs(film, lungs).any(axis=2)
+    drawn: NDArray[np.bool_] = np.asarray(draw_edge_of_lungs(film, lungs).any(axis=2))
     assert drawn[10, 5:15].all() and drawn[30, 5:15].all() and drawn[10:30, 5].all() and drawn[10:30, 15].all()
     assert drawn.sum() == 2 * (10 + 20) - 1, "and nothing else; one corner lies on two sides"
     assert not draw_edge_of_lungs(film, np.ones((40, 40), np.float32)).any()

@@ -311,7 +311,7 @@ def test_a_bundle_may_give_boxes_and_heatmap_and_lungs_of_one_film(tmp_path: Pat
     answer = answered(model.decide(reading))
     assert answer.heatmap is not None and answer.heatmap.shape == (PLACES, PLACES)
     assert len(answer.boxes) == len(expected_boxes(levels))
-    seen = model.card.geometry.apply(levels.astype(np.float32) / 255) / 255
+    seen = model.card.geometry.apply(levels.astype(np.float32) / np.float32(255)) / 255
     expected = seen.reshape(16, 4, 16, 4).mean((1, 3))
     assert answer.lungs is not None and answer.lungs.dtype == np.uint8
     np.testing.assert_allclose(answer.lungs, expected * 255, atol=0.51)

@@ -167,7 +167,7 @@ class Answered(OfFilm):
         """The mask of the lungs, from 0 to 1, laid over the film as the heatmap is."""
         if self.lungs is None:
             raise ValueError("this prediction has no mask of the lungs")
-        return self._on_film(self.lungs / np.float32(255), height, width)
+        return self._on_film(self.lungs.astype(np.float32) / np.float32(255), height, width)
 
     def _on_film(self, places: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
         film, result = self.geometry.place(height, width)

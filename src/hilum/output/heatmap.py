@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from hilum.bundle.prediction import Answered
-from hilum.output.overlay import MOST_OPAQUE, colors_of
+from hilum.output.marks import MOST_OPAQUE, colors_of
 
 LONGEST = 1024  # pixels: it has far fewer places
 
