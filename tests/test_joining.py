@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.special import expit, logsumexp, softmax
 from test_views import HEADS, SIDE
+from torch.nn.functional import interpolate
 
 from hilum.bundle.card import BoxCard, BundleError, Calibration
 from hilum.bundle.format import LUNG_STRIDE
@@ -18,9 +19,11 @@ from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import suppress_in_graph
 from hilum.export.joining import Joining, Sight, fit_joining, join
 from hilum.network.heads.lungs import LARGEST, believed
-from hilum.network.network import create_network
+from hilum.network.heads.opacity import highest
+from hilum.network.network import Network, create_network
 
 POSITIVE = [2]
+JOINING = Joining([0.7, 0.4, 0.9, 0.2], -0.3, [-0.6, 0.4])
 
 
 def sight(films: int = 400, seed: int = 0) -> tuple[Sight, np.ndarray]:
@@ -57,7 +60,9 @@ def test_too_few_films_are_refused() -> None:
         fit_joining(known, truth, POSITIVE)
 
 
-def test_the_graph_joins_as_numpy_does() -> None:
+@pytest.fixture(scope="module")
+def looked_twice() -> tuple[Network, np.ndarray]:
+    """A network that looks twice, and films on some of which it finds a pair of lungs that is believed."""
     network = create_network(
         "timm/mobilenetv3_small_050", 3, "none", heads=HEADS, input_size=(SIDE, SIDE), seed=4
     ).eval()
@@ -71,16 +76,21 @@ def test_the_graph_joins_as_numpy_does() -> None:
         assert masks is not None
         # So many places of half of the films are lungs that nobody would believe it.
         network.masks.output.bias -= masks.flatten(1).quantile(1 - LARGEST, 1).median()  # type: ignore[union-attr]
-    joining = Joining([0.7, 0.4, 0.9, 0.2], -0.3)
+    return network, films
+
+
+def test_the_graph_joins_as_numpy_does(looked_twice: tuple[Network, np.ndarray]) -> None:
+    network, films = looked_twice
     calibration = Calibration("platt", 1.0, [0.8, 0.1], [], {})
-    graph = Graph(network, Fitted(calibration, POSITIVE, [1.0, 0.5, 0.0], None, joining))
+    graph = Graph(network, Fitted(calibration, POSITIVE, [1.0, 0.5, 0.0], None, JOINING))
     model = suppress_in_graph(as_onnx(graph), BoxCard(0.2, 0.3, 1.0, 10, [1.0, 0.5, 0.0], {}))
     assert {node.op_type.encode() for node in model.graph.node} <= ALLOWED
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    given, lungs = session.run(["probabilities", "lungs"], {"films": films[:, None]})
+    given, lungs, heatmaps = session.run(["probabilities", "lungs", "heatmaps"], {"films": films[:, None]})
+    np.testing.assert_allclose(heatmaps, in_torch(graph, films)["heatmaps"], atol=1e-3, rtol=1e-3)
     seen = sight_of(look(network, films))
     assert seen is not None
-    odds = seen.scores(POSITIVE) @ np.array(joining.weights) + joining.offset
+    odds = seen.scores(POSITIVE) @ np.array(JOINING.weights) + JOINING.offset
     np.testing.assert_allclose(given[:, 2], expit(0.8 * odds + 0.1), atol=1e-4)
     with torch.no_grad():
         masks = network(torch.from_numpy(films[:, None]).float() / 255).masks
@@ -92,3 +102,51 @@ def test_the_graph_joins_as_numpy_does() -> None:
     )
     rest = softmax(seen.film[:, :2], axis=1) * (1 - given[:, 2:])
     np.testing.assert_allclose(given[:, :2], rest, atol=1e-4)
+
+
+def test_a_heatmap_shows_the_places_that_joined_log_odds_come_from(looked_twice: tuple[Network, np.ndarray]) -> None:
+    """Each map's value times the gradient of the joined log odds there, from torch, laid over each other."""
+    network, films = looked_twice
+    graph = Graph(network, Fitted(Calibration("none", 1.0, [], [], {}), POSITIVE, [1.0, 0.5, 0.0], None, JOINING))
+    assert graph.heatmap == "class activation map and highest places of both views, joined"
+    given = in_torch(graph, films)
+    chances = torch.from_numpy(given["probabilities"])
+    slopes = chances / (1 - chances[:, POSITIVE])  # shares among the classes that are not pneumonia
+    evidence = torch.from_numpy(given["heatmaps"])
+    evidence = evidence[:, 2] - (slopes[:, :2, None, None] * evidence[:, :2]).sum(1)
+
+    assert network.lungs is not None and network.masks is not None and network.blackened is not None
+    grey = torch.from_numpy(films[:, None]).float() / 255
+    with torch.no_grad():
+        maps, taps = network.film.maps_and_taps(grey)
+        mask = believed(network.masks(network.film.body.select(taps, (4, 8, 16, 32))))
+        lung_maps, lung_taps = network.lungs.maps_and_taps(network.blackened(grey, mask))
+        assert network.film.opacity is not None and network.lungs.opacity is not None
+        opacity = network.film.opacity(*network.film.body.select(taps, (16, 32)))
+        lung_opacity = network.lungs.opacity(*network.lungs.body.select(lung_taps, (16, 32)))
+    leaves = [leaf.clone().requires_grad_() for leaf in (maps, opacity, lung_maps, lung_opacity)]
+    scores = [
+        odds(network.film.head(leaves[0].mean((2, 3)))),
+        highest(leaves[1]),
+        odds(network.lungs.head(leaves[2].mean((2, 3)))),
+        highest(leaves[3]),
+    ]
+    joined: torch.Tensor = sum(weight * score for weight, score in zip(JOINING.weights, scores, strict=True))  # type: ignore[assignment]
+    gradients = torch.autograd.grad(joined.sum(), leaves)
+    expected = torch.zeros_like(opacity)
+    usual = (0.0, JOINING.usual[0], 0.0, JOINING.usual[1])
+    for leaf, gradient, zero in zip(leaves, gradients, usual, strict=True):
+        places = leaf.shape[2] * leaf.shape[3]
+        map_ = ((leaf.detach() - zero) * gradient).sum(1, keepdim=True) * places
+        expected += interpolate(map_, opacity.shape[2:], mode="bilinear")
+    torch.testing.assert_close(evidence, expected[:, 0], atol=1e-3, rtol=1e-3)
+
+
+def odds(logits: torch.Tensor) -> torch.Tensor:
+    return logits[:, 2] - logits[:, :2].logsumexp(1)
+
+
+def in_torch(graph: Graph, films: np.ndarray) -> dict[str, np.ndarray]:
+    with torch.no_grad():
+        given = graph(torch.from_numpy(films[:, None]))
+    return {name: value.numpy() for name, value in zip(graph.outputs, given, strict=True)}

@@ -10,6 +10,9 @@ from hilum.bundle.card import BoxCard, Card
 HEATMAPS = {
     "class activation map": "class activation map, exact: its mean over the places is the logit less a constant",
     "Grad-CAM": "Grad-CAM in closed form: maps weighted by the logit's mean gradient, negative places cut to 0",
+    "class activation map and highest places of both views, joined": "the maps whose means are the joined scores, each "
+    "times its weight: class activation maps of the whole film and of the lungs, and the highest places of their maps "
+    "of opacities",
 }
 CALIBRATIONS = {
     "none": "none",

@@ -66,7 +66,7 @@ def int8(model: onnx.ModelProto, films: NDArray[np.uint8]) -> onnx.ModelProto:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=[node.name for node in model.graph.node if "heatmaps" in node.output],
+            nodes_to_exclude=[node.name for node in model.graph.node if _reads_places(node)],
         )
         quantized = onnx.load(after)
     kept = [opset for opset in quantized.opset_import if opset.domain in ("", "ai.onnx")]
@@ -75,6 +75,11 @@ def int8(model: onnx.ModelProto, films: NDArray[np.uint8]) -> onnx.ModelProto:
     quantized.producer_name, quantized.producer_version = model.producer_name, ""
     onnx.checker.check_model(quantized)
     return quantized
+
+
+def _reads_places(node: onnx.NodeProto) -> bool:
+    """Whether it makes a class activation map of the last feature map of a view."""
+    return any("each_place" in name for name in node.input)
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

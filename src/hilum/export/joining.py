@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 
 # Scikit-learn's C on standardized scores: four scores that say much the same share their weight instead of fighting.
 PENALTY = 0.1
+MAPS = [1, 3]  # of the scores, those that maps of opacities give
 
 
 class Sight(NamedTuple):
@@ -38,10 +39,11 @@ class Sight(NamedTuple):
 
 
 class Joining(NamedTuple):
-    """Weights of the four scores, and what is added."""
+    """Weights of the four scores, and what is added. `usual` are both maps' scores of films without pneumonia."""
 
     weights: list[float]
     offset: float
+    usual: list[float]
 
 
 def fit_joining(sight: Sight, is_positive: NDArray[np.bool_], positive: Sequence[int]) -> Joining:
@@ -51,7 +53,8 @@ def fit_joining(sight: Sight, is_positive: NDArray[np.bool_], positive: Sequence
     center, scale = scores.mean(0), scores.std(0) + 1e-9
     fitted = LogisticRegression(C=PENALTY, max_iter=1000).fit((scores - center) / scale, is_positive)
     weights = fitted.coef_[0] / scale
-    return Joining(weights.tolist(), float(fitted.intercept_[0] - weights @ center))
+    usual = scores[~is_positive][:, MAPS].mean(0)
+    return Joining(weights.tolist(), float(fitted.intercept_[0] - weights @ center), usual.tolist())
 
 
 def join(sight: Sight, joining: Joining, positive: Sequence[int]) -> Floats:

@@ -184,8 +184,8 @@ def _draw_unit(sheet: Image.Image, left: int, top: int, height: int, unit: str) 
 
 
 def _unit(about: str) -> str:
-    """A class activation map's mean over all places is the network's log odds; what else there is has no unit."""
-    return "log odds" if about == "class activation map" else "the network's own scale"
+    """What class activation maps are averaged to is log odds; what else there is has no unit."""
+    return "log odds" if about.startswith("class activation map") else "the network's own scale"
 
 
 def _round_steps(most: float) -> list[float]:

@@ -19,6 +19,7 @@ from hilum.bundle.card import Calibration
 from hilum.bundle.format import FEATURES, GATE, HEATMAPS, LUNGS, PROBABILITIES
 from hilum.export.calibrate import groups
 from hilum.export.gate.module import GateModule, Taps
+from hilum.export.graph.evidence import JOINED
 from hilum.export.graph.heatmap import last_maps, reading_of
 from hilum.export.graph.joined import Joined
 from hilum.export.graph.probability import Probabilities, together
@@ -72,7 +73,8 @@ class Graph(nn.Module):
     @property
     def heatmap(self) -> str:
         """What kind of heatmap there is, or why there is none."""
-        return self.reading.kind
+        one_view = self.reading.kind
+        return one_view if self.joined is None or one_view.startswith("none") else JOINED.format(one_view)
 
     @property
     def outputs(self) -> list[str]:
@@ -85,10 +87,11 @@ class Graph(nn.Module):
 
     def forward(self, films: Tensor) -> tuple[Tensor, ...]:
         maps, taps = last_maps(self.body, self.normalization(films))
-        features, logits, heatmaps = self.reading(maps)
-        given = {HEATMAPS: heatmaps, FEATURES: features}
+        read = self.reading(maps)
+        logits = read.logits
+        given = {HEATMAPS: read.heatmaps, FEATURES: read.features}
         if self.joined is not None:
-            logits, given[LUNGS] = self.joined(films.float() / 255, self.body, taps, logits)
+            logits, given[HEATMAPS], given[LUNGS] = self.joined(films.float() / 255, self.body, taps, read)
         given[PROBABILITIES] = self.probabilities(logits)
         if self.gate is not None and self.taps is not None:
             given[GATE] = self.gate(films.float() / 255, self.taps.maps)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from hilum.export.calibrate import groups
+from hilum.export.graph.evidence import Evidence
+from hilum.export.graph.heatmap import Read, reading_of
 from hilum.export.graph.probability import together
 from hilum.export.joining import Joining
 from hilum.network.body import Body
@@ -20,15 +22,17 @@ from hilum.network.network import Network
 
 
 class TwoLooks(NamedTuple):
-    """`logits` (n, classes) have the log odds of pneumonia that both views give together; `lungs` (n, rows, columns) is
-    the mask from 0 to 1 by which the second one was blackened, all 1 where none was believed."""
+    """`logits` (n, classes) have the log odds of pneumonia that both views give together, `heatmaps` (n, classes, rows,
+    columns) say where they come from. `lungs` (n, rows, columns) is the mask from 0 to 1 by which the second view was
+    blackened, all 1 where none was believed."""
 
     logits: Tensor
+    heatmaps: Tensor | None
     lungs: Tensor
 
 
 class Joined(nn.Module):
-    """The logits of the view of the film in, those of both views together out."""
+    """What the view of the whole film says in, what both views say together out."""
 
     inside: Tensor
     outside: Tensor
@@ -41,6 +45,10 @@ class Joined(nn.Module):
         assert network.film.opacity is not None
         self.masks, self.opacity = copy.deepcopy(network.masks), copy.deepcopy(network.film.opacity)
         self.blackened, self.lungs = copy.deepcopy(network.blackened), copy.deepcopy(network.lungs)
+        example = torch.zeros(1, 1, *network.lungs.input_size)
+        self.reading = reading_of(self.lungs, self.lungs.maps_and_taps(example)[0])
+        maps = not self.reading.kind.startswith("none")
+        self.evidence = Evidence(network, [joining], positive) if maps else None
         inside, outside = groups(network.classes, positive)
         self.register_buffer("inside", torch.tensor(inside))
         self.register_buffer("outside", torch.tensor(outside))
@@ -48,16 +56,21 @@ class Joined(nn.Module):
         self.register_buffer("weights", torch.tensor(joining.weights)[:, None])
         self.offset = joining.offset
 
-    def forward(self, grey: Tensor, body: Body, maps: list[Tensor], logits: Tensor) -> TwoLooks:
-        """Of films in [0, 1] (n, 1, height, width) and the maps that the body of the first view gave for them."""
-        masks = believed(self.masks(body.select(maps, LUNG_STRIDES)))
-        looked = self.lungs.look(self.blackened(grey, masks))
-        assert looked.opacity is not None
-        own = self._odds(logits)
-        places = highest(self.opacity(*body.select(maps, OPACITY_STRIDES)))[:, None]
-        scores = torch.cat([own, places, self._odds(looked.film), highest(looked.opacity)[:, None]], 1)
-        joined = logits + (scores @ self.weights + self.offset - own) * self.raised
-        return TwoLooks(joined, masks.squeeze(1))
+    def forward(self, grey: Tensor, body: Body, taps: list[Tensor], film: Read) -> TwoLooks:
+        """Of films in [0, 1] (n, 1, height, width), and of what the body and the reading of the first view gave."""
+        masks = believed(self.masks(body.select(taps, LUNG_STRIDES)))
+        maps, lung_taps = self.lungs.maps_and_taps(self.blackened(grey, masks))
+        lungs = self.reading(maps)
+        opacity = self.opacity(*body.select(taps, OPACITY_STRIDES))
+        assert self.lungs.opacity is not None
+        lung_opacity = self.lungs.opacity(*self.lungs.body.select(lung_taps, OPACITY_STRIDES))
+        own = self._odds(film.logits)
+        scores = torch.cat(
+            [own, highest(opacity)[:, None], self._odds(lungs.logits), highest(lung_opacity)[:, None]], 1
+        )
+        joined = film.logits + (scores @ self.weights + self.offset - own) * self.raised
+        heatmaps = None if self.evidence is None else self.evidence(film, opacity, lungs, lung_opacity, None)
+        return TwoLooks(joined, heatmaps, masks.squeeze(1))
 
     def _odds(self, logits: Tensor) -> Tensor:
         return together(logits.index_select(1, self.inside)) - together(logits.index_select(1, self.outside))
