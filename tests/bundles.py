@@ -185,6 +185,24 @@ def tiny_detection_bundle(
     return _write(model, card, path)
 
 
+def slow_bundle(folder: Path) -> Path:
+    """A bundle that does not come to an end with any film: it takes means over all places of a large picture."""
+    card = tiny_card(Geometry("squash", 4096, 4096))
+    model = tiny_model(card)
+    pooling = next(node for node in model.graph.node if node.output[0] == "bright")
+    pooling.output[0] = "as usual"
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), "nought"))
+    place = list(model.graph.node).index(pooling) + 1
+    for node in (
+        helper.make_node("Add", ["as usual", "nothing of it"], ["bright"]),
+        helper.make_node("Mul", ["slowness", "nought"], ["nothing of it"]),
+        helper.make_node("GlobalAveragePool", ["slow"], ["slowness"]),
+        helper.make_node("AveragePool", ["grey"], ["slow"], kernel_shape=[2048, 2048]),
+    ):
+        model.graph.node.insert(place, node)
+    return _write(model, card, folder / "slow.onnx")
+
+
 def _write(model: onnx.ModelProto, card: Card, path: Path) -> Path:
     """The bundle as `hilum export` leaves it: known, so that whoever opens it does not try it first."""
     path.write_bytes(write_metadata(model.SerializeToString(), card))

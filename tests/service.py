@@ -6,6 +6,8 @@ import http.client
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -15,7 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import uvicorn
 from conftest import PATIENCE
+
+from hilum.service.server import bind, configure
+from hilum.service.settings import Settings
 
 
 class Reply(NamedTuple):
@@ -30,7 +36,55 @@ class Reply(NamedTuple):
         return json.loads(self.content)
 
 
-class Service:
+class Calling:
+    """Requests to a port of this machine."""
+
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        self.port = port
+        self.context = context
+
+    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+        connection = self.connect()
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            return reply_of(connection.getresponse())
+        finally:
+            connection.close()
+
+    def connect(self) -> http.client.HTTPConnection:
+        if self.context is not None:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=PATIENCE, context=self.context)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+
+    def post(self, film: bytes, kind: str = "image/png", query: str = "", **headers: str) -> Reply:
+        path = f"/v1/predictions{'?' if query else ''}{query}"
+        return self.ask("POST", path, film, {"Content-Type": kind, **headers})
+
+    def post_form(self, films: list[bytes], query: str = "") -> Reply:
+        path = f"/v1/predictions{'?' if query else ''}{query}"
+        content, kind = form(films)
+        return self.ask("POST", path, content, {"Content-Type": kind})
+
+    def send(self, *pieces: bytes) -> socket.socket:
+        """Bytes as they are, on a connection of their own."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        for piece in pieces:
+            connection.sendall(piece)
+        return connection
+
+
+def reply_of(answer: http.client.HTTPResponse) -> Reply:
+    return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+
+
+def reply_on(connection: socket.socket) -> Reply:
+    """The next answer on a connection."""
+    with http.client.HTTPResponse(connection) as answer:
+        answer.begin()
+        return reply_of(answer)
+
+
+class Service(Calling):
     """A running `hilum serve` and what it has printed so far."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -41,7 +95,7 @@ class Service:
         self.printed.append(address)
         if "hilum serves on " not in address:
             raise AssertionError(address + process.stderr.read())
-        self.port = int(address.rpartition(":")[2])
+        super().__init__(int(address.rpartition(":")[2]))
         self._reading = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)
         self._reading.start()
 
@@ -51,24 +105,6 @@ class Service:
     @property
     def log(self) -> str:
         return "".join(self.printed)
-
-    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            connection.request(method, path, body, dict(headers or {}))
-            answer = connection.getresponse()
-            return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
-
-    def post(self, film: bytes, kind: str = "image/png", query: str = "", **headers: str) -> Reply:
-        path = f"/v1/predictions{'?' if query else ''}{query}"
-        return self.ask("POST", path, film, {"Content-Type": kind, **headers})
-
-    def post_form(self, films: list[bytes], query: str = "") -> Reply:
-        path = f"/v1/predictions{'?' if query else ''}{query}"
-        content, kind = form(films)
-        return self.ask("POST", path, content, {"Content-Type": kind})
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         """The exit code, once everything it has printed is read."""
@@ -100,6 +136,33 @@ def served(*arguments: str | Path, **variables: str) -> Iterator[Service]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+class Here(Calling):
+    """A service in a thread of this process."""
+
+    def __init__(self, port: int, server: uvicorn.Server) -> None:
+        super().__init__(port)
+        self._server = server
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._server.server_state.connections)
+
+
+@contextmanager
+def served_here(settings: Settings) -> Iterator[Here]:
+    """A service in a thread of this process, where tests can change what it goes by."""
+    with bind("127.0.0.1", 0) as listening:
+        server = uvicorn.Server(configure(settings))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            yield Here(listening.getsockname()[1], server)
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def until(true: Any) -> None:

@@ -1,62 +1,72 @@
-"""How much may be at hand at once: requests that are read or wait, and the bytes of their films."""
+"""How much may be at hand at once: requests whose films wait to be judged, and the bytes of all films."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from hilum.service.problems import Problem
 
 
 class Admission:
-    """Lets requests in while there is room, on one event loop. `wait` says in how many seconds to try again."""
+    """Room for films, on one event loop. `wait` says in how many seconds to try again where there is none.
 
-    def __init__(self, requests: int, most_bytes: int, wait: Callable[[], int]) -> None:
+    A request takes its place in the line with its first whole film, and room by what has come of its body: so nobody
+    can keep others out by announcing much and sending little.
+    """
+
+    def __init__(self, queue: int, most_bytes: int, wait: Callable[[], int]) -> None:
         self.requests = 0
         self.bytes = 0
-        self._most_requests = requests
+        self._queue = queue
         self._most_bytes = most_bytes
         self._wait = wait
 
-    @contextmanager
-    def request(self) -> Iterator[Held]:
-        """A request that is let in, until it is answered."""
-        if self.requests >= self._most_requests:
-            raise self._full()
+    def request(self) -> Held:
+        """A request that has just come; it is refused at once where it would be later."""
+        self._check(self.requests < self._queue)
+        return Held(self)
+
+    def _check(self, room: bool) -> None:
+        if not room:
+            headers = {"Retry-After": str(self._wait())}
+            raise Problem(429, "busy", "more films at once than fit; try again later", headers)
+
+    def _enter(self) -> None:
+        self._check(self.requests < self._queue)
         self.requests += 1
-        held = Held(self)
-        try:
-            yield held
-        finally:
-            held.release(held.bytes)
-            self.requests -= 1
 
-    def take(self, count: int) -> None:
-        """Room for some bytes that came. What has come of a film counts, not what is announced, so that nobody can
-        take room by announcing much and sending little.
-        """
-        if self.bytes + count > self._most_bytes:
-            raise self._full()
+    def _take(self, count: int) -> None:
+        self._check(self.bytes + count <= self._most_bytes)
         self.bytes += count
-
-    def _full(self) -> Problem:
-        headers = {"Retry-After": str(self._wait())}
-        return Problem(429, "busy", "more films at once than fit; try again later", headers)
 
 
 class Held:
-    """The bytes that one request holds."""
+    """What one request holds, until the block of its `with` ends."""
 
     def __init__(self, admission: Admission) -> None:
-        self.bytes = 0
         self._admission = admission
+        self._bytes = 0
+        self._in_line = False
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release(self._bytes)
+        self._admission.requests -= self._in_line
+
+    def enter(self) -> None:
+        """A film is whole."""
+        if not self._in_line:
+            self._admission._enter()
+            self._in_line = True
 
     def take(self, count: int) -> None:
         """More bytes came."""
-        self._admission.take(count)
-        self.bytes += count
+        self._admission._take(count)
+        self._bytes += count
 
     def release(self, count: int) -> None:
         """Some are no longer needed."""
         self._admission.bytes -= count
-        self.bytes -= count
+        self._bytes -= count

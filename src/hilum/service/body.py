@@ -15,7 +15,8 @@ from hilum.service.problems import Problem
 
 FILM_TYPES = ("application/dicom", "image/jpeg", "image/png")
 FORM_TYPE = "multipart/form-data"
-SECONDS_BETWEEN, SECONDS_IN_ALL = 10, 120
+# A body that comes in drops would keep its place for ever.
+SECONDS_OF_GRACE, LEAST_BYTES_A_SECOND = 10, 16_000
 MOST_FILMS = 100
 
 
@@ -55,27 +56,26 @@ def _content_type(request: Request) -> tuple[str, str]:
 
 
 async def _pieces(request: Request, held: Held, most_bytes: int) -> AsyncIterator[bytes]:
-    """The body's pieces, never more than `most_bytes`, and never waited for without an end."""
+    """The body's pieces, never more than `most_bytes` of them, and never waited for without an end."""
     too_large = Problem(413, "too_large", f"a body of more than {most_bytes >> 20} MB; send fewer films at once")
     if int(request.headers.get("content-length", 0)) > most_bytes:
         raise too_large
-    left = most_bytes
-    try:
-        async with asyncio.timeout(SECONDS_IN_ALL):
-            more = True
-            while more:
-                async with asyncio.timeout(SECONDS_BETWEEN):
-                    message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                piece, more = message.get("body", b""), message.get("more_body", False)
-                left -= len(piece)
-                if left < 0:
-                    raise too_large
-                held.take(len(piece))
-                yield piece
-    except TimeoutError:
-        raise Problem(408, "too_slow", "the body did not come in time") from None
+    clock = asyncio.get_running_loop().time
+    began, size, more = clock(), 0, True
+    while more:
+        patience = SECONDS_OF_GRACE + size / LEAST_BYTES_A_SECOND - (clock() - began)
+        try:
+            message = await asyncio.wait_for(request.receive(), patience)
+        except TimeoutError:
+            raise Problem(408, "too_slow", "the body did not come in time") from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece, more = message.get("body", b""), message.get("more_body", False)
+        size += len(piece)
+        if size > most_bytes:
+            raise too_large
+        held.take(len(piece))
+        yield piece
 
 
 class _Form:

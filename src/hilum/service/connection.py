@@ -8,6 +8,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hilum.service.problems import Problem, problem_response
+
 SECONDS_FOR_HEAD, SECONDS_TO_LINGER, SECONDS_TO_READ = 15, 3, 30
 MOST_CONNECTIONS = 2000
 
@@ -43,6 +45,19 @@ class Connection(H11Protocol):
         unread = self.conn.their_state is h11.SEND_BODY
         self._give_up_in(SECONDS_TO_LINGER if unread else SECONDS_FOR_HEAD)
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is answered like all else, where no answer is under way, and the connection closed."""
+        if self.cycle is not None:  # whoever still reads its body is to know that there is no more
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            answer = problem_response(Problem(400, "malformed_request", "not a request of HTTP/1.1"), "")
+            headers = [*answer.raw_headers, (b"connection", b"close")]
+            head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (head, h11.Data(bytes(answer.body)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """The client does not read what it asked for."""

@@ -22,8 +22,7 @@ from hilum.service.problems import Problem, problem_response
 from hilum.service.settings import Settings
 
 log = logging.getLogger("hilum.service")
-# Asked for by those who watch the service and by the page before anybody has shown a token.
-OPEN_TO_ALL = ("/healthz", "/readyz")
+WATCHED = ("/healthz", "/readyz")
 NEEDS_TOKEN = ("/v1/", "/metrics")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 POLICY = (
@@ -86,6 +85,9 @@ class Guard:
 
     def _refusal(self, path: str, method: str, headers: Mapping[str, str]) -> Problem | None:
         """Why this request is not served, if it is not."""
+        if "content-length" in headers and "transfer-encoding" in headers:  # two servers may see two requests in it
+            detail = "both Content-Length and Transfer-Encoding; send one of them"
+            return Problem(400, "malformed_request", detail, {"Connection": "close"})
         host = headers.get("host", "")
         if _name_of(host) not in self._settings.names:
             return Problem(
@@ -110,7 +112,8 @@ class Guard:
         route = getattr(scope.get("route"), "path", "other")
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
-        log.info("%s %s %s %d %.0f ms", scope["request_id"], method, route, status, 1000 * seconds)
+        level = logging.DEBUG if route in WATCHED else logging.INFO  # those who watch ask every second
+        log.log(level, "%s %s %s %d %.0f ms", scope["request_id"], method, route, status, 1000 * seconds)
 
 
 def _name_of(host: str) -> str:
@@ -130,7 +133,7 @@ def _is_foreign(headers: Mapping[str, str], host: str, method: str, path: str) -
         and not path.startswith(NEEDS_TOKEN)
     )
     origin = headers.get("origin")
-    if origin is not None and (not host or urlsplit(origin).netloc.lower() != host.lower()):
+    if origin is not None and origin.partition("://")[2].lower() != host.lower():
         return True
     return headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not opened
 

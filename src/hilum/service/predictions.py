@@ -47,6 +47,9 @@ class Question(BaseModel):
         """The same as the processes take it. Raises Problem where the bundle cannot do it."""
         served = running.served(self.model)
         pictures = tuple(kind for kind in PICTURES if getattr(self, kind)) or (PICTURES if MIXED in accept else ())
+        points = [point.name for point in served.card.operating_points]
+        if self.operating_point is not None and self.operating_point not in points:
+            raise Problem(422, "not_possible", f"no such operating point; {served.name} has {', '.join(points)}")
         asked = Asked(
             operating_point=self.operating_point,
             threshold=self.threshold,
@@ -130,6 +133,7 @@ async def _judge_all(running: Running, wanted: Wanted, request: Request, held: H
     films: list[asyncio.Task[Answer]] = []
     try:
         async for film in films_of(request, held, running.settings.most_bytes):
+            held.enter()
             films.append(asyncio.create_task(judge(film)))
             del film
         return await _unless_gone(request, asyncio.gather(*films))

@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from hilum.service.films.process import OUT_OF_MEMORY, READY, Limits, main, receive_answer
+from hilum.service.films.process import OUT_OF_MEMORY, READY, TAKEN, Limits, main, receive_answer
 from hilum.service.films.served import BUG, Answer, Served, Wanted
 
 # Processes are forked off one that has imported everything, where the system can: they are there at once.
@@ -104,49 +104,56 @@ class FilmPool:
         return answer
 
     def _work(self, number: int) -> None:
-        """One thread's life: a process, and when that is gone, the next one."""
+        """One thread's life: a process and films for it, and when that is gone, the next one."""
+        job: Job | None = None
         while not self._stopping.is_set():
             with _film_process(self._bundles, self.limits) as (process, connection):
-                if not connection.poll(SECONDS_TO_START) or not _greeted(connection):
+                if not _greeted(connection):
                     self._refuse_what_waits()
                     self._stopping.wait(PAUSE)
                     continue
                 self._ready.add(number)
                 try:
-                    self._give_films(process, connection)
+                    # A process that the system ended meanwhile takes no film; the next one gets it.
+                    while (job := job or self._next()) is not None and _taken(connection, job.wanted):
+                        given, job = job, None
+                        if not self._judge(process, connection, given):
+                            break
                 finally:
                     self._ready.discard(number)
+        if job is not None:
+            job.answer.set_exception(Unavailable())
 
-    def _give_films(self, process: BaseProcess, connection: Connection) -> None:
-        """Films for a process until it has not survived one, or there are no more."""
+    def _next(self) -> Job | None:
+        """The next film that somebody still waits for; None when there are to be no more."""
         while (job := self._jobs.get()) is not None:
-            wanted, film, answer = job
-            if not _alive(process):  # the system ended it; no film did
-                self._jobs.put(job)
-                return
-            if not answer.set_running_or_notify_cancel():
-                continue
-            if self._stopping.is_set():
-                answer.set_exception(Unavailable())
-                continue
-            began = time.monotonic()
-            try:
-                connection.send_bytes(wanted.to_json())
-                if wanted.path is None:
-                    connection.send_bytes(film)
-                film.clear()  # no longer than needed
-                if not connection.poll(self.limits.seconds_in_all):
-                    process.kill()
-                given = receive_answer(connection, wanted)
-            except (EOFError, OSError):
-                self._on_replaced()
-                answer.set_result(self._explain(_end(process), wanted))
-                return
-            self.seconds += 0.1 * (time.monotonic() - began - self.seconds)
-            if given.outcome == BUG:
-                answer.set_exception(FilmBug(given.detail))
-            else:
-                answer.set_result(given)
+            if job.answer.set_running_or_notify_cancel():
+                if not self._stopping.is_set():
+                    return job
+                job.answer.set_exception(Unavailable())
+        return None
+
+    def _judge(self, process: BaseProcess, connection: Connection, job: Job) -> bool:
+        """Answer for a film that a process has taken; whether the process survived it."""
+        wanted, film, answer = job
+        began = time.monotonic()
+        try:
+            if wanted.path is None:
+                connection.send_bytes(film)
+            film.clear()  # no longer than needed
+            if not connection.poll(self.limits.seconds_in_all):
+                process.kill()
+            given = receive_answer(connection, wanted)
+        except (EOFError, OSError):
+            self._on_replaced()
+            answer.set_result(self._explain(_end(process), wanted))
+            return False
+        self.seconds += 0.1 * (time.monotonic() - began - self.seconds)
+        if given.outcome == BUG:
+            answer.set_exception(FilmBug(given.detail))
+        else:
+            answer.set_result(given)
+        return True
 
     def _explain(self, code: int | None, wanted: Wanted) -> Answer:
         """What to say of a film whose process ended with this code."""
@@ -185,15 +192,20 @@ def _film_process(bundles: tuple[Served, ...], limits: Limits) -> Iterator[tuple
 
 
 def _greeted(connection: Connection) -> bool:
+    """Whether the process could be started; if not, it has said why."""
     try:
-        return connection.recv_bytes() == READY
-    except (EOFError, OSError):  # it could not be started, and has said why
+        return connection.poll(SECONDS_TO_START) and connection.recv_bytes() == READY
+    except (EOFError, OSError):
         return False
 
 
-def _alive(process: BaseProcess) -> bool:
-    with PROCESSES:
-        return process.is_alive()
+def _taken(connection: Connection, wanted: Wanted) -> bool:
+    """Whether the process is there to take a film."""
+    try:
+        connection.send_bytes(wanted.to_json())
+        return connection.recv_bytes() == TAKEN
+    except (EOFError, OSError):
+        return False
 
 
 def _end(process: BaseProcess) -> int | None:

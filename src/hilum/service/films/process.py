@@ -24,7 +24,7 @@ from hilum.output.table import to_json_line
 from hilum.radiograph import Radiograph
 from hilum.service.films.served import BUG, FAILED, Answer, Served, Wanted
 
-READY = b"ready"
+READY, TAKEN = b"ready", b"taken"
 OUT_OF_MEMORY = 3  # exit code
 
 
@@ -51,6 +51,7 @@ def main(connection: Connection, bundles: tuple[Served, ...], limits: Limits) ->
     try:
         while True:
             wanted = Wanted.from_json(connection.recv_bytes())
+            connection.send_bytes(TAKEN)
             film = wanted.path if wanted.path is not None else connection.recv_bytes()
             _limit_time(limits)
             answer = _judge_or_explain(predictors[wanted.model], film, wanted)
@@ -64,7 +65,7 @@ def main(connection: Connection, bundles: tuple[Served, ...], limits: Limits) ->
 
 
 def receive_answer(connection: Connection, wanted: Wanted) -> Answer:
-    """What `main` sends of a film."""
+    """What `main` sends of a film that it has taken."""
     line, outcome, reason, detail = (connection.recv_bytes() for _ in range(4))
     pictures = tuple(connection.recv_bytes() for _ in wanted.pictures)
     return Answer(line, outcome.decode(), reason.decode() or None, detail.decode() or None, pictures)
