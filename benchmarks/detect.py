@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(sys.argv[2]).parent / "tests"))
 from bundles import tiny_card
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.bundle.card import BoxCard
+from hilum.export.film_fits import UNCALIBRATED, FilmFit
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.bundle.onnx_file import write_metadata
 from hilum.export.graph.suppression import suppress_in_graph
@@ -45,7 +46,7 @@ card = tiny_card(
     boxes=boxes, heatmap="none: it draws boxes instead",
 )
 network = create_network("efficientnet_lite0", 2, "none", heads=Heads(Pyramid()), input_size=(256, 256), seed=0)
-model = suppress_in_graph(as_onnx(Graph(network, Fitted(card.calibration, [1], boxes.calibration))), boxes)
+model = suppress_in_graph(as_onnx(Graph(network, Fitted([FilmFit(UNCALIBRATED)], [1], boxes.calibration))), boxes)
 Path(sys.argv[1]).write_bytes(write_metadata(model.SerializeToString(), card))
 """
 

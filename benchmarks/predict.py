@@ -41,6 +41,7 @@ import torch
 sys.path.insert(0, str(Path(sys.argv[2]).parent / "tests"))
 from bundles import tiny_card
 from hilum.export.graph.as_onnx import as_onnx
+from hilum.export.film_fits import UNCALIBRATED, FilmFit
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.bundle.onnx_file import write_metadata
 from hilum.network.network import create_network
@@ -48,7 +49,7 @@ from hilum.radiograph.geometry import Geometry
 torch.manual_seed(0)
 card = tiny_card(Geometry("squash", 224, 224), gate=None, title="EfficientNet-Lite0, untrained")
 network = create_network("efficientnet_lite0", 2, weights="none", input_size=(224, 224))
-model = as_onnx(Graph(network, Fitted(card.calibration, [1])))
+model = as_onnx(Graph(network, Fitted([FilmFit(UNCALIBRATED)], [1])))
 Path(sys.argv[1]).write_bytes(write_metadata(model.SerializeToString(), card))
 """
 WITHOUT_HEATMAPS = """

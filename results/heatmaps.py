@@ -24,8 +24,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional
 
-from hilum.bundle.card import Calibration
 from hilum.dataset.phantom.film import draw_phantom
+from hilum.export.film_fits import UNCALIBRATED, FilmFit
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.network import Network, View, create_network
 from hilum.radiograph.geometry import Geometry
@@ -126,7 +126,7 @@ def in_parts(levels: NDArray[np.uint8], count: int = 4) -> Iterator[Tensor]:
 
 @torch.inference_mode()
 def play(view: View, films: Films) -> Game:
-    graph = Graph(Network(view), Fitted(Calibration("none", 1.0, [], [], {}), [1]))
+    graph = Graph(Network(view), Fitted([FilmFit(UNCALIBRATED)], [1]))
     answers = [
         dict(zip(graph.outputs, graph(torch.from_numpy(part)[:, None]), strict=True))
         for part in np.array_split(films.levels, -(-len(films.levels) // 4))

@@ -18,7 +18,18 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from hilum.bundle.card import FORMAT, BoxCard, Calibration, Card, DataCard, GateCard, OperatingPoint, pack_digests
+from hilum.bundle.card import (
+    FORMAT,
+    BoxCard,
+    Calibration,
+    Card,
+    DataCard,
+    GateCard,
+    GroupCard,
+    OperatingPoint,
+    pack_digests,
+)
+from hilum.bundle.format import Patient
 from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
 from hilum.bundle.prediction import Answered, Prediction
 from hilum.bundle.reading import Verdict
@@ -257,3 +268,63 @@ def expected_probability(levels: NDArray[np.uint8]) -> float:
     """What the tiny network must say of grey levels whose sides are multiples of 8."""
     brightness = float(levels.mean() / 255)
     return float(1 / (1 + np.exp(-SLOPE * (2 * brightness - 1))))
+
+
+# Of the bundle that answers for children and for adults apart: logits are these times (brightness, darkness).
+KINDS = ("normal", "other_finding", "bacterial", "viral")
+WEIGHTS = np.array([[0, 6], [4, 4], [6, 0], [4, 0]], np.float64)
+SOFTENED = 2.0  # what an adult's logits are divided by
+
+
+def group_card(name: Patient, threshold: float, *, tells_kinds: bool) -> GroupCard:
+    points = [
+        OperatingPoint("balanced", threshold, "highest Youden index", 0.9, 0.8),
+        OperatingPoint("sensitive", threshold / 2, "sensitivity of at least 0.95", 0.96, 0.6),
+    ]
+    films = {"with_pneumonia": 40, "without": 60, "recognized": 95}
+    return GroupCard(name, Calibration("platt", 1.0, [1.0, 0.0], [], {"films": 100.0}), points, tells_kinds, films)
+
+
+def tiny_group_bundle(folder: Path, **changes: Any) -> Path:
+    """A bundle with four classes and two groups of patients, as a file in the folder.
+
+    It takes a film for an adult's where darkness, squared, is above half; its gate passes whatever is not too bright.
+    """
+    groups = [group_card("child", 0.5, tells_kinds=True), group_card("adult", 0.3, tells_kinds=False)]
+    as_usual = {"classes": list(KINDS), "positive": ["bacterial", "viral"], "calibration": None, "groups": groups}
+    card = tiny_card(**as_usual | {"operating_points": [], "heatmap": "none: for a test"} | changes)
+    model = tiny_model(card, heatmaps=False)
+    nodes = [node for node in model.graph.node if node.output[0] not in ("unused", "means", "logits", "probabilities")]
+    nodes += [
+        helper.make_node("MatMul", ["features", "to logits"], ["child"]),
+        helper.make_node("Div", ["child", "softened"], ["adult"]),
+        helper.make_node("Unsqueeze", ["child", "second"], ["of child"]),
+        helper.make_node("Unsqueeze", ["adult", "second"], ["of adult"]),
+        helper.make_node("Concat", ["of child", "of adult"], ["both"], axis=1),
+        helper.make_node("Softmax", ["both"], ["probabilities"], axis=2),
+        helper.make_node("Gather", ["features", "second"], ["dark half"], axis=1),
+        helper.make_node("Mul", ["dark half", "dark half"], ["is adult"]),
+        helper.make_node("Sub", ["one", "is adult"], ["is child"]),
+        helper.make_node("Concat", ["is child", "is adult"], ["groups"], axis=1),
+    ]
+    numbers = {
+        "to logits": WEIGHTS.T.astype(np.float32),
+        "softened": np.float32(SOFTENED),
+    }
+    del model.graph.node[:], model.graph.output[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in numbers.items())
+    shapes: dict[str, list[Any]] = {"probabilities": ["n", 2, 4], "groups": ["n", 2], "features": ["n", 2]}
+    shapes["gate"] = ["n", 7]
+    model.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()
+    )
+    return _write(model, card, folder / "tiny_groups.onnx")
+
+
+def expected_of_group(levels: NDArray[np.uint8], patient: Patient) -> NDArray[np.float64]:
+    """What the tiny bundle with groups must say of each class."""
+    brightness = float(levels.mean() / 255)
+    logits = WEIGHTS @ [brightness, 1 - brightness] / (SOFTENED if patient == "adult" else 1)
+    shares = np.exp(logits - logits.max())
+    return np.asarray(shares / shares.sum())

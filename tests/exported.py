@@ -65,7 +65,9 @@ def learned_weights(recipe: Recipe, manifest: Manifest, steps: int) -> dict[str,
     films = torch.from_numpy(store.pixels[seen.rows])[:, None].float() / 255
     targets = torch.from_numpy(seen.targets)
     network, size = recipe.network, recipe.input.size
-    made = create_network(network.name, len(recipe.classes), "none", head=network.head, input_size=size, seed=7)
+    made = create_network(
+        network.name, len(recipe.classes), "none", head=network.head, input_size=size, heads=recipe.heads, seed=7
+    )
     torch.manual_seed(7)
     for module in made.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):  # a start from which few steps are enough

@@ -19,12 +19,11 @@ from torch import Tensor, nn
 
 from hilum.bundle.card import Calibration
 from hilum.export.calibrate import apply
+from hilum.export.film_fits import UNCALIBRATED, FilmFit
 from hilum.export.gate.module import Taps
 from hilum.export.graph.graph import Fitted, Graph, Levels
 from hilum.export.graph.probability import Probabilities
 from hilum.network import Head, Network, View, create_network
-
-UNCALIBRATED = Calibration("none", 1.0, [], [], {})
 
 
 class Case(NamedTuple):
@@ -77,7 +76,7 @@ def lively(name: str, size: int, head: Head = "linear") -> View:
 
 
 def graph_of(view: View) -> Graph:
-    return Graph(Network(view), Fitted(UNCALIBRATED, [1]))
+    return Graph(Network(view), Fitted([FilmFit(UNCALIBRATED)], [1]))
 
 
 def films(size: int, count: int = 3) -> Tensor:
@@ -191,7 +190,7 @@ def test_the_gate_in_the_graph_reads_what_it_read_in_the_network(name: str, size
         view(shown.float() / 255)
         expected = Averages(taps)(shown.float() / 255, caught.maps)
         caught.remove()
-        graph = Graph(Network(view), Fitted(UNCALIBRATED, [1], None, Averages(taps)))  # type: ignore[arg-type]
+        graph = Graph(Network(view), Fitted([FilmFit(UNCALIBRATED)], [1], None, Averages(taps)))  # type: ignore[arg-type]
         said = graph(shown)[-1]
     assert graph.outputs[-1] == "gate"
     torch.testing.assert_close(said, expected, atol=1e-4, rtol=1e-3)

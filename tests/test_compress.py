@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from torch import nn
 
-from hilum.bundle.card import Calibration
 from hilum.export.compress import half_weights, int8
+from hilum.export.film_fits import UNCALIBRATED, FilmFit
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.network import create_network
@@ -39,7 +39,7 @@ def model(films: NDArray[np.uint8]) -> onnx.ModelProto:
         logits = network.eval()(torch.from_numpy(films)[:, None].float() / 255).film
         last.weight.mul_(2 / logits.std(0).mean())
         last.bias.sub_(2 * logits.mean(0) / logits.std(0).mean())
-    return as_onnx(Graph(network, Fitted(Calibration("none", 1.0, [], [], {}), [1])))
+    return as_onnx(Graph(network, Fitted([FilmFit(UNCALIBRATED)], [1])))
 
 
 def run(model: onnx.ModelProto, films: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -91,7 +91,7 @@ def test_int8_holds_standard_operators_and_weights_of_seven_bits(
 def test_int8_bears_channels_with_means_of_their_own(films: NDArray[np.uint8]) -> None:
     """The first convolution then reads a channel of ones beside the grey levels; both are rounded with one scale."""
     network = create_network("resnet18", 2, "none", input_size=(SIDE, SIDE), seed=1)
-    model = as_onnx(Graph(network, Fitted(Calibration("none", 1.0, [], [], {}), [1])))
+    model = as_onnx(Graph(network, Fitted([FilmFit(UNCALIBRATED)], [1])))
     weights = next(
         numpy_helper.to_array(tensor)
         for tensor in int8(model, films[:2]).graph.initializer

@@ -27,11 +27,13 @@ from hilum.cli.predict.command import main as predict_films
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.dataset.store.store import build_store
-from hilum.export.box_settings import RawFilm, calibrate_boxes, likely
+from hilum.export.box_settings import calibrate_boxes, likely
 from hilum.export.export import export_run
+from hilum.export.film_fits import FilmFit
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES, LEAST_SCORE, suppress_in_graph
+from hilum.export.look import RawFilm
 from hilum.measures.boxes.overlap import Detections, shrink, suppress
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.network import Heads, create_network
@@ -107,7 +109,7 @@ def test_the_graph_says_what_the_network_says() -> None:
             layer.bias.zero_()  # type: ignore[union-attr]
     slope, share, offset = 1.3, 0.4, -0.2
     card = BoxCard(0.3, 0.4, 0.9, 20, [slope, share, offset], {})
-    model = suppress_in_graph(as_onnx(Graph(network, Fitted(PLAIN, [1, 2], card.calibration))), card)
+    model = suppress_in_graph(as_onnx(Graph(network, Fitted([FilmFit(PLAIN)], [1, 2], card.calibration))), card)
     films = np.random.default_rng(5).integers(0, 256, (3, 1, SIDE, SIDE), np.uint8)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]

@@ -59,6 +59,7 @@ def test_probabilities_are_those_of_the_network(exported: tuple[Run, Path, Card]
     network, _ = best_network(run, material.recipe)
     with torch.no_grad():
         logits = network(torch.from_numpy(films)[:, None].float() / 255).film.double().numpy()
+    assert card.calibration is not None
     expected = apply(card.calibration, logits, [card.classes.index(name) for name in card.positive])
     said = hilum.load(out).run(films)
     assert expected.std(0).max() > 1e-3
@@ -189,7 +190,9 @@ def test_three_classes_with_films_that_may_be_of_two(manifest: Path, tmp_path: P
     called = said[:, 1:].sum(1) >= card.point().threshold
     assert called[truth].mean() == pytest.approx(card.point().sensitivity)
     assert card.figures["validation"]["films"] == len(truth) == (table["split"] == "val").sum()
-    assert card.calibration.method != "temperature", "a temperature would calibrate the classes, which are not sure"
+    assert card.calibration is not None and card.calibration.method != "temperature", (
+        "a temperature would calibrate the classes, which are not sure"
+    )
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,17 +13,19 @@ from torch.nn.functional import interpolate
 from hilum.bundle.card import BoxCard, BundleError, Calibration
 from hilum.bundle.format import LUNG_STRIDE
 from hilum.bundle.trust.operators import ALLOWED
-from hilum.export.box_settings import look, sight_of
+from hilum.export.film_fits import UNCALIBRATED, FilmFit
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import suppress_in_graph
 from hilum.export.joining import Joining, Sight, fit_joining, join
+from hilum.export.look import look, sight_of
 from hilum.network.heads.lungs import LARGEST, believed
 from hilum.network.heads.opacity import highest
 from hilum.network.network import Network, create_network
 
 POSITIVE = [2]
-JOINING = Joining([0.7, 0.4, 0.9, 0.2], -0.3, [-0.6, 0.4])
+JOINING = Joining([0.7, 0.4, 0.9, 0.2], -0.3, [-0.6, 0.4], {})
+ONE_ANSWER = HEADS._replace(group=False)
 
 
 def sight(films: int = 400, seed: int = 0) -> tuple[Sight, np.ndarray]:
@@ -60,15 +62,32 @@ def test_too_few_films_are_refused() -> None:
         fit_joining(known, truth, POSITIVE)
 
 
+def test_a_second_view_that_knows_nothing_is_left_out() -> None:
+    known, truth = sight(seed=6)
+    lungs = np.random.default_rng(7).normal(0, 1, (2, *known.lungs.shape))
+    blind = known._replace(lungs=lungs[0], lungs_places=lungs[1, :, 0])
+    joining = fit_joining(blind, truth, POSITIVE)
+    assert joining.weights[2:] == [0, 0] and min(joining.weights[:2]) > 0
+    assert joining.log_losses["whole film"] < joining.log_losses["both views"]
+    assert fit_joining(known, truth, POSITIVE).weights[2] > 0
+
+
+def stir(network: Network) -> None:
+    """A start at which masks are believed for some films and not for others."""
+    assert network.masks is not None and network.film.opacity is not None
+    chance = torch.Generator().manual_seed(6)
+    with torch.no_grad():
+        for parameter in (*network.masks.parameters(), *network.film.opacity.parameters()):
+            parameter.normal_(0, 0.5, generator=chance)
+
+
 @pytest.fixture(scope="module")
 def looked_twice() -> tuple[Network, np.ndarray]:
     """A network that looks twice, and films on some of which it finds a pair of lungs that is believed."""
     network = create_network(
-        "timm/mobilenetv3_small_050", 3, "none", heads=HEADS, input_size=(SIDE, SIDE), seed=4
+        "timm/mobilenetv3_small_050", 3, "none", heads=ONE_ANSWER, input_size=(SIDE, SIDE), seed=4
     ).eval()
-    with torch.no_grad():
-        for parameter in (*network.masks.parameters(), *network.film.opacity.parameters()):  # type: ignore[union-attr]
-            parameter.normal_(0, 0.5)
+    stir(network)
     films = np.random.default_rng(5).integers(0, 256, (6, SIDE, SIDE), np.uint8)
     films[:3, 16:48, 8:28] //= 4
     with torch.no_grad():
@@ -82,7 +101,7 @@ def looked_twice() -> tuple[Network, np.ndarray]:
 def test_the_graph_joins_as_numpy_does(looked_twice: tuple[Network, np.ndarray]) -> None:
     network, films = looked_twice
     calibration = Calibration("platt", 1.0, [0.8, 0.1], [], {})
-    graph = Graph(network, Fitted(calibration, POSITIVE, [1.0, 0.5, 0.0], None, JOINING))
+    graph = Graph(network, Fitted([FilmFit(calibration, JOINING)], POSITIVE, [1.0, 0.5, 0.0]))
     model = suppress_in_graph(as_onnx(graph), BoxCard(0.2, 0.3, 1.0, 10, [1.0, 0.5, 0.0], {}))
     assert {node.op_type.encode() for node in model.graph.node} <= ALLOWED
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -107,7 +126,7 @@ def test_the_graph_joins_as_numpy_does(looked_twice: tuple[Network, np.ndarray])
 def test_a_heatmap_shows_the_places_that_joined_log_odds_come_from(looked_twice: tuple[Network, np.ndarray]) -> None:
     """Each map's value times the gradient of the joined log odds there, from torch, laid over each other."""
     network, films = looked_twice
-    graph = Graph(network, Fitted(Calibration("none", 1.0, [], [], {}), POSITIVE, [1.0, 0.5, 0.0], None, JOINING))
+    graph = Graph(network, Fitted([FilmFit(UNCALIBRATED, JOINING)], POSITIVE, [1.0, 0.5, 0.0]))
     assert graph.heatmap == "class activation map and highest places of both views, joined"
     given = in_torch(graph, films)
     chances = torch.from_numpy(given["probabilities"])

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from hilum.bundle.card import Calibration
+from hilum.export.film_fits import UNCALIBRATED, FilmFit
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.network.network import create_network
@@ -24,7 +24,7 @@ def test_probabilities_on_real_films_are_those_of_the_network(real_data: Path) -
     geometry = Geometry("squash", 160, 160)
     films = np.stack([geometry.apply(read(path).pixels) for path in paths])[:, None]
     network = create_network("efficientnet_lite0", 2, "imagenet", input_size=(160, 160), seed=1).eval()
-    model = as_onnx(Graph(network, Fitted(Calibration("none", 1.0, [], [], {}), [1])))
+    model = as_onnx(Graph(network, Fitted([FilmFit(UNCALIBRATED)], [1])))
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     for start in range(0, FILMS, 50):
         part = films[start : start + 50]

@@ -10,14 +10,15 @@ import json
 from base64 import b64decode, b64encode
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from hilum.bundle.format import PATIENTS, Patient
 from hilum.radiograph.geometry import Geometry
 from hilum.system.typed import MisfitError, MissingKeyError, RefusedError, UnknownKeyError, build
 
-FORMAT = 1
+FORMAT = 2  # of the cards that are written; earlier ones are read
 PREFIX_BYTES = 8
 
 
@@ -49,6 +50,37 @@ class Calibration:
     x: list[float]
     y: list[float]
     figures: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class JoiningCard:
+    """How the scores of two views of a film were joined into log odds; a view left out has weights of 0.
+
+    `weights` are of the classes and the highest places of the map, of the whole film and of the lungs. `log_losses` are
+    of validation films left out of the fit, by the views that were joined, so that one sees what the second is worth.
+    """
+
+    weights: dict[str, float]
+    offset: float
+    log_losses: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCard:
+    """What a bundle is for films of one group of patients, fitted and measured on validation films of that group.
+
+    `films` counts them, with pneumonia and without, and says how many of them the network itself takes for this group.
+    Where they were too few, `fitted_on_all` says that films of every group stand in. `tells_kinds`: whether validation
+    says which of several kinds of pneumonia is right; where it does not, only their sum is answered.
+    """
+
+    name: Patient
+    calibration: Calibration
+    operating_points: list[OperatingPoint]
+    tells_kinds: bool
+    films: dict[str, int]
+    fitted_on_all: bool = False
+    joining: JoiningCard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +139,11 @@ class DataCard:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """All that a Bundle says of itself."""
+    """All that a Bundle says of itself.
+
+    A bundle with `groups` answers for each group of patients apart: each has its own calibration and operating points,
+    and those of the card itself are None and empty.
+    """
 
     format: int
     task: Literal["classification", "detection"]
@@ -117,7 +153,7 @@ class Card:
     positive: list[str]  # the classes that mean pneumonia
     geometry: Geometry
     heatmap: str  # "class activation map", "Grad-CAM", or "none: " and why
-    calibration: Calibration
+    calibration: Calibration | None
     operating_points: list[OperatingPoint]
     default_point: str
     gate: GateCard | None
@@ -130,6 +166,7 @@ class Card:
     limits: list[str]
     notes: list[str]
     boxes: BoxCard | None = None  # of a detector
+    groups: list[GroupCard] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if (self.task == "detection") != (self.boxes is not None):
@@ -140,17 +177,40 @@ class Card:
             raise BundleError("the card's classes are not distinct names")
         if not self.positive or not set(self.positive) <= set(self.classes):
             raise BundleError("the card does not say which of its classes mean pneumonia")
-        if self.default_point not in [point.name for point in self.operating_points]:
-            raise BundleError(f"the card's default operating point {self.default_point!r} is not among its points")
+        if self.groups and [group.name for group in self.groups] != list(PATIENTS):
+            raise BundleError("the card's groups of patients are not child and adult")
+        if (self.calibration is None) != bool(self.groups) or (self.groups and self.operating_points):
+            raise BundleError("the card says of calibration what does not fit its groups of patients")
+        for points in ([group.operating_points for group in self.groups]) or [self.operating_points]:
+            names = [point.name for point in points]
+            if self.default_point not in names:
+                raise BundleError(f"the card's default operating point {self.default_point!r} is not among its points")
+            if names != self.point_names:
+                raise BundleError("the card's groups of patients have operating points of different names")
 
-    def point(self, name: str | None = None) -> OperatingPoint:
-        """The operating point of this name, or the default one."""
+    @property
+    def point_names(self) -> list[str]:
+        """What its operating points are called, for every group of patients alike."""
+        return [point.name for point in (self.groups[0].operating_points if self.groups else self.operating_points)]
+
+    def group(self, patient: Patient) -> GroupCard:
+        """What it is for films of children, or of adults."""
+        return next(group for group in self.groups if group.name == patient)
+
+    def checked(self, name: str | None) -> str:
+        """The name of an operating point, the default one's if left out. Raises BundleError if there is none."""
         wanted = name or self.default_point
-        for point in self.operating_points:
-            if point.name == wanted:
-                return point
-        names = ", ".join(point.name for point in self.operating_points)
-        raise BundleError(f"no operating point is called {wanted}; this bundle has {names}")
+        if wanted not in self.point_names:
+            raise BundleError(f"no operating point is called {wanted}; this bundle has {', '.join(self.point_names)}")
+        return wanted
+
+    def point(self, name: str | None = None, patient: Patient | None = None) -> OperatingPoint:
+        """The operating point of this name, or the default one; where there are groups, that of the patient's."""
+        wanted = self.checked(name)
+        if self.groups and patient is None:
+            raise BundleError("this bundle has operating points of children and of adults; say whose is meant")
+        points = self.operating_points if patient is None or not self.groups else self.group(patient).operating_points
+        return next(point for point in points if point.name == wanted)
 
     def to_json(self) -> str:
         """The card as it stands in the file; `card_from_json` reads it."""

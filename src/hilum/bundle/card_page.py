@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hilum.bundle.card import BoxCard, Card
+from hilum.bundle.card import BoxCard, Calibration, Card, GroupCard, OperatingPoint
 
 HEATMAPS = {
     "class activation map": "class activation map, exact: its mean over the places is the logit less a constant",
@@ -20,6 +20,7 @@ CALIBRATIONS = {
     "platt": "Platt's sigmoid on the probability of pneumonia",
     "isotonic": "isotonic regression on the probability of pneumonia",
 }
+PATIENTS = {"child": "children", "adult": "adults"}
 BOX_FIGURES = {
     "rsna_score": "RSNA score",
     "map_50": "mAP at 0.5",
@@ -42,22 +43,21 @@ def sections(card: Card, file_bytes: int, digest: str) -> Iterator[CardSection]:
     yield CardSection("Use", lines=[card.intended_use])
     yield CardSection("Limits", lines=card.limits)
     yield CardSection("Model", list(_model(card, file_bytes, digest)))
-    points = [
-        (
-            point.name + (" (default)" if point.name == card.default_point else ""),
-            f"{point.threshold:.4f}",
-            f"{point.sensitivity:.3f}",
-            f"{point.specificity:.3f}",
-            point.rule,
-        )
-        for point in card.operating_points
-    ]
     header = ("operating point", "threshold", "sensitivity", "specificity", "rule")
-    yield CardSection("Operating points, chosen and measured on validation", points, header)
+    chosen = "chosen and measured on validation"
+    if not card.groups:
+        yield CardSection(f"Operating points, {chosen}", list(_points(card, card.operating_points)), header)
+    for group in card.groups:
+        title = f"Operating points for {PATIENTS[group.name]}, {chosen}"
+        yield CardSection(title, list(_points(card, group.operating_points)), header)
     if card.boxes is not None:
         yield CardSection("Boxes, settings chosen on validation", list(_boxes(card.boxes)))
     yield CardSection("Validation", list(_validation(card)))
-    yield CardSection("Calibration", list(_calibration(card)))
+    if card.calibration is not None:
+        yield CardSection("Calibration", list(_calibration(card.calibration)))
+    for group in card.groups:
+        title = f"{PATIENTS[group.name].capitalize()}, fitted on validation"
+        yield CardSection(title, [*_group(group, card), *_calibration(group.calibration)])
     yield CardSection("Gate", list(_gate(card)))
     yield CardSection("Data", list(_data(card)))
     yield CardSection("Training", list(_training(card)))
@@ -102,8 +102,38 @@ def _validation(card: Card) -> Iterator[tuple[str, str]]:
         yield FIGURES.get(name, name.replace("_", " ")), _number(value)
 
 
-def _calibration(card: Card) -> Iterator[tuple[str, str]]:
-    made = card.calibration
+def _points(card: Card, points: Sequence[OperatingPoint]) -> Iterator[tuple[str, ...]]:
+    for point in points:
+        yield (
+            point.name + (" (default)" if point.name == card.default_point else ""),
+            f"{point.threshold:.4f}",
+            f"{point.sensitivity:.3f}",
+            f"{point.specificity:.3f}",
+            point.rule,
+        )
+
+
+def _group(group: GroupCard, card: Card) -> Iterator[tuple[str, str]]:
+    with_pneumonia, without, recognized = (group.films[name] for name in ("with_pneumonia", "without", "recognized"))
+    films = with_pneumonia + without
+    yield "films", f"{films:,}, {with_pneumonia:,} of them with pneumonia"
+    if films:
+        yield "recognized", f"{recognized / films:.1%} of them the network takes for a film of this group"
+    if group.fitted_on_all:
+        yield "fitted on", "films of every group, for there were too few of this one"
+    if len(card.positive) > 1:
+        kinds = " or ".join(card.positive)
+        yield "kinds", f"{kinds} is answered" if group.tells_kinds else f"not known: {kinds} is answered as their sum"
+    if (joining := group.joining) is not None:
+        yield (
+            "joined by",
+            ", ".join(f"{name.replace('_', ' ')} {weight:.3g}" for name, weight in joining.weights.items()),
+        )
+        losses = ", ".join(f"{name} {loss:.4f}" for name, loss in joining.log_losses.items())
+        yield "views", f"log loss on films left out of the fit: {losses}"
+
+
+def _calibration(made: Calibration) -> Iterator[tuple[str, str]]:
     how = {
         "temperature": f", {made.temperature:.3f}",
         "platt": ", " + ", ".join(f"{value:.3f}" for value in made.x),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.asked import Asked, settle
 from hilum.bundle.card import BundleError, Card
-from hilum.bundle.prediction import NOT_ASKED, Abstained, Answered, Box, Failed, Prediction
+from hilum.bundle.format import PATIENTS
+from hilum.bundle.prediction import NOT_ASKED, Abstained, Answered, Box, Failed, PatientGroup, Prediction
 from hilum.bundle.reading import Reading, Unreadable
 from hilum.radiograph.geometry import corners_of, sides_of
+
+OTHER_FINDING = "other_finding"  # what a class is called that stands for films neither normal nor with an opacity
 
 
 def decide(card: Card, digest: str, reading: Reading | Unreadable, asked: Asked) -> Prediction:
@@ -25,8 +28,7 @@ def decide(card: Card, digest: str, reading: Reading | Unreadable, asked: Asked)
         return Failed(reason=reading.reason, detail=reading.detail, bundle=digest, **traced)
     if reading.bundle != digest:
         raise BundleError("another bundle made this reading; look at the film again")
-    row = reading.probabilities.astype(np.float64)
-    if not np.isfinite(row).all():
+    if not (np.isfinite(reading.probabilities).all() and (reading.groups is None or np.isfinite(reading.groups).all())):
         detail = "the network gave no number for this film; export the bundle again"
         return Failed(reason="not_a_number", detail=detail, bundle=digest, **traced)
     film: dict[str, Any] = {
@@ -38,13 +40,26 @@ def decide(card: Card, digest: str, reading: Reading | Unreadable, asked: Asked)
     }
     if asked.gate and not reading.gate.passed:
         return Abstained(bundle=digest, **traced, **film)
+    patient = patient_group(card, reading, asked)
+    row = class_probabilities(reading, patient)
+    if terms.threshold is None:
+        terms = terms._replace(threshold=card.point(terms.operating_point, patient and patient.name).threshold)
+        traced |= terms._asdict()
+    assert terms.threshold is not None
     positive = np.array([name in card.positive for name in card.classes])
     probability = float(np.clip(row[positive].sum(), 0, 1))
+    probabilities = dict(zip(card.classes, map(float, row), strict=True))
+    if patient is not None and len(card.positive) > 1 and not card.group(patient.name).tells_kinds:
+        others = {name: value for name, value in probabilities.items() if name not in card.positive}
+        probabilities = others | {"pneumonia": probability}
+    decision: Literal["pneumonia", "no_pneumonia"] = "pneumonia" if probability >= terms.threshold else "no_pneumonia"
     heatmap = None if reading.heatmaps is None or not asked.heatmaps else _evidence(reading.heatmaps, row, positive)
     return Answered(
-        decision="pneumonia" if probability >= terms.threshold else "no_pneumonia",
+        decision=decision,
+        finding=_finding(decision, probabilities, probability),
         probability=probability,
-        probabilities=dict(zip(card.classes, map(float, row), strict=True)),
+        probabilities=probabilities,
+        patient_group=patient,
         heatmap=heatmap,
         about=card.heatmap,
         lungs=reading.lungs if asked.heatmaps else None,
@@ -54,6 +69,36 @@ def decide(card: Card, digest: str, reading: Reading | Unreadable, asked: Asked)
         **traced,
         **film,
     )
+
+
+def patient_group(card: Card, reading: Reading, asked: Asked) -> PatientGroup | None:
+    """Whose film it is: what is asked comes first, then the age in its DICOM header, then what the network says."""
+    if not card.groups or reading.groups is None:
+        return None
+    if asked.patient is not None:
+        return PatientGroup(asked.patient, "asked")
+    if reading.patient_by_age is not None:
+        return PatientGroup(reading.patient_by_age, "dicom_age")
+    likeliest = int(reading.groups.argmax())
+    return PatientGroup(PATIENTS[likeliest], "network", float(reading.groups[likeliest]))
+
+
+def class_probabilities(reading: Reading, patient: PatientGroup | None) -> NDArray[np.float64]:
+    """The graph's probability of each class, as calibrated for the group of patients."""
+    given = reading.probabilities if patient is None else reading.probabilities[PATIENTS.index(patient.name)]
+    return given.astype(np.float64)
+
+
+def _finding(
+    decision: Literal["pneumonia", "no_pneumonia"], probabilities: dict[str, float], pneumonia: float
+) -> Literal["pneumonia", "other_finding", "normal"] | None:
+    """What the film shows, of bundles that know of other findings than pneumonia."""
+    if OTHER_FINDING not in probabilities:
+        return None
+    if decision == "pneumonia":
+        return "pneumonia"
+    other = probabilities[OTHER_FINDING]
+    return "other_finding" if other > 1 - pneumonia - other else "normal"
 
 
 def _boxes(card: Card, reading: Reading, threshold: float | None) -> tuple[Box, ...]:

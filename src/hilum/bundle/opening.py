@@ -20,6 +20,7 @@ from hilum.bundle.format import (
     FILMS,
     GATE,
     GATE_COLUMNS,
+    GROUPS,
     HEATMAPS,
     LUNG_STRIDE,
     LUNGS,
@@ -98,9 +99,9 @@ class OpenBundle:
             return BundleError(
                 f"{self.path}: its network does not take films of {geometry}, as its card says; export it again"
             )
-        shapes = {part.name: part.shape for part in session.get_outputs()}
+        shapes, groups = {part.name: part.shape for part in session.get_outputs()}, len(self.card.groups)
         wanted: dict[str, tuple[int, int | None]] = {
-            PROBABILITIES: (2, classes),
+            PROBABILITIES: (3, groups) if groups else (2, classes),
             FEATURES: (2, None),
             HEATMAPS: (4, classes),
             GATE: (2, GATE_COLUMNS),
@@ -108,13 +109,18 @@ class OpenBundle:
         }
         if self.card.boxes is not None:
             wanted |= {BOXES: (3, self.card.boxes.most), SCORES: (2, self.card.boxes.most)}
+        if groups:
+            wanted[GROUPS] = (2, groups)
         for name, (rank, columns) in wanted.items():
             shape = shapes.get(name)
             if shape is None and name in (HEATMAPS, GATE, LUNGS):
                 continue
             if shape is None or len(shape) != rank or (columns is not None and shape[1] != columns):
-                return BundleError(f"{self.path}: its network gives no {name} as its card says; export it again")
-        return None
+                return self._gives_no(name)
+        return None if shapes[PROBABILITIES][-1] == classes else self._gives_no(PROBABILITIES)
+
+    def _gives_no(self, name: str) -> BundleError:
+        return BundleError(f"{self.path}: its network gives no {name} as its card says; export it again")
 
 
 def _provider(device: str) -> str:

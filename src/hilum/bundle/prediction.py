@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilum import __version__
+from hilum.bundle.format import Patient
 from hilum.bundle.reading import Verdict
 from hilum.radiograph import ReadWarning
 from hilum.radiograph.geometry import Geometry
@@ -24,9 +25,21 @@ RESEARCH_USE = "Research use only, not a medical device."
 NOT_ASKED = Verdict(None)
 # In the order in which JSON has them, the same ones whatever became of the film.
 KEYS = (
-    *("file", "decision", "probability", "probabilities", "operating_point", "threshold", "gate", "boxes"),
-    *("box_threshold", "height", "width", "warnings", "error", "research_use", "bundle", "hilum"),
+    *("file", "decision", "finding", "probability", "probabilities", "patient_group", "operating_point", "threshold"),
+    *("gate", "boxes", "box_threshold", "height", "width", "warnings", "error", "research_use", "bundle", "hilum"),
 )
+
+
+class PatientGroup(NamedTuple):
+    """The group of patients whose calibration and threshold a film was judged by, and why it was that one.
+
+    `by` is "asked", "dicom_age" (the age in its header, which is kept nowhere) or "network"; only of the last is there
+    a `probability`, the network's own.
+    """
+
+    name: Patient
+    by: Literal["asked", "dicom_age", "network"]
+    probability: float | None = None
 
 
 class Box(NamedTuple):
@@ -49,7 +62,7 @@ class Traced:
 
     path: str | None
     operating_point: str | None  # None with a threshold of the user's own
-    threshold: float
+    threshold: float | None  # None without an answer of a bundle whose thresholds hang on whose film it is
     box_threshold: float | None  # None where the bundle draws no boxes
     model: str
     bundle: str
@@ -81,8 +94,11 @@ class Traced:
         plain = self.to_dict()
         gate = {True: "passed", False: "failed", None: "off"}[plain["gate"]["passed"]]
         return {
-            **{name: plain[name] for name in ("file", "decision", "probability")},
+            **{name: plain[name] for name in ("file", "decision")},
+            **({} if plain["finding"] is None else {"finding": plain["finding"]}),
+            "probability": plain["probability"],
             **{f"p_{name}": value for name, value in (plain["probabilities"] or {}).items()},
+            **_group_in_cells(plain["patient_group"]),
             **{name: plain[name] for name in ("operating_point", "threshold")},
             "gate": None if plain["error"] else gate,
             "gate_reason": plain["gate"]["reason"],
@@ -135,7 +151,10 @@ class OfFilm(Traced):
 class Answered(OfFilm):
     """A film with a probability and a decision.
 
-    `probability` is that of pneumonia, the sum over the classes that mean it. `heatmap` is the evidence for pneumonia
+    `probability` is that of pneumonia, the sum over the classes that mean it. Where a bundle cannot tell the kinds of
+    pneumonia of this group of patients, `probabilities` has their sum as "pneumonia" in their place. `finding` is what
+    the film shows, of a bundle that knows of others than pneumonia; `patient_group` of one that answers for children
+    and for adults apart; both are None else. `heatmap` is the evidence for pneumonia
     over the bundle's view of the film, in the units of the network: positive speaks for it, negative against; `about`
     says what kind it is, or why there is none. `lungs`, of a bundle that looks at them by themselves, is its mask of
     them in grey levels, 255 being lung, and 255 everywhere where it found no pair of them. `boxes` are from
@@ -148,6 +167,7 @@ class Answered(OfFilm):
     True
     """
 
+    threshold: float
     decision: Literal["pneumonia", "no_pneumonia"]
     probability: float
     probabilities: dict[str, float]
@@ -156,6 +176,8 @@ class Answered(OfFilm):
     geometry: Geometry
     boxes: tuple[Box, ...]
     lungs: NDArray[np.uint8] | None = None
+    finding: Literal["pneumonia", "other_finding", "normal"] | None = None
+    patient_group: PatientGroup | None = None
 
     def heatmap_on_film(self, height: int, width: int) -> NDArray[np.float32]:
         """The heatmap laid over the film, drawn at this size; 0 where the network did not look."""
@@ -195,13 +217,17 @@ class Answered(OfFilm):
         ]
         return self._film() | {
             "decision": self.decision,
+            "finding": self.finding,
             "probability": _rounded(self.probability),
             "probabilities": {name: _rounded(value) for name, value in self.probabilities.items()},
+            "patient_group": self.patient_group
+            and {**self.patient_group._asdict(), "probability": _rounded(self.patient_group.probability)},
             "boxes": boxes,
         }
 
     def _words(self) -> str:
-        return f"{self.decision}, probability of pneumonia {self.probability:.4f}"
+        finding = ", yet not normal" if self.finding == "other_finding" else ""
+        return f"{self.decision}{finding}, probability of pneumonia {self.probability:.4f}"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
@@ -252,6 +278,13 @@ Prediction = Answered | Abstained | Failed
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
+
+
+def _group_in_cells(group: Mapping[str, Any] | None) -> dict[str, Any]:
+    if group is None:
+        return {}
+    rest = {f"patient_group_{name}": group[name] for name in ("by", "probability")}
+    return {"patient_group": group["name"], **rest}
 
 
 def _boxes_in_numbers(boxes: list[Mapping[str, Any]]) -> str:

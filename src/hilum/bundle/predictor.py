@@ -23,12 +23,12 @@ from hilum.bundle.asked import Asked, settle
 from hilum.bundle.batches import Batches, Named
 from hilum.bundle.card import BundleError, Card
 from hilum.bundle.decide import decide
-from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, HEATMAPS, LUNGS, PROBABILITIES, SCORES
+from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, GROUPS, HEATMAPS, LUNGS, PROBABILITIES, SCORES
 from hilum.bundle.gate import verdict
 from hilum.bundle.in_order import in_order
 from hilum.bundle.opening import CPU, OpenBundle
 from hilum.bundle.prediction import Prediction
-from hilum.bundle.reading import GraphOutputs, Reading, Unreadable
+from hilum.bundle.reading import GraphOutputs, Reading, Unreadable, patient_of
 from hilum.bundle.shipped import name_anywhere
 from hilum.radiograph import FilmSource, Radiograph, ReadError, content_of, kind_of, open_film, read
 from hilum.system.cores import available_cores
@@ -184,6 +184,8 @@ class Predictor:
             scores=_first(outputs.scores),
             lungs=None if outputs.lungs is None else np.rint(outputs.lungs[0] * 255).astype(np.uint8),
             bundle=self.digest,
+            groups=_first(outputs.groups),
+            patient_by_age=patient_of(radiograph.age),
         )
 
     def _look_or_say(self, film: Film, invert: bool) -> Reading | Unreadable:
@@ -236,15 +238,8 @@ def _reopen(path: str, digest: str, threads: int | None, device: str) -> Predict
 
 
 def _outputs(named: Named) -> GraphOutputs:
-    return GraphOutputs(
-        named[PROBABILITIES],
-        named.get(HEATMAPS),
-        named[FEATURES],
-        named.get(GATE),
-        named.get(BOXES),
-        named.get(SCORES),
-        named.get(LUNGS),
-    )
+    rest = map(named.get, (GATE, BOXES, SCORES, LUNGS, GROUPS))
+    return GraphOutputs(named[PROBABILITIES], named.get(HEATMAPS), named[FEATURES], *rest)
 
 
 def _first(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.bundle.format import ADULT, Patient
 from hilum.radiograph import ReadWarning
 
 
@@ -25,18 +26,19 @@ class Verdict(NamedTuple):
 
 
 class GraphOutputs(NamedTuple):
-    """What the graph gives for N films and C classes; None is what the bundle has none of.
+    """What the graph gives for N films, C classes and G groups of patients; None is what the bundle has none of.
 
     `boxes` are left, top, width and height as fractions of the picture, `scores` fall and are 0 where no box is.
     """
 
-    probabilities: NDArray[np.float32]  # N x C
+    probabilities: NDArray[np.float32]  # N x C, or N x G x C of a bundle with groups
     heatmaps: NDArray[np.float32] | None  # N x C x rows x columns
     features: NDArray[np.float32]  # N x F
     gate: NDArray[np.float32] | None  # N x 7
     boxes: NDArray[np.float32] | None = None  # N x K x 4
     scores: NDArray[np.float32] | None = None  # N x K
     lungs: NDArray[np.float32] | None = None  # N x rows x columns, from 0 to 1
+    groups: NDArray[np.float32] | None = None  # N x G
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +47,7 @@ class Reading:
 
     `height` and `width` are those of the upright film, and `turn` is the EXIF code of the turn that made it so.
     The arrays are the graph's outputs for this film alone, `lungs` in 256 levels. `bundle` is the digest of the bundle
-    that read it.
+    that read it. `patient_by_age` is whose film it is as the age in a DICOM header says; the age itself is not kept.
 
     >>> model = hilum.load("model.onnx")
     >>> reading = model.look("film.png")
@@ -59,12 +61,14 @@ class Reading:
     turn: int
     warnings: tuple[ReadWarning, ...]
     gate: Verdict
-    probabilities: NDArray[np.float32]  # one a class
+    probabilities: NDArray[np.float32]  # one a class, or groups x classes
     heatmaps: NDArray[np.float32] | None  # classes x rows x columns
     boxes: NDArray[np.float32] | None
     scores: NDArray[np.float32] | None
     lungs: NDArray[np.uint8] | None  # rows x columns
     bundle: str
+    groups: NDArray[np.float32] | None = None  # the network's own probability of each
+    patient_by_age: Patient | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,10 @@ class Unreadable:
     path: str | None
     reason: str
     detail: str
+
+
+def patient_of(age: float | None) -> Patient | None:
+    """Whose film it is, by an age in years; None where no age is known."""
+    if age is None:
+        return None
+    return "adult" if age >= ADULT else "child"

@@ -13,6 +13,8 @@ SMALLEST = 1e-12
 def before_calibration(card: Card, probability: Floats, class_probabilities: Floats) -> tuple[Floats | None, str]:
     """The probability of pneumonia before calibration; or None, and why it cannot be told."""
     done = card.calibration
+    if done is None:
+        return None, "Each group of patients has a calibration of its own."
     if done.method == "none" or (done.method == "temperature" and done.temperature == 1):
         return None, "So its probabilities are the network's own."
     if done.method == "temperature":

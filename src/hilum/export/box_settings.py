@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from hilum.bundle.card import BoxCard, BundleError
 from hilum.export.calibrate import positive_score
 from hilum.export.graph.suppression import LEAST_SCORE
-from hilum.export.joining import Sight
+from hilum.export.look import RawFilm
 from hilum.measures.boxes.coco import coco_precision
 from hilum.measures.boxes.froc import OVERLAP, sensitivity_measure
 from hilum.measures.boxes.overlap import Detections, match, suppress
@@ -21,84 +20,11 @@ from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, mean_of_count
 from hilum.measures.boxes.sweep import Swept, choose, sweep
 from hilum.measures.figure import Floats
 from hilum.measures.films.thresholds import FEWEST
-from hilum.network.heads.anchors import boxes_of
-from hilum.network.heads.opacity import highest
-from hilum.network.network import Network, Outputs
 from hilum.radiograph.geometry import sides_of
 from hilum.training.feed.examples import Examples
 
-BATCH = 16
 MOST = 50  # boxes a film
-# Of the anchors of a film no more than these, the best, can be boxes that anyone looks at.
-MOST_CANDIDATES = 400
 NMS_OVERLAP = 0.3  # while calibrating; which is best is swept afterwards, on calibrated scores
-
-
-class SecondLook(NamedTuple):
-    """What a network that looks twice adds: logits of the lungs alone, and the highest places of both views' maps."""
-
-    lungs: Floats  # (classes,)
-    places: tuple[float, float]  # of the whole film, of the lungs
-
-
-class RawFilm(NamedTuple):
-    """What a detector says of a film before anything is decided."""
-
-    boxes: Floats  # (n, 4): x, y, width, height as fractions of the picture
-    logits: Floats  # (n,)
-    image: Floats  # (classes,), logits of the film as a whole
-    second: SecondLook | None = None
-
-
-def look_at(
-    network: Network,
-    films: NDArray[np.uint8],
-    rows: NDArray[np.int64],
-    on_progress: Callable[[str, int, int], None],
-) -> list[RawFilm]:
-    """What a network with boxes says of these rows of films (n, height, width)."""
-    seen: list[RawFilm] = []
-    for start in range(0, len(rows), BATCH):
-        seen += look(network, films[rows[start : start + BATCH]])
-        on_progress("judging validation films", len(seen), len(rows))
-    return seen
-
-
-@torch.inference_mode()
-def look(network: Network, films: NDArray[np.uint8]) -> list[RawFilm]:
-    """Of a few films, in float32 whatever the network was trained in."""
-    outputs, head = network(torch.from_numpy(films[:, None]).float() / 255), network.boxes
-    assert head is not None
-    second = _second_looks(outputs)
-    seen = []
-    for scores, offsets, film, again in zip(*outputs.boxes, outputs.film, second, strict=True):
-        best = scores.argsort(descending=True, stable=True)[:MOST_CANDIDATES]
-        boxes = sides_of(boxes_of(offsets[best], head.anchors[best], head.frame).double().numpy())
-        seen.append(RawFilm(boxes, scores[best].double().numpy(), film.double().numpy(), again))
-    return seen
-
-
-def _second_looks(outputs: Outputs) -> list[SecondLook] | list[None]:
-    if outputs.lungs is None or outputs.lungs.opacity is None or outputs.opacity is None:
-        return [None] * len(outputs.film)
-    places = torch.stack([highest(outputs.opacity), highest(outputs.lungs.opacity)], 1).double().tolist()
-    lungs = outputs.lungs.film.double().numpy()
-    return [SecondLook(logits, (whole, alone)) for logits, (whole, alone) in zip(lungs, places, strict=True)]
-
-
-def sight_of(raw: Sequence[RawFilm]) -> Sight | None:
-    """What both views of a network gave for films; None of a network that looks once."""
-    looks = [film.second for film in raw if film.second is not None]
-    if len(looks) < len(raw):
-        return None
-    places = np.array([look.places for look in looks])
-    logits, lungs = np.stack([film.image for film in raw]), np.stack([look.lungs for look in looks])
-    return Sight(logits, places[:, 0], lungs, places[:, 1])
-
-
-def with_logits(raw: Sequence[RawFilm], logits: Floats) -> list[RawFilm]:
-    """The same with other logits of the films as a whole."""
-    return [film._replace(image=own) for film, own in zip(raw, logits, strict=True)]
 
 
 class Calibrated(NamedTuple):

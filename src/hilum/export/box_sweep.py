@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hilum.bundle.card import BundleError
-from hilum.export.box_settings import calibrate_boxes, look_at, truths_of
+from hilum.export.box_settings import calibrate_boxes, truths_of
+from hilum.export.film_fits import Validation, fit_films, for_boxes
+from hilum.export.look import look_at, with_logits
 from hilum.export.material import best_network, open_material
 from hilum.measures.boxes.sweep import Swept, choose, draw_sweeps, sweep, write_sweep
 from hilum.system.pictures import write_figure
@@ -59,6 +61,9 @@ def sweep_runs(
             raise BundleError(f"{folder}: draws no boxes; name runs of a recipe with [detector]")
         columns = [list(material.recipe.classes).index(name) for name in material.positive]
         raw = look_at(network, material.store.pixels, material.val.rows, show)
+        validation = Validation.of(raw, material.val, columns)
+        fits = fit_films(validation, material.recipe.training.seed, by_group=network.group is not None)
+        raw = with_logits(raw, for_boxes(validation, fits))  # as the bundle of this run has them
         calibrated = calibrate_boxes(raw, truths_of(material.val, network.input_size), columns)
         name = folder.name if folder.name not in tried else str(folder)
         tried[name] = sweep(calibrated.truths, calibrated.raw, prevalence=prevalence)

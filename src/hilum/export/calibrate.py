@@ -138,12 +138,17 @@ def operating_points(
 def check_enough(is_positive: NDArray[np.bool_]) -> None:
     """Refuses a validation set on which neither calibration nor operating points would mean anything."""
     positives, negatives = int(is_positive.sum()), int((~is_positive).sum())
-    if min(positives, negatives) < FEWEST:
+    if not are_enough(is_positive):
         raise BundleError(
             f"validation has {positives:,} positive and {negatives:,} negative films; calibration and operating points "
             f"need at least {FEWEST} of each, because of fewer one film is more than 5 %; "
             "split the data set again with more films for validation"
         )
+
+
+def are_enough(is_positive: NDArray[np.bool_]) -> bool:
+    """Whether there are enough films of each kind to fit and set anything by."""
+    return bool(min(is_positive.sum(), (~is_positive).sum()) >= FEWEST)
 
 
 def fit_temperature(logits: Floats, targets: NDArray[np.int64], positive: Sequence[int]) -> Calibration:

@@ -11,35 +11,38 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 import onnxruntime as ort
-import torch
 from numpy.typing import NDArray
 
-from hilum.bundle.card import FORMAT, BoxCard, BundleError, Calibration, Card
+from hilum.bundle.card import FORMAT, BoxCard, BundleError, Card
 from hilum.bundle.onnx_file import DIGEST, parse_card, read_card, read_model, write_metadata
 from hilum.bundle.trust.trial import remember
 from hilum.export.box_settings import (
-    RawFilm,
     calibrate_boxes,
     choose_settings,
     figures_of_file,
     highest_scores,
-    look_at,
-    sight_of,
     truths_of,
-    with_logits,
 )
 from hilum.export.box_sweep import BoxSweep, check_prevalence, into_run
-from hilum.export.calibrate import apply, calibrate, operating_points, positive_score
+from hilum.export.calibrate import operating_points
 from hilum.export.compress import half_weights, int8
 from hilum.export.data_card import describe_data, limits_of, sources
+from hilum.export.film_fits import (
+    Validation,
+    fit_films,
+    for_boxes,
+    group_cards,
+    notes_of,
+    of_own_group,
+    probabilities,
+)
 from hilum.export.gate.learning import learn_gate
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import suppress_in_graph
-from hilum.export.joining import Joining, fit_joining, join
+from hilum.export.look import look_at, with_logits
 from hilum.export.material import best_network, is_positive, open_material, some_rows
 from hilum.measures.figure import Floats
-from hilum.network.network import Network
 from hilum.system.files import write_whole
 from hilum.training.feed.examples import Examples
 from hilum.training.recipe import Recipe
@@ -50,7 +53,7 @@ Compression = Literal["none", "int8", "fp16-weights"]
 OnProgress = Callable[[str, int, int], None]
 
 DEFAULT_POINT = "balanced"
-JUDGED = ("probabilities", "gate", "boxes", "scores")
+JUDGED = ("probabilities", "groups", "gate", "boxes", "scores")
 BOX_FIGURES = ("rsna_score", "map_50", "sensitivity_at_1")
 BATCH = 16
 # How far a probability of the file may be from that of the network it was made from, on any film of validation.
@@ -93,24 +96,18 @@ def export_run(
     if prevalence is not None and network.boxes is None:
         raise BundleError(f"{run.folder}: draws no boxes, so a prevalence changes nothing; leave it out")
 
-    raw: list[RawFilm] = []
+    raw = look_at(network, films, val.rows, on_progress)
+    validation = Validation.of(raw, val, columns)
+    fits = fit_films(validation, recipe.training.seed, by_group=network.group is not None)
     truths: list[Floats | None] = []
     boxes: BoxCard | None = None
-    joining: Joining | None = None
     if network.boxes is not None:
-        raw = look_at(network, films, val.rows, on_progress)
-        if (sight := sight_of(raw)) is not None:
-            joining = fit_joining(sight, is_positive(val, columns), columns)
-            raw = with_logits(raw, join(sight, joining, columns))
-        logits = np.stack([film.image for film in raw])
+        raw = with_logits(raw, for_boxes(validation, fits))
         truths = truths_of(val, network.input_size)
         on_progress("choosing suppression, size and threshold of boxes", 0, 1)
         boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns), prevalence)
         if into_run(out, run):  # elsewhere one file was asked for, and `hilum sweep` shows the settings
             BoxSweep({"validation": tried}, best).save(run.folder)
-    else:
-        logits = logits_of(network, films, val.rows, on_progress)
-    calibration = calibrated(logits, val, columns, recipe.training.seed)
     gate, gate_card = learn_gate(
         network,
         films[some_rows(train, GATE_FILMS)],
@@ -120,22 +117,19 @@ def export_run(
     )
     on_progress("writing the graph", 0, 1)
     of_boxes = boxes.calibration if boxes is not None else None
-    graph = Graph(network, Fitted(calibration, columns, of_boxes, gate, joining))
+    graph = Graph(network, Fitted(fits, columns, of_boxes, gate))
     model = as_onnx(graph)
     if boxes is not None:
         model = suppress_in_graph(model, boxes)
-    expected = apply(calibration, logits, columns)
     plain = run_model(model, films, val.rows, on_progress)
-    apart = check_parity(plain["probabilities"], expected)
+    apart = check_parity(plain["probabilities"], probabilities(validation, fits))
     if boxes is not None:
         check_parity(plain["scores"][:, 0], highest_scores(raw, boxes, columns))
     notes = [
         f"Weights before training: {facts['weights']}.",
-        f"Against the network in PyTorch: probabilities differ by at most {apart:.1g} on {len(logits):,} films.",
+        f"Against the network in PyTorch: probabilities differ by at most {apart:.1g} on {len(val):,} films.",
+        *notes_of(fits),
     ]
-    if joining is not None:
-        weights = ", ".join(f"{weight:.3g}" for weight in joining.weights)
-        notes.append(f"It looks twice. Weights of film, its map, lungs and their map in the log odds: {weights}.")
     given = plain
     if compression != "none":
         if compression == "int8":
@@ -154,7 +148,8 @@ def export_run(
                 + "."
             )
 
-    chance = given["probabilities"][:, columns].sum(1, dtype=np.float64)
+    groups = group_cards(validation, fits, given)
+    chance = of_own_group(given, val)[:, columns].sum(1, dtype=np.float64)
     card = Card(
         format=FORMAT,
         task="classification" if boxes is None else "detection",
@@ -164,8 +159,8 @@ def export_run(
         positive=positive,
         geometry=store.geometry,
         heatmap=graph.heatmap,
-        calibration=calibration,
-        operating_points=operating_points(chance, is_positive(val, columns)),
+        calibration=None if groups else fits[0].calibration,
+        operating_points=[] if groups else operating_points(chance, validation.truth),
         default_point=DEFAULT_POINT,
         gate=gate_card,
         recipe=plain_recipe(recipe),
@@ -188,25 +183,13 @@ def export_run(
         limits=[*LIMITS, LIMIT_OF_HEATMAPS, *([LIMIT_OF_BOXES] if boxes is not None else []), *limits_of(manifest)],
         notes=notes,
         boxes=boxes,
+        groups=groups,
     )
     content = write_metadata(model.SerializeToString(deterministic=True), card)
     write_whole(out, content, check=read_card)  # read back before it takes its name
     metadata = read_model(out)
     remember(metadata[DIGEST])  # it ran here a moment ago
     return parse_card(metadata, str(out))
-
-
-@torch.inference_mode()
-def logits_of(
-    network: Network, films: NDArray[np.uint8], rows: NDArray[np.int64], on_progress: OnProgress
-) -> NDArray[np.float64]:
-    """What the network in torch says of films, in float32 whatever it was trained in."""
-    logits: list[NDArray[np.float64]] = []
-    for part in batches(rows):
-        batch = torch.from_numpy(films[part][:, None]).float() / 255
-        logits.append(network(batch).film.double().numpy())
-        on_progress("judging validation films", sum(map(len, logits)), len(rows))
-    return np.concatenate(logits)
 
 
 def run_model(
@@ -238,22 +221,11 @@ def check_parity(given: NDArray[np.float32], expected: NDArray[np.float64]) -> f
     return apart
 
 
-def calibrated(logits: NDArray[np.float64], val: Examples, columns: list[int], seed: int) -> Calibration:
-    """Where labels stand for one of several classes, only the odds of pneumonia are calibrated, which are sure."""
-    if val.either is None:
-        return calibrate(logits, val.targets, columns, seed)
-    score = positive_score(logits, columns)
-    made = calibrate(np.stack([-score, score], 1) / 2, is_positive(val, columns).astype(np.int64), [1], seed)
-    if made.method != "temperature":
-        return made
-    return replace(made, method="platt", temperature=1.0, x=[1 / made.temperature, 0.0])
-
-
 def judged(given: Mapping[str, NDArray[np.float32]], val: Examples, columns: list[int]) -> dict[str, float]:
     """The figures of validation as the file gives them."""
-    probabilities = given["probabilities"].astype(np.float64)
-    measured = figures(np.log(np.maximum(probabilities, 1e-12)), val.targets, val.either)
-    measured["brier"] = float(np.mean((probabilities[:, columns].sum(1) - is_positive(val, columns)) ** 2))
+    own = of_own_group(given, val).astype(np.float64)
+    measured = figures(np.log(np.maximum(own, 1e-12)), val.targets, val.either)
+    measured["brier"] = float(np.mean((own[:, columns].sum(1) - is_positive(val, columns)) ** 2))
     return {"films": float(len(val)), **finite(measured)}
 
 

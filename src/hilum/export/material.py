@@ -14,7 +14,7 @@ from hilum.dataset.manifest.manifest import Manifest, load_manifest
 from hilum.dataset.store.store import Store, build_store
 from hilum.network.network import Network
 from hilum.training.checkpoint import check_version, read_state
-from hilum.training.feed.examples import Examples, choose_examples
+from hilum.training.feed.examples import Examples, Facts, choose_examples
 from hilum.training.prepare import network_of, wanted_of
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
@@ -76,17 +76,26 @@ def of_one_side(examples: Examples, columns: list[int]) -> Examples:
     if examples.either is None:
         return examples
     known = examples.either[:, columns].any(1) != np.delete(examples.either, columns, 1).any(1)
-    return _kept(examples, known)
+    return take(examples, known)
 
 
 def whole_films(examples: Examples) -> Examples:
     """Without films that show their lungs alone, which nobody will ever ask a bundle about."""
-    return examples if examples.facts is None else _kept(examples, ~examples.facts.lungs_only)
+    return examples if examples.facts is None else take(examples, ~examples.facts.lungs_only)
 
 
-def _kept(examples: Examples, chosen: NDArray[np.bool_]) -> Examples:
+def take(examples: Examples, chosen: NDArray[np.bool_]) -> Examples:
     """Some of the films, with what calibration, operating points and gate ask of them."""
-    kept = np.flatnonzero(chosen)
+    kept, facts = np.flatnonzero(chosen), examples.facts
+    if facts is not None:
+        facts = Facts(
+            [facts.sources[film] for film in kept],
+            [facts.labels[film] for film in kept],
+            facts.lungs_only[kept],
+            facts.masks[kept],
+            facts.adult[kept],
+            facts.pneumonia[kept],
+        )
     return Examples(
         examples.rows[kept],
         examples.targets[kept],
@@ -94,6 +103,7 @@ def _kept(examples: Examples, chosen: NDArray[np.bool_]) -> Examples:
         examples.patients,
         examples.either[kept] if examples.either is not None else None,
         examples.boxes and [examples.boxes[film] for film in kept],
+        facts,
     )
 
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hilum.bundle.prediction import RESEARCH_USE, Abstained, Answered, Failed, Prediction
 from hilum.output.marks import blend, draw_boxes, draw_edge_of_lungs
-from hilum.output.table import percent
+from hilum.output.table import decision_in_words, group_in_words, percent
 from hilum.radiograph import Radiograph
 from hilum.system.pictures import write_picture
 from hilum.system.text import printable
@@ -100,6 +100,7 @@ def _drawn_film(radiograph: Radiograph, height: int, width: int) -> NDArray[np.u
 def _headline(prediction: Prediction) -> tuple[str, int, tuple[int, int, int]]:
     words, color = DECISIONS[prediction.decision]
     if isinstance(prediction, Answered):
+        words = decision_in_words(prediction).capitalize()
         words += f" \u00b7 probability of pneumonia {percent(prediction.probability)}"
     return words, 34, color
 
@@ -115,6 +116,8 @@ def _explanation(prediction: Prediction) -> list[str]:
     point = prediction.operating_point
     whose = f"of the operating point \u201c{point}\u201d" if point else "set by hand"
     lines = [f"{compared} {percent(prediction.threshold)}, the threshold {whose}"]
+    if prediction.patient_group is not None:
+        lines.append(f"Patient: {group_in_words(prediction.patient_group)}")
     if prediction.gate.passed is None:
         lines.append("Gate off: not checked whether this is an upright frontal chest film")
     return lines

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from hilum.bundle.card import Card
-from hilum.bundle.prediction import Abstained, Answered, Failed, Prediction
+from hilum.bundle.decide import OTHER_FINDING
+from hilum.bundle.prediction import Abstained, Answered, Failed, PatientGroup, Prediction
 from hilum.system.text import json_text
 
 COLUMNS = ("file", "decision", "probability of pneumonia", "classes", "gate", "notes")
 WORDS = {"pneumonia": "pneumonia", "no_pneumonia": "no pneumonia", "abstain": "abstain", None: "error"}
+NOT_NORMAL = "no pneumonia, yet not normal"
+GROUP_BY = {"asked": "as asked", "dicom_age": "by the age in its DICOM header", "network": "as the network says"}
 
 
 def to_words(prediction: Prediction) -> tuple[str, ...]:
@@ -18,12 +21,25 @@ def to_words(prediction: Prediction) -> tuple[str, ...]:
         classes = ", ".join(f"{name} {percent(value)}" for name, value in prediction.probabilities.items())
     return (
         prediction.path or "",
-        WORDS[prediction.decision],
+        decision_in_words(prediction),
         probability,
         classes,
         _gate_in_words(prediction),
         notes(prediction),
     )
+
+
+def decision_in_words(prediction: Prediction) -> str:
+    """What was decided, and that no pneumonia is not yet normal."""
+    if isinstance(prediction, Answered) and prediction.finding == OTHER_FINDING:
+        return NOT_NORMAL
+    return WORDS[prediction.decision]
+
+
+def group_in_words(group: PatientGroup) -> str:
+    """Whose film it was taken for, and why."""
+    sure = f" ({percent(group.probability)})" if group.probability is not None else ""
+    return f"{group.name}, {GROUP_BY[group.by]}{sure}"
 
 
 def percent(probability: float) -> str:
@@ -37,8 +53,11 @@ def notes(prediction: Prediction) -> str:
     """Why there is no answer, if there is none, the boxes, and what was odd about the file."""
     if isinstance(prediction, Failed):
         return prediction.error
-    first = prediction.gate.detail if isinstance(prediction, Abstained) else boxes_in_words(prediction)
-    return "; ".join(text for text in (first, *(warning.detail for warning in prediction.warnings)) if text)
+    first = [prediction.gate.detail] if isinstance(prediction, Abstained) else []
+    if isinstance(prediction, Answered):
+        group = prediction.patient_group
+        first = ["" if group is None else group_in_words(group), boxes_in_words(prediction)]
+    return "; ".join(text for text in (*first, *(warning.detail for warning in prediction.warnings)) if text)
 
 
 def boxes_in_words(answer: Answered) -> str:
@@ -68,8 +87,11 @@ def to_json_line(prediction: Prediction) -> str:
 def csv_header(card: Card) -> list[str]:
     """The columns of the CSV that `hilum predict` writes with this bundle."""
     return [
-        *("file", "decision", "probability"),
+        *("file", "decision"),
+        *(("finding",) if OTHER_FINDING in card.classes else ()),
+        "probability",
         *(f"p_{name}" for name in card.classes),
+        *(("patient_group", "patient_group_by", "patient_group_probability") if card.groups else ()),
         *("operating_point", "threshold", "gate", "gate_reason", "gate_distance", "height", "width"),
         *(("boxes",) if card.boxes is not None else ()),
         *("warnings", "error", "research_use", "bundle", "hilum"),

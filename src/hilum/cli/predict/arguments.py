@@ -7,6 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import NoReturn
 
+from hilum.bundle.format import PATIENTS
 from hilum.cli.terminal.help import help_page
 from hilum.system.text import printable
 
@@ -54,6 +55,12 @@ def parse(arguments: list[str]) -> Namespace:
     add("--operating-point", metavar="NAME", help="Decide at this operating point of the bundle.")
     add("--threshold", metavar="P", type=_probability, help="Decide at this probability instead.")
     add("--box-threshold", metavar="P", type=_probability, help="Give a detector's boxes from this score on instead.")
+    add(
+        "--patient",
+        metavar="WHO",
+        choices=PATIENTS,
+        help="The films are of a child (under 18) or an adult; else the age in a DICOM header tells, or the network.",
+    )
     add("--no-gate", action="store_true", help="Give a probability even for what is no upright frontal chest film.")
     add("--invert", action="store_true", help="The films are inverted: exchange black and white before judging them.")
     add("--json", action="store_true", help="Print one JSON object a line instead of a table.")

@@ -64,6 +64,7 @@ def predict(bundle: OpenBundle, given: Namespace) -> int:
         gate=not given.no_gate,
         heatmaps=given.heatmap is not None,
         box_threshold=given.box_threshold,
+        patient=given.patient,
     )
     found, others = find_films(given.paths)
     with ExitStack() as stack:
@@ -110,8 +111,12 @@ def _say_how(card: Card, asked: Asked, *, inverted: bool) -> None:
     from hilum.bundle.prediction import RESEARCH_USE
 
     if asked.threshold is None:
-        point = card.point(asked.operating_point)
-        how = f"at the operating point {point.name} (probability of at least {point.threshold:.3g})"
+        name = card.checked(asked.operating_point)
+        if card.groups:
+            each = ", ".join(f"{group.name} {card.point(name, group.name).threshold:.3g}" for group in card.groups)
+            how = f"at the operating point {name} (probability of at least: {each})"
+        else:
+            how = f"at the operating point {name} (probability of at least {card.point(name).threshold:.3g})"
     else:
         how = f"at a probability of at least {asked.threshold:.3g}"
     say(f"{card.title or card.name}: pneumonia {how}. {RESEARCH_USE}")

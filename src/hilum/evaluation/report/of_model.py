@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import groupby
 
+from hilum.bundle.card import Calibration
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.report import plots
 from hilum.evaluation.report.document import Beside, Block, Column, Folded, Matrix, Plots, Section, Table, Text
@@ -134,7 +135,7 @@ def _at_point(figures: dict[str, Figure], first: str, second: str) -> str:
 def calibrated(evaluation: Evaluation) -> Section:
     """How far probabilities can be taken at their word, before and after calibration."""
     after, before = evaluation.after, evaluation.before
-    card = evaluation.judgement.card.calibration
+    card = evaluation.judgement.card
     films = evaluation.judgement.predictions
     header = ["Figure", "As shipped", "95% interval"] + ([] if before is None else ["Before calibration"])
     rows = []
@@ -143,12 +144,9 @@ def calibrated(evaluation: Evaluation) -> Section:
         if before is not None:
             row.append(value(name, before.figures()[name]))
         rows.append(row)
-    done = {
-        "none": "none",
-        "temperature": f"temperature {card.temperature:.3f}",
-        "platt": "Platt's sigmoid",
-        "isotonic": "isotonic regression",
-    }[card.method]
+    done = ", ".join(f"{_how(group.calibration)} for a film of a {group.name}" for group in card.groups)
+    if card.calibration is not None:
+        done = _how(card.calibration)
     table = Table("Do the probabilities mean what they say?", header, rows)
     reading = Text(
         "Slope 1 and intercept 0 are right. A slope below 1 says that probabilities are too extreme; an intercept "
@@ -168,6 +166,15 @@ def calibrated(evaluation: Evaluation) -> Section:
         raw = plots.reliability(before.bins, "before calibration", says, "reliability-before")
         blocks += [Beside([[table, reading], [Plots([given])]]), Beside([[Plots([shipped])], [Plots([raw])]])]
     return Section("calibration", "Calibration: can the probabilities be taken at their word?", blocks)
+
+
+def _how(calibration: Calibration) -> str:
+    return {
+        "none": "none",
+        "temperature": f"temperature {calibration.temperature:.3f}",
+        "platt": "Platt's sigmoid",
+        "isotonic": "isotonic regression",
+    }[calibration.method]
 
 
 def _bins_in_words(made: Reliability) -> str:

@@ -15,16 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.bundle.card import Calibration
-from hilum.bundle.format import FEATURES, GATE, HEATMAPS, LUNGS, PROBABILITIES
+from hilum.bundle.format import FEATURES, GATE, GROUPS, HEATMAPS, LUNGS, PROBABILITIES
 from hilum.export.calibrate import groups
+from hilum.export.film_fits import FilmFit
 from hilum.export.gate.module import GateModule, Taps
 from hilum.export.graph.evidence import JOINED
 from hilum.export.graph.heatmap import last_maps, reading_of
 from hilum.export.graph.joined import Joined
 from hilum.export.graph.probability import Probabilities, together
 from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES
-from hilum.export.joining import Joining
 from hilum.network.fold import Shift, fold_input
 from hilum.network.network import Network
 from hilum.network.view import View
@@ -36,14 +35,14 @@ FOLDING_ERROR = 1e-3
 class Fitted(NamedTuple):
     """What was fitted to a trained network on validation films: all of a graph that is no weight of the network.
 
-    `positive` are the columns of the classes that mean pneumonia. `box_calibration` is as in BoxCard.
+    `films` are one fit, or one for each group of patients. `positive` are the columns of the classes that mean
+    pneumonia. `box_calibration` is as in BoxCard.
     """
 
-    calibration: Calibration
+    films: Sequence[FilmFit]
     positive: list[int]
     box_calibration: list[float] | None = None
     gate: GateModule | None = None
-    joining: Joining | None = None  # of a network that looks twice
 
 
 class Graph(nn.Module):
@@ -62,9 +61,14 @@ class Graph(nn.Module):
             self.normalization, folded = fold_levels(network.film.eval(), example)
             self.body = folded.body
             self.reading = reading_of(folded, last_maps(self.body, self.normalization(example))[0])
-        self.probabilities = Probabilities(fitted.calibration, network.classes, fitted.positive)
+        self.probabilities = nn.ModuleList(
+            Probabilities(fit.calibration, network.classes, fitted.positive) for fit in fitted.films
+        )
         self.boxes = CalibratedBoxes(network, fitted) if network.boxes is not None else None
-        self.joined = Joined(network, fitted.joining, fitted.positive) if fitted.joining is not None else None
+        joinings = [fit.joining for fit in fitted.films if fit.joining is not None]
+        self.joined = Joined(network, joinings, fitted.positive) if joinings else None
+        by_group = fitted.films[0].patient is not None
+        self.group = copy.deepcopy(network.group) if by_group else None
         self.gate = fitted.gate
         # Not an attribute that torch sees, for it is no part of the network.
         self.taps = Taps(self.body, self.gate.taps) if self.gate is not None else None
@@ -83,21 +87,27 @@ class Graph(nn.Module):
         gate = [GATE] if self.gate is not None else []
         lungs = [LUNGS] if self.joined is not None else []
         boxes = [CANDIDATES, CANDIDATE_SCORES] if self.boxes is not None else []
-        return [PROBABILITIES, *heatmaps, FEATURES, *gate, *lungs, *boxes]
+        groups = [GROUPS] if self.group is not None else []
+        return [PROBABILITIES, *groups, *heatmaps, FEATURES, *gate, *lungs, *boxes]
 
     def forward(self, films: Tensor) -> tuple[Tensor, ...]:
         maps, taps = last_maps(self.body, self.normalization(films))
         read = self.reading(maps)
-        logits = read.logits
         given = {HEATMAPS: read.heatmaps, FEATURES: read.features}
+        # Of films as they are for each fit; boxes hear the last one (film_fits.for_boxes says why).
+        fitted, groups = [read.logits] * len(self.probabilities), None
+        if self.group is not None:
+            adult = torch.sigmoid(self.group(read.features))
+            groups = given[GROUPS] = torch.cat([1 - adult, adult], 1)
         if self.joined is not None:
-            logits, given[HEATMAPS], given[LUNGS] = self.joined(films.float() / 255, self.body, taps, read)
-        given[PROBABILITIES] = self.probabilities(logits)
+            fitted, given[HEATMAPS], given[LUNGS] = self.joined(films.float() / 255, self.body, taps, read, groups)
+        each = [calibrated(own) for calibrated, own in zip(self.probabilities, fitted, strict=True)]
+        given[PROBABILITIES] = each[0] if self.group is None else torch.stack(each, 1)
         if self.gate is not None and self.taps is not None:
             given[GATE] = self.gate(films.float() / 255, self.taps.maps)
         if self.boxes is not None:
             maps_of_boxes = self.body.select(taps, self.boxes.head.pyramid.strides)
-            given[CANDIDATES], given[CANDIDATE_SCORES] = self.boxes(maps_of_boxes, logits)
+            given[CANDIDATES], given[CANDIDATE_SCORES] = self.boxes(maps_of_boxes, fitted[-1])
         return tuple(given[name] for name in self.outputs)
 
 

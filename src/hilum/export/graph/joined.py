@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,24 +23,25 @@ from hilum.network.network import Network
 
 
 class TwoLooks(NamedTuple):
-    """`logits` (n, classes) have the log odds of pneumonia that both views give together, `heatmaps` (n, classes, rows,
-    columns) say where they come from. `lungs` (n, rows, columns) is the mask from 0 to 1 by which the second view was
-    blackened, all 1 where none was believed."""
+    """`logits` (n, classes) of each joining have the log odds of pneumonia that both views give together, `heatmaps`
+    (n, classes, rows, columns) say where they come from. `lungs` (n, rows, columns) is the mask from 0 to 1 by which
+    the second view was blackened, all 1 where none was believed."""
 
-    logits: Tensor
+    logits: list[Tensor]
     heatmaps: Tensor | None
     lungs: Tensor
 
 
 class Joined(nn.Module):
-    """What the view of the whole film says in, what both views say together out."""
+    """What the view of the whole film says in, what both views say together out, for each group's joining."""
 
     inside: Tensor
     outside: Tensor
     raised: Tensor
     weights: Tensor
+    offsets: Tensor
 
-    def __init__(self, network: Network, joining: Joining, positive: list[int]) -> None:
+    def __init__(self, network: Network, joinings: Sequence[Joining], positive: list[int]) -> None:
         super().__init__()
         assert network.masks is not None and network.blackened is not None and network.lungs is not None
         assert network.film.opacity is not None
@@ -48,16 +50,19 @@ class Joined(nn.Module):
         example = torch.zeros(1, 1, *network.lungs.input_size)
         self.reading = reading_of(self.lungs, self.lungs.maps_and_taps(example)[0])
         maps = not self.reading.kind.startswith("none")
-        self.evidence = Evidence(network, [joining], positive) if maps else None
+        self.evidence = Evidence(network, joinings, positive) if maps else None
         inside, outside = groups(network.classes, positive)
         self.register_buffer("inside", torch.tensor(inside))
         self.register_buffer("outside", torch.tensor(outside))
         self.register_buffer("raised", torch.tensor([float(column in inside) for column in range(network.classes)]))
-        self.register_buffer("weights", torch.tensor(joining.weights)[:, None])
-        self.offset = joining.offset
+        self.register_buffer("weights", torch.tensor([joining.weights for joining in joinings]).T.contiguous())
+        self.register_buffer("offsets", torch.tensor([joining.offset for joining in joinings]))
 
-    def forward(self, grey: Tensor, body: Body, taps: list[Tensor], film: Read) -> TwoLooks:
-        """Of films in [0, 1] (n, 1, height, width), and of what the body and the reading of the first view gave."""
+    def forward(self, grey: Tensor, body: Body, taps: list[Tensor], film: Read, groups: Tensor | None) -> TwoLooks:
+        """Of films in [0, 1] (n, 1, height, width), and of what the body and the reading of the first view gave.
+
+        `groups` (n, joinings) are how likely each joining is the film's, where there are several.
+        """
         masks = believed(self.masks(body.select(taps, LUNG_STRIDES)))
         maps, lung_taps = self.lungs.maps_and_taps(self.blackened(grey, masks))
         lungs = self.reading(maps)
@@ -68,8 +73,9 @@ class Joined(nn.Module):
         scores = torch.cat(
             [own, highest(opacity)[:, None], self._odds(lungs.logits), highest(lung_opacity)[:, None]], 1
         )
-        joined = film.logits + (scores @ self.weights + self.offset - own) * self.raised
-        heatmaps = None if self.evidence is None else self.evidence(film, opacity, lungs, lung_opacity, None)
+        further = scores @ self.weights + self.offsets - own
+        joined = [film.logits + each * self.raised for each in torch.split(further, 1, 1)]
+        heatmaps = None if self.evidence is None else self.evidence(film, opacity, lungs, lung_opacity, groups)
         return TwoLooks(joined, heatmaps, masks.squeeze(1))
 
     def _odds(self, logits: Tensor) -> Tensor:

@@ -11,13 +11,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hilum.bundle.format import ADULT
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import Store
 from hilum.training.feed.boxes import boxes_in_picture
 from hilum.training.recipe import RecipeError
 from hilum.training.variation.augment import Floats
-
-ADULT = 18  # years, from which on a film is an adult's
 
 
 class Facts(NamedTuple):
