@@ -29,12 +29,12 @@ from hilum.bundle.card import (
     OperatingPoint,
     pack_digests,
 )
-from hilum.bundle.format import Patient
 from hilum.bundle.onnx_file import DIGEST, read_model, write_metadata
 from hilum.bundle.prediction import Answered, Prediction
 from hilum.bundle.reading import Verdict
 from hilum.bundle.trust.trial import remember
 from hilum.radiograph.geometry import Geometry
+from hilum.radiograph.patient import Patient
 
 PLACES = 8
 SLOPE = 6.0  # logit of pneumonia = SLOPE * brightness, of normal = SLOPE * darkness

@@ -19,7 +19,6 @@ from test_views import HEADS, SIDE
 
 import hilum
 from hilum.bundle.card import BoxCard, BundleError, Calibration, Card
-from hilum.bundle.format import PATIENTS
 from hilum.bundle.trust.operators import ALLOWED
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.export.export import export_run
@@ -39,6 +38,7 @@ from hilum.export.joining import Joining
 from hilum.export.look import look
 from hilum.export.material import best_network, open_material
 from hilum.network.network import create_network
+from hilum.radiograph.patient import PATIENTS
 from hilum.training.feed.examples import Examples, Facts
 from hilum.training.run import Run
 

@@ -425,12 +425,6 @@ def test_one_look_serves_any_number_of_decisions(tmp_path: Path) -> None:
         other.decide(reading)
 
 
-def test_patients_are_grouped_by_no_bundle_yet(tmp_path: Path) -> None:
-    model = hilum.load(tiny_bundle(tmp_path))
-    with pytest.raises(BundleError, match=r"tiny\.onnx: has no groups of patients; leave patient out"):
-        model.predict([], Asked(patient="child"))
-
-
 @pytest.mark.parametrize("kind", ["answered", "abstained", "failed"])
 def test_predictions_are_small_can_be_pickled_and_say_where_they_come_from(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "film.png"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hilum.bundle.card import BundleError, Card
-from hilum.bundle.format import PATIENTS, Patient
+from hilum.radiograph.patient import PATIENTS, Patient
 
 
 @dataclass(frozen=True, slots=True)

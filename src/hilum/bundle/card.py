@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from hilum.bundle.format import PATIENTS, Patient
 from hilum.radiograph.geometry import Geometry
+from hilum.radiograph.patient import PATIENTS, Patient
 from hilum.system.typed import MisfitError, MissingKeyError, RefusedError, UnknownKeyError, build
 
 FORMAT = 2  # of the cards that are written; earlier ones are read

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from hilum.bundle.asked import Asked, settle
 from hilum.bundle.card import BundleError, Card
-from hilum.bundle.format import PATIENTS
 from hilum.bundle.prediction import NOT_ASKED, Abstained, Answered, Box, Failed, PatientGroup, Prediction
 from hilum.bundle.reading import Reading, Unreadable
 from hilum.radiograph.geometry import corners_of, sides_of
+from hilum.radiograph.patient import PATIENTS
 
 OTHER_FINDING = "other_finding"  # what a class is called that stands for films neither normal nor with an opacity
 

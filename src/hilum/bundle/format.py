@@ -5,19 +5,12 @@ docs/bundle.md tells the same to those who run bundles without hilum.
 
 from __future__ import annotations
 
-from typing import Literal
-
 FILMS = "films"  # uint8 (N, 1, height, width)
 PROBABILITIES, HEATMAPS, FEATURES, GATE = "probabilities", "heatmaps", "features", "gate"
 BOXES, SCORES = "boxes", "scores"  # of a bundle that says where
 LUNGS = "lungs"  # of a bundle that looks at the lungs by themselves
 LUNG_STRIDE = 4  # pixels of the film along each side of a place of `lungs`
-GROUPS = "groups"  # of a bundle that answers for children and for adults apart
-
-# Columns of the groups: whose film it is. A child is younger than so many years.
-Patient = Literal["child", "adult"]
-PATIENTS: tuple[Patient, ...] = ("child", "adult")
-ADULT = 18
+GROUPS = "groups"  # of a bundle that answers for children and for adults apart, whose columns are PATIENTS
 
 # Columns of the gate: how far from the training films, then the probabilities of these states, whose first is upright.
 DISTANCE = 0

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hilum import __version__
-from hilum.bundle.format import Patient
 from hilum.bundle.reading import Verdict
 from hilum.radiograph import ReadWarning
 from hilum.radiograph.geometry import Geometry
+from hilum.radiograph.patient import Patient
 from hilum.system.notebook import html_table
 
 RESEARCH_USE = "Research use only, not a medical device."

@@ -28,9 +28,10 @@ from hilum.bundle.gate import verdict
 from hilum.bundle.in_order import in_order
 from hilum.bundle.opening import CPU, OpenBundle
 from hilum.bundle.prediction import Prediction
-from hilum.bundle.reading import GraphOutputs, Reading, Unreadable, patient_of
+from hilum.bundle.reading import GraphOutputs, Reading, Unreadable
 from hilum.bundle.shipped import name_anywhere
 from hilum.radiograph import FilmSource, Radiograph, ReadError, content_of, kind_of, open_film, read
+from hilum.radiograph.patient import patient_of
 from hilum.system.cores import available_cores
 
 Film: TypeAlias = "FilmSource | Radiograph"

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.bundle.format import ADULT, Patient
 from hilum.radiograph import ReadWarning
+from hilum.radiograph.patient import Patient
 
 
 class Verdict(NamedTuple):
@@ -78,10 +78,3 @@ class Unreadable:
     path: str | None
     reason: str
     detail: str
-
-
-def patient_of(age: float | None) -> Patient | None:
-    """Whose film it is, by an age in years; None where no age is known."""
-    if age is None:
-        return None
-    return "adult" if age >= ADULT else "child"

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.card import Calibration, GroupCard, JoiningCard
-from hilum.bundle.format import GROUPS, PATIENTS, PROBABILITIES, Patient
+from hilum.bundle.format import GROUPS, PROBABILITIES
 from hilum.export.calibrate import apply, are_enough, calibrate, operating_points, positive_score
 from hilum.export.joining import SCORES, Joining, Sight, fit_joining, join
 from hilum.export.look import RawFilm, logits_of, sight_of
 from hilum.export.material import is_positive, take
 from hilum.measures.figure import Floats
 from hilum.measures.films.thresholds import FEWEST
+from hilum.radiograph.patient import PATIENTS, Patient
 from hilum.training.feed.examples import Examples
 
 UNCALIBRATED = Calibration("none", 1.0, [], [], {})

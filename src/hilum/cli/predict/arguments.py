@@ -7,8 +7,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import NoReturn
 
-from hilum.bundle.format import PATIENTS
 from hilum.cli.terminal.help import help_page
+from hilum.radiograph.patient import PATIENTS
 from hilum.system.text import printable
 
 EXPLANATION = """\

@@ -145,7 +145,7 @@ def measure_robustness(
         manifest=data.name,
         data=data.manifest.digest,
         split=drawn.split,
-        operating_point=model.card.point().name,
+        operating_point=model.card.default_point,
         patients=len(np.unique(patients)),
         seed=drawn.seed,
         unreadable=films.height - kept.height,

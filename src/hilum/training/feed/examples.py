@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from hilum.bundle.format import ADULT
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.patients import patients_of
 from hilum.dataset.store.store import Store
+from hilum.radiograph.patient import PATIENTS
 from hilum.training.feed.boxes import boxes_in_picture
 from hilum.training.recipe import RecipeError
 from hilum.training.variation.augment import Floats
@@ -112,9 +113,9 @@ def choose_examples(
 
 
 def _facts(manifest: Manifest, store: Store, paths: Sequence[str], lungs_only: Sequence[str]) -> Facts:
-    group = "group" if "group" in manifest.table.columns else "age"
-    columns = ("path", "source", "study", "label", "age", "pneumonia", group)
-    rows = {row[0]: row[1:] for row in manifest.table.select(*dict.fromkeys(columns)).iter_rows()}
+    columns = ("source", "study", "label", "pneumonia")
+    rows = dict(zip(manifest.table["path"], manifest.table.select(columns).iter_rows(), strict=True))
+    whose = dict(zip(manifest.table["path"], patients_of(manifest.table), strict=True))
     alone = manifest.table.filter(pl.col("source").is_in(list(lungs_only)) & pl.col("file_digest").is_not_null())
     found = store.rows(alone["file_digest"].to_list())
     pairs = dict(zip(alone["study"].to_list(), found.tolist(), strict=True))
@@ -124,16 +125,9 @@ def _facts(manifest: Manifest, store: Store, paths: Sequence[str], lungs_only: S
         [row[2] for row in known],
         np.array([row[0] in lungs_only for row in known], bool),
         np.array([-1 if row[1] is None else pairs.get(row[1], -1) for row in known], np.int64),
-        np.array([_adult(row[3], row[5] if group == "group" else None) for row in known], np.int8),
-        np.array([-1 if row[4] is None else int(row[4]) for row in known], np.int8),
+        np.array([-1 if (patient := whose[path]) is None else PATIENTS.index(patient) for path in paths], np.int8),
+        np.array([-1 if row[3] is None else int(row[3]) for row in known], np.int8),
     )
-
-
-def _adult(age: float | None, group: str | None) -> int:
-    """By age, or else by what a column `group` says."""
-    if age is not None:
-        return int(age >= ADULT)
-    return {"child": 0, "adult": 1}.get(group or "", -1)
 
 
 class File(NamedTuple):
