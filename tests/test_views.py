@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,7 +26,7 @@ from hilum.training.curves import NAMES, draw_curves
 from hilum.training.feed.examples import Examples, Facts
 from hilum.training.feed.feed import Feed
 from hilum.training.feed.masks import lung_masks
-from hilum.training.fit import Interrupted, fit
+from hilum.training.fit import Interrupted, fit, judge
 from hilum.training.observer import Event, Step
 from hilum.training.prepare import Prepared, network_of
 from hilum.training.processes import Processes
@@ -226,6 +227,32 @@ def test_stopped_in_an_epoch_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         train(tmp_path / "stopped", stop_at=3)
     assert train(tmp_path / "stopped")[0] == whole
+
+
+def test_boxes_are_judged_on_whole_films_alone() -> None:
+    """Films that show their lungs alone have no say in what validation tells of boxes."""
+    wanted = recipe()
+    pixels, examples = films()
+    assert examples.facts is not None
+    task = Task(network_of(wanted), wanted, examples, CPU)
+    kept = [row for row, alone in enumerate(examples.facts.lungs_only) if not alone]
+    known: Any = examples.facts
+    facts = Facts._make([*([part[row] for row in kept] for part in known[:2]), *(part[kept] for part in known[2:])])
+    assert examples.boxes is not None
+    whole = replace(
+        examples,
+        rows=examples.rows[kept],
+        targets=examples.targets[kept],
+        paths=[examples.paths[row] for row in kept],
+        boxes=[examples.boxes[row] for row in kept],
+        facts=facts,
+    )
+    of_all, of_whole = (
+        judge(task, task.network, Feed(pixels, some, wanted.augmentation, batch, CPU), torch.contiguous_format, None)
+        for some, batch in ((examples, 16), (whole, 8))
+    )
+    for figure in ("loss", "ap50", "rsna_score", "auc"):
+        assert of_all[figure] == pytest.approx(of_whole[figure], rel=1e-4), figure
 
 
 def test_what_a_film_does_not_know_teaches_nothing() -> None:

@@ -59,13 +59,15 @@ def detections_of(candidates: Candidates, head: BoxHead) -> list[Detections]:
 
 
 def box_loss_of(candidates: Sequence[Candidates], films: Examples, head: BoxHead, settings: Detector) -> float:
-    """That of training, without what the classes of the film add."""
+    """That of training, a film whose boxes are known, without what the classes of the film add."""
     assert films.boxes is not None
-    anchors, done, total = head.anchors.cpu(), 0, 0.0
+    anchors, done, known, total = head.anchors.cpu(), 0, 0, 0.0
     height, width = int(head.frame[1]), int(head.frame[0])
     for part in candidates:
         chosen = np.arange(done, done + len(part.scores))
-        losses = box_losses(part, anchors, batch_boxes(films.boxes, chosen, None, (height, width)), settings.box_loss)
+        drawn = batch_boxes(films.boxes, chosen, None, (height, width))
+        losses = box_losses(part, anchors, drawn, settings.box_loss)
         total += float(losses.scores + settings.box_weight * losses.boxes) * len(chosen)
+        known += int(drawn.known.sum())
         done += len(chosen)
-    return total / done
+    return total / known

@@ -6,6 +6,7 @@ The loss is a sum over the network's heads. Each part counts only the films whos
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,7 +120,9 @@ class Task:
         detector, head = self.recipe.detector, self.network.boxes
         if detector is not None and head is not None:
             boxes = [part.boxes for part in outputs if part.boxes is not None]
-            of_boxes = box_figures(boxes, films, head, detector)
+            # Of films that show their lungs alone no boxes were sought.
+            drawn = films.boxes and [known if seen else None for known, seen in zip(films.boxes, whole, strict=True)]
+            of_boxes = box_figures(boxes, replace(films, boxes=drawn), head, detector)
             measured |= {**of_boxes, "loss": of_boxes["loss"] + detector.image_weight * measured["loss"]}
         if films.facts is not None and self.network.lungs is not None:
             measured |= view_figures(outputs, films)
