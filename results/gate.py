@@ -3,9 +3,13 @@
 Pictures that are no upright frontal chest films should all be turned away: photographs out of scikit-image,
 scikit-learn and matplotlib (in color, as grey pictures, and as grey details), slices and test pictures of pydicom,
 hip and limb films, noise, blank pictures, pages of text, and films turned or inverted. Films that nobody learned from
-should pass; those that the bundle names as its own training or validation films are left out.
+should pass; those that the bundle names as its own training or validation films are left out. Lateral films and
+coronal slices of DATA/lateral that the bundle may have learned from are judged by gates of its run that did not: see
+gate_left_out.py. Shares have 95% intervals (Wilson).
 
-    python results/gate.py BUNDLE [DATA] [--csv FILE] [--films N]     DATA holds kermany-224, nih-adult-256, ...
+    python results/gate.py BUNDLE [DATA] [--run RUN] [--csv FILE] [--films N]
+
+DATA holds kermany-224, nih-adult-256, ...; RUN is what the bundle was exported from.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ import numpy as np
 import pydicom
 import skimage
 import sklearn
+from gate_left_out import left_out
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -33,7 +38,8 @@ import hilum
 from hilum import Radiograph, read
 from hilum.bundle.card import DataCard
 from hilum.bundle.predictor import Predictor
-from hilum.bundle.reading import Reading
+from hilum.bundle.reading import Reading, Verdict
+from hilum.measures.intervals import wilson
 from hilum.radiograph.errors import ReadError
 
 Grey = NDArray[np.floating]
@@ -54,6 +60,8 @@ class Line(NamedTuple):
     pictures: int
     turned_away: int
     share: float
+    low: float
+    high: float
     reasons: str
     median_distance: float
 
@@ -64,36 +72,56 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--films", type=int, default=300, help="at most, of each source of films")
+    parser.add_argument("--run", type=Path, help="the run that the bundle was exported from")
     given = parser.parse_args()
-    model = hilum.load(given.bundle)
+    if given.run is not None and given.data is None:
+        parser.error("--run judges DATA/lateral; name DATA")
     lines = []
-    print(f"{'group':44} {'should':10} {'pictures':>8} {'away':>6} {'share':>7} {'distance':>8}  reasons")
-    for should, group, pictures in groups(model, given.data, given.films):
-        if line := judge(model, group, should, pictures):
-            lines.append(line)
-            print(
-                f"{line.group:44} {line.should:10} {line.pictures:8} {line.turned_away:6} {line.share:7.1%} "
-                f"{line.median_distance:8.2f}  {line.reasons}",
-                flush=True,
-            )
+    print(
+        f"{'group':64} {'should':10} {'pictures':>8} {'away':>6} {'share':>7} {'interval':>14} {'distance':>8}  reasons"
+    )
+    for line in judged(hilum.load(given.bundle), given.data, given.films, given.run):
+        lines.append(line)
+        print(
+            f"{line.group:64} {line.should:10} {line.pictures:8} {line.turned_away:6} {line.share:7.1%} "
+            f"{line.low:6.1%} {line.high:6.1%} {line.median_distance:8.2f}  {line.reasons}",
+            flush=True,
+        )
     if given.csv:
         with given.csv.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(Line._fields)
-            table.writerows(line._replace(share=round(line.share, 4)) for line in lines)
+            table.writerows(
+                line._replace(share=round(line.share, 4), low=round(line.low, 4), high=round(line.high, 4))
+                for line in lines
+            )
 
 
-def judge(model: Predictor, group: str, should: str, pictures: Iterable[Radiograph]) -> Line | None:
-    verdicts = [seen.gate for seen in model.readings(pictures) if isinstance(seen, Reading)]
-    if not verdicts:
-        print(f"{group}: none found", file=sys.stderr)
-        return None
+def judged(model: Predictor, data: Path | None, most: int, run: Path | None) -> Iterator[Line]:
+    for should, group, pictures in groups(model, data, most):
+        verdicts = [seen.gate for seen in model.readings(pictures) if isinstance(seen, Reading)]
+        if verdicts:
+            yield line_of(group, should, verdicts)
+        else:
+            print(f"{group}: none found", file=sys.stderr)
+    if data is not None and run is not None:
+        for group, verdicts in left_out(run, data / "lateral"):
+            yield line_of(group, "turn away", verdicts)
+    elif data is not None:
+        for name, pattern in (("lateral films", "l-*.jpg"), ("coronal slices", "coronal-*.jpg")):
+            pictures = readable(sorted((data / "lateral").glob(pattern)))
+            yield line_of(
+                name, "turn away", [seen.gate for seen in model.readings(pictures) if isinstance(seen, Reading)]
+            )
+
+
+def line_of(group: str, should: str, verdicts: list[Verdict]) -> Line:
     reasons = Counter(verdict.reason for verdict in verdicts if verdict.reason)
     distances = [verdict.distance for verdict in verdicts if verdict.distance is not None]
     away = sum(reasons.values())
     why = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
     median = round(float(np.median(distances)), 3) if distances else float("nan")
-    return Line(group, should, len(verdicts), away, away / len(verdicts), why, median)
+    return Line(group, should, len(verdicts), away, away / len(verdicts), *wilson(away, len(verdicts)), why, median)
 
 
 def groups(model: Predictor, data: Path | None, most: int) -> Iterator[tuple[str, str, Iterable[Radiograph]]]:
@@ -121,13 +149,16 @@ def groups(model: Predictor, data: Path | None, most: int) -> Iterator[tuple[str
         ("Kermany test, children", "kermany-224/test", "*/*.jpeg"),
         ("NIH, adults", "nih-adult-256/images", "*.jpg"),
         ("SIIM-COVID, adults", "siim-covid-256/images", "*.jpg"),
-        ("RSNA, adults", "rsna-mini/stage_2_train_images", "*.dcm"),
+        ("Kermany in original size, children", "kermany-original", "*/*/*.jpeg"),
+        ("RSNA", "rsna-256/images", "*.jpg"),
+        ("RSNA, DICOM", "rsna-mini/stage_2_train_images", "*.dcm"),
     ):
         films = held_out(sorted((data / folder).glob(pattern)), model.card.data, most)
         yield "pass", source, readable(films)
+        some = films[: most // 3]
         for state, turns in TURNS.items():
-            yield "turn away", f"{source}, {state}", (grey(np.rot90(film.pixels, turns)) for film in readable(films))
-        yield "turn away", f"{source}, inverted", (grey(1 - film.pixels) for film in readable(films))
+            yield "turn away", f"{source}, {state}", (grey(np.rot90(film.pixels, turns)) for film in readable(some))
+        yield "turn away", f"{source}, inverted", (grey(1 - film.pixels) for film in readable(some))
 
 
 def photograph_files() -> list[Path]:

@@ -43,15 +43,16 @@ def real_data() -> Path:
 def exports_remembered() -> Iterator[None]:
     """Of a network exported again, in another size or by another command, gate and graph are made once.
 
-    The gate learns of few strangers: how good it is, test_gate.py tests.
+    The gate learns of few strangers and lateral films: how good it is, test_gate.py tests.
     """
     from remembered import remembered
 
-    from hilum.export.gate import learning
+    from hilum.export.gate import learning, sight
     from hilum.export.graph.as_onnx import as_onnx
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning, "STRANGERS", 160)
+        patch.setattr(sight, "STRANGERS", 160)
+        patch.setattr(sight, "LATERALS", 60)
         patch.setattr("hilum.export.export.learn_gate", remembered(learning.learn_gate))
         patch.setattr("hilum.export.export.as_onnx", remembered(as_onnx))
         yield

@@ -27,6 +27,14 @@ def test_a_card_survives_json() -> None:
     assert card_from_json(ungated.to_json()) == ungated
 
 
+def test_a_gate_from_before_lateral_films_has_the_states_of_then() -> None:
+    values = json.loads(tiny_card().to_json())
+    del values["gate"]["states"]
+    gate = card_from_json(json.dumps(values)).gate
+    assert gate is not None
+    assert gate.states == ["upright", "turned by 90", "turned by 180", "turned by 270", "inverted", "no chest film"]
+
+
 def test_whole_numbers_stand_for_floats() -> None:
     values = json.loads(tiny_card().to_json())
     values["operating_points"][0]["threshold"] = 1

@@ -28,7 +28,7 @@ from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.dataset.store.store import build_store
 from hilum.export.box_settings import calibrate_boxes, likely
-from hilum.export.export import export_run
+from hilum.export.export import ExportOptions, export_run
 from hilum.export.film_fits import FilmFit
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
@@ -279,7 +279,7 @@ def test_options_may_stand_between_bundle_and_films(trained: tuple[Run, Path], b
 def test_smaller_files_say_what_changed(trained: tuple[Run, Path], tmp_path: Path, compression: Any) -> None:
     run = trained[0]
     before = {path: path.stat().st_mtime_ns for path in run.folder.iterdir()}
-    card = export_run(run, tmp_path / "small.onnx", compression)
+    card = export_run(run, tmp_path / "small.onnx", ExportOptions(compression))
     # Where one file was asked for outside of the run, one file is written, and none in the run.
     assert [path.name for path in tmp_path.iterdir()] == ["small.onnx"]
     assert {path: path.stat().st_mtime_ns for path in run.folder.iterdir()} == before

@@ -24,7 +24,7 @@ from hilum.bundle.onnx_file import read_card
 from hilum.cli.app import app
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.export.calibrate import apply
-from hilum.export.export import export_run
+from hilum.export.export import ExportOptions, export_run
 from hilum.export.material import best_network, open_material
 from hilum.system.files import write_whole
 from hilum.training.run import Run, open_run
@@ -65,7 +65,7 @@ def test_probabilities_are_those_of_the_network(exported: tuple[Run, Path, Card]
     assert expected.std(0).max() > 1e-3
     np.testing.assert_allclose(said.probabilities, expected, atol=1e-4)
     assert said.heatmaps is not None and said.heatmaps.shape[:2] == (len(films), 2)
-    assert said.gate is not None and said.gate.shape == (len(films), 7)
+    assert said.gate is not None and said.gate.shape == (len(films), 8)
 
 
 def test_operating_points_hold_on_the_very_file(exported: tuple[Run, Path, Card]) -> None:
@@ -161,7 +161,7 @@ def test_other_data_than_the_run_was_trained_on_is_refused(manifest: Path, tmp_p
 def test_a_prevalence_is_for_detectors(manifest: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", manifest, "small_cnn1", 32, steps=0)
     with pytest.raises(BundleError, match="draws no boxes"):
-        export_run(run, tmp_path / "model.onnx", prevalence=0.2)
+        export_run(run, tmp_path / "model.onnx", ExportOptions(prevalence=0.2))
 
 
 def test_classes_without_pneumonia_are_refused(manifest: Path, tmp_path: Path) -> None:

@@ -14,11 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hilum.bundle.card import GateCard
+from hilum.bundle.card import BundleError, GateCard
+from hilum.bundle.format import LATERAL, STATES
 from hilum.bundle.gate import plain_checks, verdict
 from hilum.dataset.phantom.film import LABELS, draw_phantom
-from hilum.export.gate.learning import GateModule, Sight, Taps, learn_gate, scatter_of
-from hilum.export.gate.module import Scatter, Thumbnail, View, averaging, choose_taps
+from hilum.export.gate import sight
+from hilum.export.gate.laterals import draw_lateral
+from hilum.export.gate.learning import fit_gate, learn_gate, real_in_words, scatter_of
+from hilum.export.gate.module import GateModule, Scatter, Taps, Thumbnail, View, averaging, choose_taps
+from hilum.export.gate.sight import GateFilms, Sight, look
+from hilum.export.gate.strangers import coronal
 from hilum.export.gate.variation import in_state, vary
 from hilum.network.network import Network, create_network
 from hilum.radiograph.geometry import Geometry
@@ -26,7 +31,8 @@ from hilum.radiograph.radiograph import Radiograph
 
 Films = NDArray[np.uint8]
 HEIGHT, WIDTH = 72, 64  # not square: turning exchanges the sides
-CARD = GateCard(0.01, 0.5, 100, "")
+CARD = GateCard(0.01, 0.5, 100, "", [*STATES, LATERAL])
+OLD = GateCard(0.01, 0.5, 100, "")  # of the first format, whose gates know no lateral films
 
 
 def film(pixels: NDArray[np.floating] | None = None, colorfulness: float = 0.0) -> Radiograph:
@@ -60,12 +66,18 @@ def network() -> Network:
 
 @pytest.fixture(scope="module")
 def learned(network: Network) -> tuple[GateModule, GateCard]:
-    return learn_gate(network, phantoms(120, 0), phantoms(40, 1000), seed=3)
+    return learn_gate(network, given(), seed=3)
 
 
-@pytest.fixture(scope="module")
-def rows(network: Network, learned: tuple[GateModule, GateCard]) -> Callable[[Films], NDArray[np.float32]]:
-    gate, taps = learned[0], Taps(network.film.body, learned[0].taps)
+def given(laterals: Films | None = None, strangers: Films | None = None) -> GateFilms:
+    train, val = phantoms(120, 0), phantoms(40, 1000)
+    return GateFilms(
+        train, val, train[:0] if laterals is None else laterals, train[:0] if strangers is None else strangers
+    )
+
+
+def looker(network: Network, gate: GateModule) -> Callable[[Films], NDArray[np.float32]]:
+    taps = Taps(network.film.body, gate.taps)
 
     def look(films: Films) -> NDArray[np.float32]:
         grey = torch.from_numpy(np.ascontiguousarray(films))[:, None].float() / 255
@@ -74,6 +86,11 @@ def rows(network: Network, learned: tuple[GateModule, GateCard]) -> Callable[[Fi
             return np.asarray(gate(grey, taps.maps))
 
     return look
+
+
+@pytest.fixture(scope="module")
+def rows(network: Network, learned: tuple[GateModule, GateCard]) -> Callable[[Films], NDArray[np.float32]]:
+    return looker(network, learned[0])
 
 
 def reasons(found: NDArray[np.float32]) -> list[str | None]:
@@ -103,10 +120,15 @@ def test_frontal_and_decubitus_films_are_not_lateral(view: str | None) -> None:
     assert verdict(replace(film(), view=view), None, None).passed
 
 
+def test_a_gate_of_unknown_states_is_refused() -> None:
+    with pytest.raises(BundleError, match="states that this hilum does not"):
+        GateCard(0.01, 0.5, 100, "", [*STATES, "upside in"])
+
+
 def test_an_ordinary_film_passes_with_and_without_a_learned_gate() -> None:
     assert verdict(film(colorfulness=0.01), None, None).passed
     row = np.array([0.7, 0.6, 0.2, 0.05, 0.05, 0.05, 0.05], np.float32)
-    found = verdict(film(), row, CARD)
+    found = verdict(film(), row, OLD)
     assert found.passed and found.reason is None and found.distance == pytest.approx(0.7)
 
 
@@ -126,6 +148,21 @@ def test_an_ordinary_film_passes_with_and_without_a_learned_gate() -> None:
     ],
 )
 def test_the_graphs_row_becomes_a_reason(row: list[float], reason: str, says: str) -> None:
+    for card, values in ((OLD, row), (CARD, [*row, 0])):
+        found = verdict(film(), np.array(values, np.float32), card)
+        assert (found.passed, found.reason) == (False, reason)
+        assert found.detail is not None and says in found.detail
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "says"),
+    [
+        ([0.8, 0.01, 0, 0, 0, 0, 0, 0.99], "lateral", "looks like a lateral film; give the frontal one of the study"),
+        ([0.8, 0.1, 0, 0, 0, 0, 0.2, 0.7], "not_a_chest_film", "if it is one, it looks like a lateral film"),
+        ([0.8, 0.3, 0.2, 0, 0, 0, 0.3, 0.2], "not_a_chest_film", "unlike the films"),
+    ],
+)
+def test_a_film_that_looks_lateral_is_called_so(row: list[float], reason: str, says: str) -> None:
     found = verdict(film(), np.array(row, np.float32), CARD)
     assert (found.passed, found.reason) == (False, reason)
     assert found.detail is not None and says in found.detail
@@ -159,9 +196,47 @@ def test_other_pictures_are_turned_away(rows: Callable[[Films], NDArray[np.float
         assert None not in reasons(rows(pictures))
 
 
+def test_lateral_films_are_told_from_made_up_ones_alone(rows: Callable[[Films], NDArray[np.float32]]) -> None:
+    random = np.random.default_rng(5)
+    found = rows(np.stack([draw_lateral(phantoms(20, 9000), random) for _ in range(60)]))
+    assert None not in reasons(found)
+    assert np.mean(found[:, 1:].argmax(1) == CARD.states.index(LATERAL)) >= 0.95
+
+
+def test_slices_are_turned_away(rows: Callable[[Films], NDArray[np.float32]]) -> None:
+    random = np.random.default_rng(6)
+    found = reasons(rows(np.stack([coronal(phantoms(20, 9000), random) for _ in range(40)])))
+    assert found.count(None) <= 2
+
+
+def test_real_pictures_to_turn_away_are_learned_from(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, count in {"FILMS": 60, "LATERALS": 30, "STRANGERS": 63}.items():
+        monkeypatch.setattr(sight, name, count)
+    # Films with a dark band across are still films to a gate that knows no better.
+    banded = phantoms(20, 9500)
+    banded[:, HEIGHT // 2 - 6 : HEIGHT // 2 + 6] = 0
+    seen_by, seen = look(network, given(laterals=banded[:6], strangers=banded[6:12]), seed=3)
+    assert [len(variations) for variations in seen.real_laterals] == [8] * 6
+    alone = seen._replace(real_laterals=[], real_strangers=[])
+    shares = [
+        float(looker(network, fit_gate(seen_by, taught))(banded[12:])[:, 1 + CARD.states.index(state)].mean())
+        for state, taught in (
+            (LATERAL, alone),
+            (LATERAL, alone._replace(real_laterals=seen.real_laterals)),
+            ("no chest film", alone),
+            ("no chest film", alone._replace(real_strangers=seen.real_strangers)),
+        )
+    ]
+    assert shares[0] < 0.5 < 0.9 < shares[1] and shares[2] < 0.5 < 0.9 < shares[3]
+    assert "from 6 real and many made-up ones, what is no chest film from made-up pictures and 6 real" in real_in_words(
+        seen
+    )
+    assert "from made-up ones alone" in real_in_words(alone)
+
+
 def test_rows_are_as_the_bundle_says(rows: Callable[[Films], NDArray[np.float32]]) -> None:
     found = rows(phantoms(5, 8000))
-    assert found.shape == (5, 7) and found.dtype == np.float32
+    assert found.shape == (5, 8) and found.dtype == np.float32
     np.testing.assert_allclose(found[:, 1:].sum(1), 1, rtol=1e-5)
     np.testing.assert_allclose(rows(phantoms(5, 8000)[3:])[0], found[3], rtol=1e-4, atol=1e-6)  # alone as in a batch
 
@@ -169,18 +244,20 @@ def test_rows_are_as_the_bundle_says(rows: Callable[[Films], NDArray[np.float32]
 def test_the_card_says_what_the_limit_means(learned: tuple[GateModule, GateCard]) -> None:
     card = learned[1]
     assert card.films == 120 and 0 <= card.distance_false_rejection <= 0.05
-    assert "40 validation films" in card.note
+    assert "40 validation films" in card.note and "from made-up ones alone" in card.note
+    assert card.states == CARD.states
 
 
-def test_learning_is_repeatable_and_reports_progress(network: Network, learned: tuple[GateModule, GateCard]) -> None:
-    told: list[tuple[int, int]] = []
-    again, card = learn_gate(
-        network, phantoms(120, 0), phantoms(40, 1000), seed=3, on_progress=lambda *x: told.append(x)
-    )
-    assert card == learned[1]
+def test_learning_is_repeatable_and_reports_progress(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, count in {"FILMS": 60, "LATERALS": 20, "STRANGERS": 18}.items():
+        monkeypatch.setattr(sight, name, count)
+    reported: list[tuple[int, int]] = []
+    gate, card = learn_gate(network, given(), seed=3)
+    again, same = learn_gate(network, given(), seed=3, on_progress=lambda *x: reported.append(x))
+    assert card == same
     for name, values in again.state_dict().items():
-        torch.testing.assert_close(values, learned[0].state_dict()[name], rtol=1e-4, atol=1e-5)
-    done, totals = zip(*told, strict=True)
+        torch.testing.assert_close(values, gate.state_dict()[name], rtol=1e-4, atol=1e-5)
+    done, totals = zip(*reported, strict=True)
     assert list(done) == sorted(done) and set(totals) == {done[-1]}
 
 
@@ -243,12 +320,12 @@ def test_states_are_quarter_turns_clockwise_and_inversion() -> None:
 def test_a_network_that_goes_no_further_than_the_gate_reads_gives_the_same(network: Network) -> None:
     films, after = phantoms(3, 50), []
     handle = network.film.body.get_submodule("conv_head").register_forward_hook(lambda *_: after.append(1))
-    sight = Sight(network, (HEIGHT, WIDTH), 3, None)
+    seen_by = Sight(network, (HEIGHT, WIDTH), 3, None)
     after.clear()
-    seen = sight.see(iter(films))
+    seen = seen_by.see(iter(films))
     assert not after
-    sight.taps.remove()
-    taps = Taps(network.film.body, sight.names)
+    seen_by.taps.remove()
+    taps = Taps(network.film.body, seen_by.names)
     grey = torch.from_numpy(films)[:, None].float() / 255
     with torch.no_grad():
         network(grey)

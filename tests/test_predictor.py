@@ -33,7 +33,8 @@ from PIL import Image
 
 import hilum
 from hilum import Abstained, Asked, Failed
-from hilum.bundle.card import BoxCard, BundleError
+from hilum.bundle.card import BoxCard, BundleError, GateCard
+from hilum.bundle.format import LATERAL, STATES
 from hilum.bundle.onnx_file import DIGEST, read_card, read_model, write_metadata
 from hilum.bundle.opening import OpenBundle
 from hilum.bundle.prediction import RESEARCH_USE
@@ -249,6 +250,10 @@ def test_loading_says_what_is_wrong(tmp_path: Path) -> None:
     cases: dict[str, tuple[Any, str]] = {
         "boxes": ((tiny_model(card), replace(card, task="detection", boxes=boxes)), "gives no boxes as"),
         "geometry": ((tiny_model(card), replace(card, geometry=Geometry("squash", 32, 64))), "does not take films of"),
+        "states": (
+            (tiny_model(card), replace(card, gate=GateCard(0.01, 0.9, 100, "", [*STATES, LATERAL]))),
+            "gives no gate as",
+        ),
         "classes": ((tiny_model(card), replace(card, classes=["a", "b", "pneumonia"])), "gives no probabilities as"),
     }
     for name, ((model, stated), message) in cases.items():

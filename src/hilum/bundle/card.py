@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from hilum.bundle.format import LATERAL, STATES
 from hilum.radiograph.geometry import Geometry
 from hilum.radiograph.patient import PATIENTS, Patient
 from hilum.system.typed import MisfitError, MissingKeyError, RefusedError, UnknownKeyError, build
@@ -88,9 +89,14 @@ class GateCard:
     """When a film is turned away. `distance_false_rejection`: the share of validation films that the limit rejects."""
 
     distance_false_rejection: float
-    turned_limit: float  # P(turned, inverted or no chest film) above it rejects
+    turned_limit: float  # P(any state but upright) above it rejects
     films: int
     note: str
+    states: list[str] = field(default_factory=lambda: [*STATES])  # of the graph's columns, in their order
+
+    def __post_init__(self) -> None:
+        if self.states not in ([*STATES], [*STATES, LATERAL]):
+            raise BundleError("its gate knows states that this hilum does not; update hilum")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hilum.bundle.card import BoxCard, Calibration, Card, GroupCard, OperatingPoint
+from hilum.bundle.format import LATERAL
 
 HEATMAPS = {
     "class activation map": "class activation map, exact: its mean over the places is the logit less a constant",
@@ -152,7 +153,11 @@ def _gate(card: Card) -> Iterator[tuple[str, str]]:
         yield "none", "every picture is answered"
         return
     yield "turned away", f"what is unlike the training films; {card.gate.distance_false_rejection:.1%} of validation is"
-    yield "also", f"what is turned, inverted or no chest film with a probability above {card.gate.turned_limit:.2f}"
+    lateral = ", lateral" if LATERAL in card.gate.states else ""
+    yield (
+        "also",
+        f"what is turned, inverted{lateral} or no chest film with a probability above {card.gate.turned_limit:.2f}",
+    )
     yield "learned from", f"{card.gate.films:,} films"
     if card.gate.note:
         yield "note", card.gate.note

@@ -12,7 +12,8 @@ LUNGS = "lungs"  # of a bundle that looks at the lungs by themselves
 LUNG_STRIDE = 4  # pixels of the film along each side of a place of `lungs`
 GROUPS = "groups"  # of a bundle that answers for children and for adults apart, whose columns are PATIENTS
 
-# Columns of the gate: how far from the training films, then the probabilities of these states, whose first is upright.
+# Columns of the gate: how far from the training films, then the probabilities of states, whose first is upright. The
+# card says which states; every gate has these.
 DISTANCE = 0
 STATES = ("upright", "turned by 90", "turned by 180", "turned by 270", "inverted", "no chest film")
-GATE_COLUMNS = 1 + len(STATES)
+LATERAL = "lateral"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.card import GateCard
-from hilum.bundle.format import DISTANCE
+from hilum.bundle.format import DISTANCE, LATERAL
 from hilum.bundle.reading import Verdict
 from hilum.radiograph.radiograph import Radiograph
 from hilum.radiograph.raster import STRONGLY_COLORED
@@ -17,8 +17,14 @@ from hilum.radiograph.raster import STRONGLY_COLORED
 SMALLEST = 64  # pixels of the shorter side
 LONGEST = 3.5  # sides to each other; films cut to the lungs of a small child may be twice as wide as high, and wider
 FLAT = 0.02  # standard deviation of the grey levels, where black is 0 and white is 1; the palest films have 0.05
-# The states of format.py after upright, by their place.
-TURNS, INVERTED, STRANGER = (90, 180, 270), 3, 4
+# What each state of format.py but upright and no chest film is called: the reason, how the film looks, what to do.
+NAMED = {
+    "turned by 90": ("rotated", "looks turned clockwise by 90 degrees", "turn it back by 90 degrees and try again"),
+    "turned by 180": ("rotated", "looks turned clockwise by 180 degrees", "turn it by 180 degrees and try again"),
+    "turned by 270": ("rotated", "looks turned clockwise by 270 degrees", "turn it back by 270 degrees and try again"),
+    "inverted": ("inverted", "looks inverted, black for white", "invert it (hilum predict --invert) and try again"),
+    LATERAL: ("lateral", "looks like a lateral film", "give the frontal one of the study"),
+}
 # A picture that is no chest film at all often resembles an inverted or a turned one more than anything else the gate
 # knows. Of chest films that are, 95 of 100 are more surely so than this; of hip films, slices and photographs none is.
 SURE = 0.98
@@ -54,7 +60,7 @@ def verdict(radiograph: Radiograph, gate_row: NDArray[np.float32] | None, card: 
     if gate_row is None or distance is None or card is None:
         return Verdict(True)
     if not_upright(gate_row) > card.turned_limit:
-        return _refused(*_named(gate_row, distance), distance)
+        return _refused(*_named(gate_row, card.states), distance)
     # Not `> 1`: a network that gives no number has not seen a film.
     if not distance <= 1:
         return _refused("not_a_chest_film", _unlike(distance), distance)
@@ -62,23 +68,19 @@ def verdict(radiograph: Radiograph, gate_row: NDArray[np.float32] | None, card: 
 
 
 def not_upright(gate_row: NDArray[np.float32]) -> float:
-    """The probability that a film is turned, inverted, or no chest film at all."""
+    """The probability that a film is turned, inverted, lateral, or no chest film at all."""
     return float(gate_row[2:].sum())
 
 
-def _named(gate_row: NDArray[np.float32], distance: float) -> tuple[str, str]:
-    state = int(gate_row[2:].argmax())
-    if state == STRANGER:
-        return "not_a_chest_film", _unlike(distance)
-    if state == INVERTED:
-        reason, looks, repair = "inverted", "looks inverted, black for white", "invert it (hilum predict --invert)"
-    else:
-        degrees = TURNS[state]
-        reason, looks = "rotated", f"looks turned clockwise by {degrees} degrees"
-        repair = "turn it by 180 degrees" if degrees == 180 else f"turn it back by {degrees} degrees"
-    if gate_row[2 + state] < SURE:
-        return "not_a_chest_film", f"{_unlike(distance)} (if it is one, it {looks})"
-    return reason, f"{looks}; {repair} and try again"
+def _named(gate_row: NDArray[np.float32], states: list[str]) -> tuple[str, str]:
+    place = 2 + int(gate_row[2:].argmax())
+    unlike = _unlike(float(gate_row[DISTANCE]))
+    if states[place - 1] not in NAMED:
+        return "not_a_chest_film", unlike
+    reason, looks, repair = NAMED[states[place - 1]]
+    if gate_row[place] < SURE:
+        return "not_a_chest_film", f"{unlike} (if it is one, it {looks})"
+    return reason, f"{looks}; {repair}"
 
 
 def _unlike(distance: float) -> str:

@@ -19,7 +19,6 @@ from hilum.bundle.format import (
     FEATURES,
     FILMS,
     GATE,
-    GATE_COLUMNS,
     GROUPS,
     HEATMAPS,
     LUNG_STRIDE,
@@ -104,7 +103,7 @@ class OpenBundle:
             PROBABILITIES: (3, groups) if groups else (2, classes),
             FEATURES: (2, None),
             HEATMAPS: (4, classes),
-            GATE: (2, GATE_COLUMNS),
+            GATE: (2, 1 + len(self.card.gate.states) if self.card.gate else None),
             LUNGS: (3, geometry.height // LUNG_STRIDE),
         }
         if self.card.boxes is not None:

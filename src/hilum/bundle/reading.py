@@ -34,7 +34,7 @@ class GraphOutputs(NamedTuple):
     probabilities: NDArray[np.float32]  # N x C, or N x G x C of a bundle with groups
     heatmaps: NDArray[np.float32] | None  # N x C x rows x columns
     features: NDArray[np.float32]  # N x F
-    gate: NDArray[np.float32] | None  # N x 7
+    gate: NDArray[np.float32] | None  # N x columns, as format.py says
     boxes: NDArray[np.float32] | None = None  # N x K x 4
     scores: NDArray[np.float32] | None = None  # N x K
     lungs: NDArray[np.float32] | None = None  # N x rows x columns, from 0 to 1

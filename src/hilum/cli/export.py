@@ -13,7 +13,7 @@ from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report_stages
 
 if TYPE_CHECKING:
-    from hilum.export.export import Compression
+    from hilum.export.export import Compression, ExportOptions
     from hilum.training.run import Run
 
 
@@ -32,6 +32,14 @@ def export(
             metavar="SHARE",
         ),
     ] = None,
+    turn_away: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pictures for the gate to turn away, a manifest or a folder; those whose view is lateral (LL, RL, "
+            "LATERAL) as lateral films.",
+            metavar="DATA",
+        ),
+    ] = None,
     fp16_weights: Annotated[
         bool, typer.Option("--fp16-weights", help="Keep weights in 16 bits: half the size, computed as before.")
     ] = False,
@@ -44,7 +52,10 @@ def export(
     need("hilum export", "train", "torch", "onnxscript")
     from hilum.bundle.card import BundleError
     from hilum.dataset.manifest.manifest import ManifestError
+    from hilum.dataset.sources import SourceError
     from hilum.dataset.store.store import StoreError
+    from hilum.evaluation.data_set import open_data_set
+    from hilum.export.export import ExportOptions
     from hilum.training.checkpoint import CheckpointError
     from hilum.training.recipe import RecipeError
     from hilum.training.run import RunError, open_run
@@ -52,16 +63,17 @@ def export(
     if int8 and fp16_weights:
         raise typer.BadParameter("--int8 and --fp16-weights are two ways to make the file smaller; choose one")
     compression: Compression = "int8" if int8 else "fp16-weights" if fp16_weights else "none"
-    with one_line(BundleError, RunError, RecipeError, ManifestError, StoreError, CheckpointError):
-        write_bundle(open_run(run), out or run / "model.onnx", compression, prevalence)
+    with one_line(BundleError, RunError, RecipeError, ManifestError, SourceError, StoreError, CheckpointError):
+        away = None if turn_away is None else open_data_set(turn_away).manifest
+        write_bundle(open_run(run), out or run / "model.onnx", ExportOptions(compression, prevalence, away))
 
 
-def write_bundle(run: Run, target: Path, compression: Compression = "none", prevalence: float | None = None) -> None:
+def write_bundle(run: Run, target: Path, options: ExportOptions) -> None:
     """Export with progress, and say what came of it."""
     from hilum.export.export import export_run
     from hilum.export.in_words import bundle_in_words
 
     with report_stages() as on_progress:
-        card = export_run(run, target, compression, prevalence=prevalence, on_progress=on_progress)
+        card = export_run(run, target, options, on_progress=on_progress)
     for line in bundle_in_words(card, target, run):
         say(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hilum.bundle.card import FORMAT, BoxCard, BundleError, Card
 from hilum.bundle.onnx_file import DIGEST, parse_card, read_card, read_model, write_metadata
 from hilum.bundle.trust.trial import remember
+from hilum.dataset.manifest.manifest import Manifest
 from hilum.export.box_settings import (
     calibrate_boxes,
     choose_settings,
@@ -37,6 +38,8 @@ from hilum.export.film_fits import (
     probabilities,
 )
 from hilum.export.gate.learning import learn_gate
+from hilum.export.gate.sight import GateFilms
+from hilum.export.gate.turned_away import laterals_and_others
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import suppress_in_graph
@@ -72,25 +75,44 @@ LIMIT_OF_HEATMAPS = "A heatmap shows which places spoke for an answer, not where
 LIMIT_OF_BOXES = "Boxes are drawn as the readers of its training films drew them; other readers draw other boxes."
 
 
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What may be asked of an export.
+
+    A detector's boxes are set for films of which the share `prevalence` have boxes, that of validation if left out.
+    The gate learns to turn away the pictures of `turn_away`, as lateral films those whose view is lateral.
+    """
+
+    compression: Compression = "none"
+    prevalence: float | None = None
+    turn_away: Manifest | None = None
+
+
 def export_run(
     run: Run,
     out: Path,
-    compression: Compression = "none",
+    options: ExportOptions = ExportOptions(),
     *,
-    prevalence: float | None = None,
     on_progress: OnProgress = lambda doing, done, total: None,
 ) -> Card:
     """Write the run's best network to `out` as a Bundle, complete or not at all, and return its card.
 
     Calibration, operating points and the gate's limit come from validation films alone, and the figures on the card
-    are those of the very file that is written. A detector's boxes are set for films of which the share `prevalence`
-    have boxes, that of validation if left out. Raises BundleError where these films are too few.
+    are those of the very file that is written. Raises BundleError where these films are too few.
     """
+    compression, prevalence = options.compression, options.prevalence
     check_prevalence(prevalence)
     if not out.parent.is_dir():
         raise BundleError(f"{out.parent}: there is no such folder")
     recipe, facts, manifest, store, train, val, positive = open_material(run, on_progress)
     classes, films = list(recipe.classes), store.pixels
+    turn_away = (films[:0], films[:0])
+    if options.turn_away is not None:
+        turn_away = laterals_and_others(
+            options.turn_away,
+            store.geometry,
+            lambda done, total: on_progress("decoding pictures to turn away", done, total),
+        )
     columns = [classes.index(name) for name in positive]
     network, state = best_network(run, recipe)
     if prevalence is not None and network.boxes is None:
@@ -110,8 +132,7 @@ def export_run(
             BoxSweep({"validation": tried}, best).save(run.folder)
     gate, gate_card = learn_gate(
         network,
-        films[some_rows(train, GATE_FILMS)],
-        films[some_rows(val, GATE_FILMS)],
+        GateFilms(films[some_rows(train, GATE_FILMS)], films[some_rows(val, GATE_FILMS)], *turn_away),
         recipe.training.seed,
         on_progress=lambda done, total: on_progress("learning the gate", done, total),
     )

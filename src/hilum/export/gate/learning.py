@@ -1,15 +1,12 @@
-"""Learning the gate from the training films alone: how they look upright, turned and inverted, and how much they vary.
+"""Learning the gate from the training films: how they look upright, turned and inverted, and how much they vary.
 
 Two answers come of it. A distance says how far a film lies from those learned from; a linear reading says whether it
-is upright, turned, inverted, or none of these, which it learns from made-up strangers. Nobody has to collect pictures.
-Used at export; what is learned becomes part of the bundle's graph.
+is upright, turned, inverted, lateral, or none of these, which it learns from made-up lateral films and strangers, so
+nobody has to collect pictures, and from real ones where there are some. Used at export; what is learned becomes part of
+the bundle's graph.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from itertools import islice
 
 import numpy as np
 import torch
@@ -18,129 +15,69 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from hilum.bundle.card import GateCard
+from hilum.bundle.format import LATERAL, STATES
 from hilum.bundle.gate import not_upright
-from hilum.export.gate.module import BOUND, DIRECTIONS, EDGES, THUMBNAIL, GateModule, Scatter, Taps, View, choose_taps
-from hilum.export.gate.strangers import draw_stranger
-from hilum.export.gate.variation import STATES, in_state, vary
+from hilum.export.gate.module import BOUND, THUMBNAIL, GateModule, Scatter
+from hilum.export.gate.sight import GateFilms, OnProgress, Seen, Sight, look
 from hilum.network.network import Network
 
-__all__ = ["GateModule", "Taps", "learn_gate"]
-
-Films = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-FILMS, VAL_FILMS, TURNED, STRANGERS = 600, 400, 300, 800  # at most of each, drawn at random
-BATCH = 16
 AXES = 256  # along which scatter is told apart, at most
 # How far the scatter of a sample is drawn towards an even one: thumbnails, maps.
 EVENED = (0.5, 0.1)
 REJECTED = 0.01
-TURNED_LIMIT = 0.8
+# Lateral films that resemble none of the made-up ones stay below 0.8; frontal films are as rarely above 0.6.
+TURNED_LIMIT = 0.6
 PENALTY = 0.03  # scikit-learn's C
 
 
 def learn_gate(
-    network: Network,
-    films: Films,
-    val_films: Films,
-    seed: int = 0,
-    *,
-    on_progress: Callable[[int, int], None] | None = None,
+    network: Network, films: GateFilms, seed: int = 0, *, on_progress: OnProgress | None = None
 ) -> tuple[GateModule, GateCard]:
-    """The gate of a trained network; `films` and `val_films` are (n, height, width) at its geometry.
+    """The gate of a trained network.
 
     The scatter is that of films as they are. Its limits leave room for what differs between hospitals: they turn away
-    1 % of the validation films after each of these was varied. `on_progress` is told how many pictures have passed the
-    network, of how many.
+    1 % of the validation films after each of these was varied. `on_progress` is called with how many pictures have
+    passed the network, of how many.
     """
-    random = np.random.default_rng(seed)
-    chosen, chosen_val = some(films, FILMS, random), some(val_films, VAL_FILMS, random)
-    total = len(chosen) + len(STATES) * min(len(chosen), TURNED) + STRANGERS + 2 * len(chosen_val)
-    sight = Sight(network, (films.shape[1], films.shape[2]), total, on_progress)
-    plain = sight.see(iter(chosen))
-    states = [
-        sight.see(in_state(vary(film, random), state) for film in some(chosen, TURNED, random))
-        for state in range(len(STATES))
-    ]
-    strangers = sight.see(draw_stranger(chosen, number, random) for number in range(STRANGERS))
-    plain_val = sight.see(iter(chosen_val))
-    varied_val = sight.see(vary(film, random) for film in chosen_val)
-    sight.taps.remove()
+    sight, seen = look(network, films, seed, on_progress=on_progress)
+    gate = fit_gate(sight, seen)
+    rejected, varied_rejected = share_rejected(gate, seen.plain_val), share_rejected(gate, seen.varied_val)
+    note = (
+        f"Learned from {len(seen.plain):,} training films. The limit is the distance that {REJECTED:.0%} of "
+        f"{len(seen.plain_val):,} validation films exceed after each was varied in framing, tone and sharpness as "
+        f"films of other hospitals differ. Of these films the gate turns away {rejected:.1%} as they are, "
+        f"{varied_rejected:.1%} varied. {real_in_words(seen)}"
+    )
+    return gate, GateCard(rejected, TURNED_LIMIT, len(seen.plain), note, [*STATES, LATERAL])
 
-    center = plain.mean(0)
-    scale = spread(plain, sight.maps)
-    upright = np.concatenate([plain, states[0]])
-    lines = fit_lines([(group - center) / scale for group in (upright, *states[1:], strangers)])
-    points = (plain - center) / scale
+
+def fit_gate(sight: Sight, seen: Seen) -> GateModule:
+    """The gate that these rows teach."""
+    center = seen.plain.mean(0)
+    scale = spread(seen.plain, sight.maps)
+    upright = np.concatenate([seen.plain, seen.states[0]])
+    strangers = np.concatenate([seen.strangers, *seen.real_strangers])
+    laterals = np.concatenate([seen.laterals, *seen.real_laterals])
+    lines = fit_lines([(group - center) / scale for group in (upright, *seen.states[1:], strangers, laterals)])
+    points = (seen.plain - center) / scale
     parts = [slice(0, THUMBNAIL**2), *([sight.maps] if sight.names else [])]
     scatters = [(part, scatter_of(points[:, part], evened)) for part, evened in zip(parts, EVENED, strict=False)]
     standard = as_tensor(center), as_tensor(scale)
     gate = GateModule(sight.names, sight.view, standard, scatters, (as_tensor(lines[0]), as_tensor(lines[1]))).eval()
-    set_limits(gate, as_tensor((varied_val - center) / scale))
-    rejected, varied_rejected = share_rejected(gate, plain_val), share_rejected(gate, varied_val)
-    note = (
-        f"Learned from {len(chosen):,} training films. The limit is the distance that {REJECTED:.0%} of "
-        f"{len(chosen_val):,} validation films exceed after each was varied in framing, tone and sharpness as films of "
-        f"other hospitals differ. Of these films the gate turns away {rejected:.1%} as they are, "
-        f"{varied_rejected:.1%} varied."
-    )
-    return gate, GateCard(rejected, TURNED_LIMIT, len(chosen), note)
+    set_limits(gate, as_tensor((seen.varied_val - center) / scale))
+    return gate
 
 
-class Sight:
-    """Pictures on their way through the network, and what the gate sees of them; `maps` is the maps' part of it."""
-
-    maps = slice(THUMBNAIL**2 + EDGES**2 * DIRECTIONS, None)
-
-    def __init__(
-        self,
-        network: Network,
-        size: tuple[int, int],
-        total: int,
-        on_progress: Callable[[int, int], None] | None,
-    ) -> None:
-        self.film = network.eval().film
-        self.device = next(network.parameters()).device
-        self.view = View(size)
-        empty = torch.zeros(1, 1, *size, device=self.device)
-        self.names = choose_taps(self.film.body, self.film.normalization(empty))
-        self.taps = Taps(self.film.body, self.names)
-        self.awaited: set[str] = set()
-        for name in self.names:
-            self.taps.handles.append(
-                self.film.body.get_submodule(name).register_forward_hook(lambda *_, name=name: self._passed(name))
-            )
-        self.done, self.total, self.on_progress = 0, total, on_progress
-
-    @torch.no_grad()
-    def see(self, pictures: Iterator[Films]) -> Floats:
-        """What the gate sees of these pictures, a row each."""
-        rows = []
-        while batch := list(islice(pictures, BATCH)):
-            grey = torch.from_numpy(np.stack(batch))[:, None].float() / 255
-            self.awaited = set(self.names)
-            if self.names:
-                with suppress(Enough):
-                    self.film.body(self.film.normalization(grey.to(self.device)))
-            rows.append(self.view(grey, [map_.cpu() for map_ in self.taps.maps]).numpy())
-            self.done += len(batch)
-            if self.on_progress:
-                self.on_progress(self.done, self.total)
-        return np.concatenate(rows).astype(np.float64)
-
-    def _passed(self, name: str) -> None:
-        self.awaited.discard(name)
-        if not self.awaited:
-            raise Enough
-
-
-class Enough(Exception):
-    """The last map that the gate reads is there; what comes after it takes most of a transformer's time."""
-
-
-def some(films: Films, most: int, random: np.random.Generator) -> Films:
-    """Up to so many films, drawn at random and in their order."""
-    return films[np.sort(random.permutation(len(films))[:most])]
+def real_in_words(seen: Seen) -> str:
+    """What it knows lateral films and other pictures from."""
+    laterals, strangers = len(seen.real_laterals), len(seen.real_strangers)
+    if not laterals:
+        known = "Lateral films it knows from made-up ones alone"
+    else:
+        known = f"Lateral films it knows from {laterals:,} real and many made-up ones"
+    return f"{known}, what is no chest film from made-up pictures{f' and {strangers:,} real ones' * bool(strangers)}."
 
 
 def spread(rows: Floats, maps: slice) -> Floats:

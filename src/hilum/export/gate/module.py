@@ -173,9 +173,9 @@ class GateModule(nn.Module):
     """What the gate says of films.
 
     `taps` names the modules inside the body whose output maps it reads. `forward` takes grey films
-    (n, 1, height, width) in [0, 1] and those maps, and gives (n, 7): the distance from the training films in units of
-    its limit; the probabilities of upright, turned by 90, 180 and 270 degrees clockwise and inverted; and that of none
-    of these, which is no chest film.
+    (n, 1, height, width) in [0, 1] and those maps, and gives (n, 8): the distance from the training films in units of
+    its limit; the probabilities of upright, turned by 90, 180 and 270 degrees clockwise and inverted; that of no chest
+    film at all; and that of lateral.
     """
 
     center: Tensor
@@ -197,7 +197,7 @@ class GateModule(nn.Module):
         self.register_buffer("scale", standard[1])
         self.parts = [part for part, _ in scatters]  # of a row, each with a distance of its own
         self.scatters = nn.ModuleList(scatter for _, scatter in scatters)
-        self.register_buffer("slopes", lines[0])  # (features, 6)
+        self.register_buffer("slopes", lines[0])  # (features, 7)
         self.register_buffer("offsets", lines[1])
 
     def forward(self, grey: Tensor, maps: Sequence[Tensor]) -> Tensor:

@@ -1,8 +1,9 @@
 """Pictures that are no chest films, made up at random, for the gate to learn what else there is.
 
 No photograph is needed: shapes over shapes, filled with greys and pieces of the training films, have the edges and
-surfaces of photographs; single shapes on black have those of slices and limbs. Films cut up and put together wrongly,
-pieces far too close, noise and lines of writing are the rest.
+surfaces of photographs; single shapes on black have those of slices and limbs. Films whose lungs are flat, black and
+full of bright vessels look like coronal slices of a CT. Films cut up and put together wrongly, pieces far too close,
+noise and lines of writing are the rest.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.export.gate.variation import vary
+
 Films = NDArray[np.uint8]
 Levels = NDArray[np.float32]
 
@@ -18,7 +21,7 @@ Levels = NDArray[np.float32]
 def draw_stranger(films: Films, number: int, random: np.random.Generator) -> NDArray[np.uint8]:
     """A picture of the size of these films; `number` decides of which kind, all of them in turn."""
     size = films.shape[1], films.shape[2]
-    kind = number % 7
+    kind = number % 9
     if kind < 2:
         levels = shapes(films, int(random.integers(6, 120)), random)
     elif kind == 2:
@@ -29,8 +32,10 @@ def draw_stranger(films: Films, number: int, random: np.random.Generator) -> NDA
         levels = shuffled(films, random)
     elif kind == 5:
         levels = noise(size, random)
-    else:
+    elif kind == 6:
         levels = writing(size, random)
+    else:
+        return coronal(films, random)
     picture = np.clip(levels, 0, 255).astype(np.uint8)
     # Not the single shapes: light all around is what photographs have, not slices.
     return np.asarray(255 - picture) if kind != 2 and random.random() < 0.25 else picture
@@ -138,6 +143,23 @@ def writing(size: tuple[int, int], random: np.random.Generator) -> Levels:
                 page[top + int(random.integers(0, line // 3 + 1)) : top + line, x : x + stroke] = random.uniform(0, 90)
             x += int(stroke + gap)
     return page if random.random() < 0.6 else 255 - page
+
+
+def coronal(films: Films, random: np.random.Generator) -> NDArray[np.uint8]:
+    """A film as a coronal slice of a CT shows a chest: two shades with a sharp edge, and vessels within the darker."""
+    film = films[random.integers(len(films))].astype(np.float32)
+    height, width = film.shape
+    blurred = cv2.GaussianBlur(film, (0, 0), width / 60)
+    middle = np.clip(blurred[height // 8 : -height // 8, width // 8 : -width // 8], 0, 255).astype(np.uint8)
+    lungs_end, _ = cv2.threshold(middle, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    edge = 0.6 * lungs_end + 0.4 * cv2.GaussianBlur(film, (0, 0), width / 5) + random.uniform(-15, 15)
+    tissue = 1 / (1 + np.exp(np.clip((edge - blurred) / random.uniform(3, 8), -30, 30)))
+    vessels = np.maximum(film - cv2.GaussianBlur(film, (0, 0), width / random.uniform(50, 110)), 0)
+    lungs = random.uniform(0, 90) + random.uniform(2, 12) * vessels
+    around = random.uniform(150, 255) + random.uniform(0, 0.3) * (film - 200)
+    grain = cv2.GaussianBlur(random.normal(0, random.uniform(1, 12), film.shape), (0, 0), random.uniform(0.4, 1.2))
+    levels = (1 - tissue) * lungs + tissue * around + grain
+    return vary(np.asarray(np.clip(levels, 0, 255), np.uint8), random)
 
 
 def fitted(picture: NDArray[np.uint8] | Levels, height: int, width: int) -> Levels:
