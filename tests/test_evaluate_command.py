@@ -216,7 +216,7 @@ def test_the_page_stands_alone_and_speaks_to_who_cannot_see_it(evaluated: Path) 
     assert len(reader.ids) == len(set(reader.ids))
     assert all(table >= {"caption", "thcol", "throw"} for table in reader.tables)
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
     assert page.count('class="matrix"') == 1
     for words in ("prefers-color-scheme: dark", "@media print", "Research use only, not a medical device"):
         assert words in page

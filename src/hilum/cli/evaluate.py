@@ -44,6 +44,13 @@ def evaluate(
         str | None, typer.Option(help="Another of the bundle's operating points than its default.", metavar="NAME")
     ] = None,
     markdown: Annotated[bool, typer.Option("--md", help="Write the report as Markdown with pictures as well.")] = False,
+    robustness: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `hilum robustness` wrote for this bundle and these films, to be a section of the report.",
+            metavar="DIR",
+        ),
+    ] = None,
     allow_training_films: Annotated[
         bool,
         typer.Option("--allow-training-films", help="Judge even on films it was trained on; the report is stamped."),
@@ -53,7 +60,8 @@ def evaluate(
     """Judge a bundle on films of known truth, at a threshold fixed beforehand.
 
     Writes report.html for people, metrics.json with every figure and interval, and predictions.csv with what it said
-    of each film, for `hilum compare`; of a detector boxes.csv as well, with every box that it drew.
+    of each film, for `hilum compare`; of a detector boxes.csv as well, with every box that it drew. journal/ holds what
+    journals ask for, to paste: flow of films, precision, failure analysis, the checklists CLAIM and TRIPOD+AI.
     """
     need("hilum evaluate", "evaluate", "polars", "matplotlib")
     from hilum.bundle.card import BundleError
@@ -74,6 +82,7 @@ def evaluate(
                 by=by or (),
                 operating_point=operating_point,
                 markdown=markdown,
+                robustness=robustness,
                 allow_training_films=allow_training_films,
                 seed=seed,
                 on_progress=on_progress,

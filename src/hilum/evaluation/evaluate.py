@@ -15,6 +15,7 @@ from hilum.bundle.prediction import RESEARCH_USE
 from hilum.bundle.predictor import Predictor, load
 from hilum.evaluation.boxes_csv import save_boxes
 from hilum.evaluation.data_set import open_data_set
+from hilum.evaluation.journal.saved import save_journal
 from hilum.evaluation.judge import Scope, judge
 from hilum.evaluation.measure import Evaluation, measure
 from hilum.evaluation.metrics_json import describe
@@ -26,6 +27,7 @@ from hilum.evaluation.report.markdown import write_markdown
 from hilum.evaluation.report.page import write_page
 from hilum.evaluation.report.report import make_report
 from hilum.evaluation.report.words import BOX_NAMES, NAMES, NOTHING, interval, of_what, value
+from hilum.evaluation.robustness.saved import load_robustness
 from hilum.evaluation.shortcut import metadata_alone
 from hilum.measures.bootstrap import SEED, Resampling
 from hilum.measures.figure import EvaluationError, Figure
@@ -91,7 +93,8 @@ class Report:
                 yield BOX_NAMES[name], value(name, figure), interval(name, figure), NOTHING
 
     def save(self, folder: str | os.PathLike[str], *, markdown: bool = False) -> Path:
-        """Write report.html, metrics.json, predictions.csv, and of a detector boxes.csv; returns the page's path."""
+        """Write report.html, metrics.json, predictions.csv, a detector's boxes.csv, and journal/ to paste into a paper;
+        returns the page's path."""
         folder, judged = Path(folder), self.evaluation.judgement
         folder.mkdir(parents=True, exist_ok=True)
         save_predictions(judged.predictions, folder / "predictions.csv")
@@ -100,6 +103,7 @@ class Report:
         write_whole(folder / "metrics.json", json.dumps(self.to_dict(), indent=1) + "\n")
         page = folder / "report.html"
         write_whole(page, write_page(self.document))
+        save_journal(self.document, folder / "journal")
         if markdown:
             write_markdown(self.document, folder)
         return page
@@ -118,6 +122,7 @@ def evaluate(
     by: Sequence[str] = (),
     operating_point: str | None = None,
     markdown: bool = False,
+    robustness: str | os.PathLike[str] | None = None,
     allow_training_films: bool = False,
     seed: int = SEED,
     on_progress: OnProgress = lambda doing, done, total: None,
@@ -127,6 +132,7 @@ def evaluate(
     `films` is a manifest or a folder of films named by class. `split` is the one to judge on, test if left out, and
     every film of a folder in which nothing is set apart; "all" takes every film. Columns named in `by` are groups with
     figures of their own. With `out` the report is written to that folder, with `markdown` in a second form as well.
+    `robustness` is a folder of `hilum robustness`, whose findings become a section.
     `seed` is of the bootstrap and of the films taken by chance. `on_progress` is told what is done, how far, of how
     many.
 
@@ -143,13 +149,15 @@ def evaluate(
     predictor = model if isinstance(model, Predictor) else load(model)
     data = open_data_set(Path(films), partial(on_progress, "reading films"))
     scope = Scope(split or data.usual_split, operating_point, tuple(by), allow_training_films)
+    tried = None if robustness is None else load_robustness(Path(robustness), predictor.digest, data, scope.split)
     judged = judge(predictor, data, scope, partial(on_progress, "judging films"))
     evaluation = measure(judged, metadata_alone(judged), Resampling(seed=seed))
     document = make_report(
         evaluation,
-        choose_films(judged, predictor, seed),
+        choose_films(judged, evaluation.failures, predictor, seed),
         choose_box_films(judged, evaluation.boxes, seed) if evaluation.boxes is not None else (),
         _command(predictor.path if isinstance(model, Predictor) else Path(model), data.name, scope, seed),
+        tried,
     )
     report = Report(evaluation, document)
     if out is not None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hilum.evaluation.before import before_calibration
+from hilum.evaluation.journal.failures import Failures, failures
+from hilum.evaluation.journal.precision import Reach, reach
 from hilum.evaluation.judge import Judgement
 from hilum.evaluation.measure_boxes import BoxEvaluation, measure_boxes
 from hilum.evaluation.predictions import Predictions
@@ -65,6 +67,8 @@ class Evaluation:
     pointed: Pointed | None
     boxes: BoxEvaluation | None
     shortcut: Shortcut
+    failures: Failures
+    reach: list[Reach]
     resamples: int
     seed: int
 
@@ -75,9 +79,10 @@ def measure(judgement: Judgement, shortcut: Shortcut, resampling: Resampling = U
     p, t = films.probability, films.truth
     before, why = before_calibration(judgement.card, p, films.class_probabilities)
     groups = {column: subgroups(column, values, films, resampling) for column, values in judgement.columns.items()}
+    figures = binary_figures(p, t, films.called, films.patients, resampling)
     return Evaluation(
         judgement=judgement,
-        all=binary_figures(p, t, films.called, films.patients, resampling),
+        all=figures,
         passed=_passed(films, resampling),
         confusion=np.array(
             [
@@ -102,6 +107,8 @@ def measure(judgement: Judgement, shortcut: Shortcut, resampling: Resampling = U
         pointed=_pointed(judgement),
         boxes=measure_boxes(judgement, resampling),
         shortcut=shortcut,
+        failures=failures(judgement, shortcut),
+        reach=reach(figures, films),
         resamples=resampling.resamples,
         seed=resampling.seed,
     )

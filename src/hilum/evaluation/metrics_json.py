@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 from hilum import __version__
+from hilum.evaluation.journal.failures import Failures
+from hilum.evaluation.journal.flow import flow
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.measure_boxes import BoxEvaluation
 from hilum.measures.figure import Figure
@@ -82,6 +84,9 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
             "area_of_boxes": evaluation.pointed.area,
         },
         "boxes": None if evaluation.boxes is None else _boxes(evaluation.boxes),
+        "flow": flow(judged).describe(),
+        "precision": [each._asdict() for each in evaluation.reach],
+        "failures": _failures(evaluation.failures),
     }
     plain: dict[str, Any] = _without_nan(stated)
     return plain
@@ -94,6 +99,20 @@ def _boxes(boxes: BoxEvaluation) -> dict[str, Any]:
         "figures": _figures(boxes.figures),
         "average_precision_at_overlap": {str(overlap): value for overlap, value in boxes.average_precision.items()},
     }
+
+
+def _failures(found: Failures) -> dict[str, Any]:
+    """Parts of the films; the films of the surest errors are in predictions.csv by their paths."""
+    parts = [
+        {
+            **{name: getattr(part, name) for name in ("column", "name", "films", "errors", "missed", "sick")},
+            **{name: getattr(part, name) for name in ("false_alarms", "healthy")},
+            **part.excess._asdict(),
+            "corrected_p_value": part.corrected,
+        }
+        for part in found.parts
+    ]
+    return {"errors": found.errors, "parts": parts, "parts_too_small": found.small, "correction": "Holm"}
 
 
 def _figures(figures: dict[str, Figure]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import polars as pl
 
 from hilum.dataset.audit.films import AuditedFilms
 from hilum.dataset.audit.fingerprint import SMALL, thumbnails
-from hilum.dataset.audit.shortcut import find_shortcuts
+from hilum.dataset.audit.shortcut import border_shares, find_shortcuts
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import build_store
 from hilum.evaluation.judge import Judgement
@@ -21,12 +21,16 @@ from hilum.radiograph.geometry import Geometry
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """What the audit says of the judged films. `auc` is that of metadata alone, None where it cannot be measured."""
+    """What the audit says of the judged films. `auc` is that of metadata alone, None where it cannot be measured.
+
+    `borders` are the shares of films that are black margin, by their paths.
+    """
 
     auc: float | None
     standard_error: float | None
     sentences: tuple[str, ...]
     figures: dict[str, Any]
+    borders: dict[str, float]
 
 
 def metadata_alone(judgement: Judgement) -> Shortcut:
@@ -42,6 +46,8 @@ def metadata_alone(judgement: Judgement) -> Shortcut:
         picture[stored >= 0] = np.arange(len(readable))
         paths = table["path"].to_list()
         small = thumbnails(store.pixels, readable)
+        shown = [path for path, place in zip(paths, picture, strict=True) if place >= 0]
+        borders = dict(zip(shown, map(float, border_shares(small)), strict=True))
         # The audit's own gathering looks for copies as well, which no shortcut needs.
         films = AuditedFilms(
             manifest=manifest,
@@ -58,6 +64,5 @@ def metadata_alone(judgement: Judgement) -> Shortcut:
         )
         findings = find_shortcuts(films)
     figures = next((finding.figures for finding in findings if finding.kind == "metadata_shortcut"), {})
-    return Shortcut(
-        figures.get("auc"), figures.get("standard_error"), tuple(finding.sentence for finding in findings), figures
-    )
+    sentences = tuple(finding.sentence for finding in findings)
+    return Shortcut(figures.get("auc"), figures.get("standard_error"), sentences, figures, borders)

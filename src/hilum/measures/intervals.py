@@ -12,8 +12,11 @@ from hilum.measures.figure import WILSON, Figure, Floats
 Z = 1.959963984540054  # of 95%
 
 
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """The interval of a share of independent films (Wilson 1927); it stays within 0 and 1 and is honest at both."""
+def wilson(hits: float, of: float) -> tuple[float, float]:
+    """The interval of a share of independent films (Wilson 1927); it stays within 0 and 1 and is honest at both.
+
+    Films that are worth fewer independent ones may be given as parts of them.
+    """
     share = hits / of
     center = (share + Z**2 / (2 * of)) / (1 + Z**2 / of)
     half = Z / (1 + Z**2 / of) * math.sqrt(share * (1 - share) / of + Z**2 / (4 * of**2))

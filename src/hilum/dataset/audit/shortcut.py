@@ -69,7 +69,7 @@ def _features(films: AuditedFilms, known: NDArray[np.int64]) -> dict[str, Floats
         "aspect ratio": width / np.maximum(height, 1),
         CONTENT: table["file_bytes"].cast(float).to_numpy() / area,
         "JPEG quality": np.array([math.nan if quality is None else quality for quality in qualities]),
-        "black border": _borders(films.small)[films.picture[known]],
+        "black border": border_shares(films.small)[films.picture[known]],
     }
 
 
@@ -80,8 +80,8 @@ def _rates(words: list[str | None]) -> Floats:
     return np.array([float(order[word]) for word in words])
 
 
-def _borders(small: NDArray[np.uint8]) -> Floats:
-    """The share of each picture that is black margin."""
+def border_shares(small: NDArray[np.uint8]) -> Floats:
+    """The share of each picture that is black margin: `small` are grey levels, films x rows x columns."""
     shares = np.empty(len(small))
     for place, film in enumerate(small):
         rows, columns = np.flatnonzero(film.max(1) > DARK), np.flatnonzero(film.max(0) > DARK)

@@ -48,11 +48,12 @@ def draw_boxes(levels: NDArray[np.uint8], true: Floats, predicted: Detections) -
     """True boxes as solid blue lines, predicted ones over them as dashed orange lines with their scores."""
     picture = Image.fromarray(levels).convert("RGB")
     pen = ImageDraw.Draw(picture)
-    corners = [_corners(box, *levels.shape) for box in true]
+    height, width = levels.shape[:2]  # in grey or in color
+    corners = [_corners(box, height, width) for box in true]
     for left, top, right, bottom in corners:
         pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=SHADOW, width=LINE + 2)
         pen.rectangle((left, top, right, bottom), outline=TRUE, width=LINE)
-    outlines = [_corners(box, *levels.shape) for box in predicted.boxes]
+    outlines = [_corners(box, height, width) for box in predicted.boxes]
     for outline in reversed(outlines):  # the surest on top
         _dashes(pen, *outline)
     _write_scores(pen, outlines, predicted.scores.tolist(), picture.size)

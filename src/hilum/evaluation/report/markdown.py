@@ -26,23 +26,23 @@ from hilum.system.text import printable
 PICTURES = "pictures"
 
 
-def write_markdown(document: Document, folder: Path) -> Path:
-    """report.md and its pictures; returns where the text is."""
+def write_markdown(document: Document, folder: Path, name: str = "report.md") -> Path:
+    """The text, and its pictures beside it; returns where the text is."""
     pictures = folder / PICTURES
-    pictures.mkdir(exist_ok=True)
+    pictures.mkdir(parents=True, exist_ok=True)
     lines = [f"# {_plain(document.title)}", "", f"{RESEARCH_USE} {_plain(document.subtitle)}", ""]
     if document.stamp:
         lines += [f"**{_plain(document.stamp)}**", ""]
     lines += [_plain(document.answer), ""]
     tiles = [[tile.label, tile.value, tile.interval, tile.detail] for tile in document.tiles]
-    lines += _table(Table("", ["Figure", "Value", "How sure", "Of"], tiles))
+    lines += _table(Table("", ["Figure", "Value", "How sure", "Of"], tiles)) if tiles else []
     if document.cautions:
         lines += ["**Before you believe it**", "", *(f"- {_plain(text)}" for text in document.cautions), ""]
     for section in document.sections:
         lines += [f"## {_plain(section.title)}", ""]
         for block in section.blocks:
             lines += [*_block(block, pictures, section.key), ""]
-    path = folder / "report.md"
+    path = folder / name
     write_whole(path, printable("\n".join(lines).rstrip() + "\n", keep="\n"))
     return path
 

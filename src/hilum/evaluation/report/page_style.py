@@ -87,6 +87,7 @@ tbody th { font-weight: 400; }
 .numbers td:last-child { white-space: normal; }
 .words tbody th { overflow-wrap: anywhere; min-width: 9rem; }
 .words td { overflow-wrap: anywhere; }
+.words td:last-child:nth-child(n + 3) { min-width: 11rem; }
 .matrix { border-collapse: separate; border-spacing: 4px; }
 .matrix th, .matrix td { border: 0; }
 .matrix thead th { padding: 0 .75rem; }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hilum import __version__
-from hilum.evaluation.judge import Judgement
+from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.report.document import Document
 from hilum.evaluation.report.page import write_page
 from hilum.evaluation.robustness.plot import draw
@@ -48,8 +48,8 @@ def save_robustness(made: Robustness, folder: Path) -> Path:
     return page
 
 
-def load_robustness(folder: Path, judged: Judgement, bundle: str) -> Robustness:
-    """What `hilum robustness` wrote to a folder of the bundle and the films that are judged; of any others it is
+def load_robustness(folder: Path, bundle: str, data: DataSet, split: str) -> Robustness:
+    """What `hilum robustness` wrote to a folder, of the bundle with this digest and of these films; of any others it is
     refused."""
     path = folder / f"{NAME}.json" if folder.is_dir() else folder
     if not path.is_file():
@@ -64,7 +64,7 @@ def load_robustness(folder: Path, judged: Judgement, bundle: str) -> Robustness:
         raise EvaluationError(f"{path}: was written by another version of hilum; run `hilum robustness` again")
     if made.bundle != bundle:
         raise EvaluationError(f"{path}: is of another bundle ({made.file}); run `hilum robustness` with this one")
-    if (made.data, made.split) != (judged.manifest.digest, judged.split):
+    if (made.data, made.split) != (data.manifest.digest, split):
         raise EvaluationError(f"{path}: is of other films ({made.manifest}, split {made.split}); run it on these")
     return made
 

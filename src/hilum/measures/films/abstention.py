@@ -19,14 +19,22 @@ class RiskCoverage(NamedTuple):
     area: float
 
 
+def sureness(probability: Floats, threshold: float) -> Floats:
+    """How sure a decision is: how far the probability is from the threshold, in log odds.
+
+    In log odds 99.9% is as far from 99% as 50% is from 9%: near 0 and 1 a difference of probabilities hides how sure.
+    """
+    far: Floats = np.abs(logit(probability) - logit(np.array([threshold])))
+    return far
+
+
 def risk_coverage(probability: ArrayLike, truth: ArrayLike, threshold: float) -> RiskCoverage:
     """The surest films are those whose probability is farthest from the threshold, in log odds."""
     p, t = checked(probability, truth)
-    # In log odds 99.9% is as far from 99% as 50% is from 9%: near 0 and 1 a difference of probabilities hides how sure.
-    sureness = np.abs(logit(p) - logit(np.array([threshold])))
-    order = np.argsort(-sureness, kind="stable")
+    sure = sureness(p, threshold)
+    order = np.argsort(-sure, kind="stable")
     wrong = ((p >= threshold) != t)[order]
-    last = np.flatnonzero(np.append(np.diff(sureness[order]) != 0, True))  # films that are equally sure go together
+    last = np.flatnonzero(np.append(np.diff(sure[order]) != 0, True))  # films that are equally sure go together
     kept = last + 1.0
     risk = np.cumsum(wrong)[last] / kept
     area = float((risk * np.diff(kept, prepend=0)).sum() / len(p))
