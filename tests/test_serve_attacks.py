@@ -19,7 +19,7 @@ from conftest import PATIENCE
 from films import dicom, picture, png_chunk, shaded
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-from service import Here, Service, form, reply_on, served, served_here, until
+from service import Here, Service, descendants, form, reply_on, served, served_here, until
 
 import hilum
 from hilum.service import body, connection
@@ -230,18 +230,6 @@ def test_nothing_goes_on_where_it_was_killed(bundle: Path) -> None:
         assert len(family) >= 2
         service.process.kill()
         until(lambda: not any(Path(f"/proc/{process}").exists() for process in family))
-
-
-def descendants(process: int) -> list[int]:
-    """The processes that a process has started, and theirs."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    children = [child for child, parent in parents.items() if parent == process]
-    return [*children, *(far for child in children for far in descendants(child))]
 
 
 @pytest.fixture(scope="module")

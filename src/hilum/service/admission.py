@@ -29,7 +29,7 @@ class Admission:
     def _check(self, room: bool) -> None:
         if not room:
             headers = {"Retry-After": str(self._wait())}
-            raise Problem(429, "busy", "more films at once than fit; try again later", headers)
+            raise Problem("busy", "more films at once than fit; try again later", headers)
 
     def _enter(self) -> None:
         self._check(self.requests < self._queue)

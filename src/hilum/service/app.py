@@ -10,22 +10,24 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from multiprocessing import parent_process
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp
 
 from hilum import __version__
 from hilum.service.admission import Admission
+from hilum.service.documents import STYLE, documents_page
 from hilum.service.films.pool import FilmPool
 from hilum.service.guard import Guard
 from hilum.service.metrics import Metrics
 from hilum.service.predictions import router as predictions
-from hilum.service.problems import Problem, problem_response
+from hilum.service.problems import DOCUMENTS, REASONS, Problem, described, problem_response
 from hilum.service.running import Running
 from hilum.service.settings import Settings
 
@@ -74,25 +76,35 @@ def create_app(settings: Settings) -> ASGIApp:
 
 
 @router.get("/", include_in_schema=False)
-async def _front(_: Request) -> Response:
-    return RedirectResponse("/docs")
+async def _front() -> Response:
+    return RedirectResponse(DOCUMENTS)
 
 
-@router.get("/healthz", summary="Is the server there", response_class=PlainTextResponse)
+@router.get(DOCUMENTS, include_in_schema=False)
+async def _documents(request: Request) -> Response:
+    return HTMLResponse(documents_page(request.app.openapi()))
+
+
+@router.get(STYLE, include_in_schema=False)
+async def _style() -> Response:
+    return Response(Path(__file__).with_name("documents.css").read_bytes(), media_type="text/css")
+
+
+@router.get("/healthz", summary="Is the server there", response_class=PlainTextResponse, responses=described())
 async def healthz() -> Response:
     """Answers as long as the server runs, whether or not it can judge films."""
     return PlainTextResponse("alive\n")
 
 
-@router.get("/readyz", summary="Can it judge films", response_class=PlainTextResponse)
+@router.get("/readyz", summary="Can it judge films", response_class=PlainTextResponse, responses=described("not_ready"))
 async def readyz(request: Request) -> Response:
     """200 once a process is there that judges films, 503 before."""
     if not request.app.state.running.pool.ready:
-        raise Problem(503, "not_ready", "no process can judge films just now", {"Retry-After": "1"})
+        raise Problem("not_ready", "no process can judge films just now", {"Retry-After": "1"})
     return PlainTextResponse("ready\n")
 
 
-@router.get("/v1/model", summary="What a bundle says of itself")
+@router.get("/v1/model", summary="What a bundle says of itself", responses=described("no_such_model", "bad_parameter"))
 async def model(request: Request, model: Annotated[str | None, Query(description="Its name here.")] = None) -> Any:
     """The card, as `hilum show --json` prints it, with its name here and the names of all that are served."""
     running: Running = request.app.state.running
@@ -101,7 +113,9 @@ async def model(request: Request, model: Annotated[str | None, Query(description
     return {"model": served.name, "models": names, **served.described}
 
 
-@router.get("/metrics", summary="What is counted, for Prometheus", response_class=PlainTextResponse)
+@router.get(
+    "/metrics", summary="What is counted, for Prometheus", response_class=PlainTextResponse, responses=described()
+)
 async def metrics(request: Request) -> Response:
     """Requests, films and their times, added up over all server processes."""
     return PlainTextResponse(request.app.state.running.metrics.exposition())
@@ -112,8 +126,8 @@ async def _problem(request: Request, error: Any) -> Response:
 
 
 async def _http_problem(request: Request, error: Any) -> Response:
-    reason = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-    problem = Problem(error.status_code, reason, f"{error.detail}; /docs says what there is", error.headers)
+    reason = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "malformed_request")
+    problem = Problem(reason, f"{REASONS[reason].meaning}; {DOCUMENTS} says what there is", error.headers)
     return problem_response(problem, request.scope["request_id"])
 
 
@@ -123,7 +137,7 @@ async def _question_problem(request: Request, error: Any) -> Response:
         "an unknown parameter" if one["type"] == "extra_forbidden" else f"{one['loc'][-1]}: {one['msg']}"
         for one in error.errors()
     )
-    problem = Problem(422, "bad_parameter", f"{wrong}; /docs says what there is")
+    problem = Problem("bad_parameter", f"{wrong}; {DOCUMENTS} says what there is")
     return problem_response(problem, request.scope["request_id"])
 
 

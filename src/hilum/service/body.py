@@ -45,19 +45,18 @@ def _content_type(request: Request) -> tuple[str, str]:
         return kind, ""
     if kind != FORM_TYPE:
         raise Problem(
-            415,
             "unsupported_media_type",
             f"send a film as its bytes, with Content-Type {', '.join(FILM_TYPES)}, or films as {FORM_TYPE}",
         )
     boundary = header.get_param("boundary")
     if not isinstance(boundary, str) or not boundary.isascii() or not 1 <= len(boundary) <= 70:
-        raise Problem(400, "malformed_form", f"{FORM_TYPE} without a boundary that could be one")
+        raise Problem("malformed_form", f"{FORM_TYPE} without a boundary that could be one")
     return kind, boundary
 
 
 async def _pieces(request: Request, held: Held, most_bytes: int) -> AsyncIterator[bytes]:
     """The body's pieces, never more than `most_bytes` of them, and never waited for without an end."""
-    too_large = Problem(413, "too_large", f"a body of more than {most_bytes >> 20} MB; send fewer films at once")
+    too_large = Problem("too_large", f"a body of more than {most_bytes >> 20} MB; send fewer films at once")
     if int(request.headers.get("content-length", 0)) > most_bytes:
         raise too_large
     clock = asyncio.get_running_loop().time
@@ -67,7 +66,7 @@ async def _pieces(request: Request, held: Held, most_bytes: int) -> AsyncIterato
         try:
             message = await asyncio.wait_for(request.receive(), patience)
         except TimeoutError:
-            raise Problem(408, "too_slow", "the body did not come in time") from None
+            raise Problem("too_slow", "the body did not come in time") from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         piece, more = message.get("body", b""), message.get("more_body", False)
@@ -105,16 +104,16 @@ class _Form:
         try:
             self._parser.write(piece)
         except FormParserError:
-            raise Problem(400, "malformed_form", f"the form is not what {FORM_TYPE} is like") from None
+            raise Problem("malformed_form", f"the form is not what {FORM_TYPE} is like") from None
         whole, self._whole = self._whole, []
         return whole
 
     def check_complete(self) -> None:
         """Refuse a form that stops before its end, or has no film."""
         if not self._ended:
-            raise Problem(400, "malformed_form", "the form stops before its last boundary")
+            raise Problem("malformed_form", "the form stops before its last boundary")
         if not self._count:
-            raise Problem(400, "no_film", "the form has no film; add one, as in curl -F film=@FILE")
+            raise Problem("no_film", "the form has no film; add one, as in curl -F film=@FILE")
 
     def _begin(self) -> None:
         self._film = None
@@ -133,7 +132,7 @@ class _Form:
 
     def _add(self, data: bytes, start: int, end: int) -> None:
         if self._film is None:
-            raise Problem(400, "malformed_form", "a field that is no file; what is asked of films goes to the query")
+            raise Problem("malformed_form", "a field that is no file; what is asked of films goes to the query")
         self._film += memoryview(data)[start:end]
 
     def _finish(self) -> None:
@@ -141,7 +140,7 @@ class _Form:
             return
         self._count += 1
         if self._count > MOST_FILMS:
-            raise Problem(413, "too_many_films", f"more than {MOST_FILMS} films at once; send them in several requests")
+            raise Problem("too_many_films", f"more than {MOST_FILMS} films at once; send them in several requests")
         self._whole.append(self._film)
 
     def _end(self) -> None:

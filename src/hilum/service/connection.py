@@ -52,7 +52,7 @@ class Connection(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            answer = problem_response(Problem(400, "malformed_request", "not a request of HTTP/1.1"), "")
+            answer = problem_response(Problem("malformed_request", "not a request of HTTP/1.1"), "")
             headers = [*answer.raw_headers, (b"connection", b"close")]
             head = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
             for event in (head, h11.Data(bytes(answer.body)), h11.EndOfMessage()):

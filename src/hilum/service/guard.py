@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hilum.service.films.pool import FilmBug
 from hilum.service.metrics import Metrics
 from hilum.service.problems import Problem, problem_response
 from hilum.service.settings import Settings
@@ -78,7 +79,7 @@ class Guard:
         except Exception as error:
             _log_bug(error, request_id)
             if not status:
-                problem = Problem(500, "bug", "a fault of hilum's own; its log has more under this request's id")
+                problem = Problem("bug", "a fault of hilum's own; its log has more under this request's id")
                 await problem_response(problem, request_id)(scope, receive, send_guarded)
         finally:
             self._count(scope, status, time.perf_counter() - began)
@@ -87,19 +88,16 @@ class Guard:
         """Why this request is not served, if it is not."""
         if "content-length" in headers and "transfer-encoding" in headers:  # two servers may see two requests in it
             detail = "both Content-Length and Transfer-Encoding; send one of them"
-            return Problem(400, "malformed_request", detail, {"Connection": "close"})
+            return Problem("malformed_request", detail, {"Connection": "close"})
         host = headers.get("host", "")
         if _name_of(host) not in self._settings.names:
-            return Problem(
-                400, "unknown_host", "not a name of this service; start it with --name for each of its names"
-            )
+            return Problem("unknown_host", "not a name of this service; start it with --name for each of its names")
         if _is_foreign(headers, host, method, path):
-            return Problem(403, "foreign_origin", "a page of another site asks; only this service's own page may")
+            return Problem("foreign_origin", "a page of another site asks; only this service's own page may")
         if self._settings.token is not None and path.startswith(NEEDS_TOKEN):
             shown = headers.get("authorization", "").encode("utf-8", "replace")
             if not hmac.compare_digest(shown, f"Bearer {self._settings.token}".encode()):
                 return Problem(
-                    401,
                     "token",
                     "show the service's token: Authorization: Bearer TOKEN",
                     {"WWW-Authenticate": "Bearer"},
@@ -140,5 +138,8 @@ def _is_foreign(headers: Mapping[str, str], host: str, method: str, path: str) -
 
 def _log_bug(error: Exception, request_id: str) -> None:
     """A bug must show its traceback, but the message of an exception may quote what it stumbled over."""
-    lines = traceback.format_tb(error.__traceback__)
-    log.error("%s ended in a bug of hilum:\n%s%s", request_id, "".join(lines), type(error).__name__)
+    if isinstance(error, FilmBug):  # of a process, which has taken care of it
+        where = str(error)
+    else:
+        where = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+    log.error("%s ended in a bug of hilum:\n%s", request_id, where)

@@ -19,7 +19,7 @@ from hilum.service.films.pool import Unavailable
 from hilum.service.films.served import FAILED, PICTURES, Answer, Wanted
 from hilum.service.mixed import MEDIA_TYPE as MIXED
 from hilum.service.mixed import mixed_response
-from hilum.service.problems import Problem
+from hilum.service.problems import Problem, described
 from hilum.service.running import Running
 
 LINES = "application/x-ndjson"
@@ -49,7 +49,7 @@ class Question(BaseModel):
         pictures = tuple(kind for kind in PICTURES if getattr(self, kind)) or (PICTURES if MIXED in accept else ())
         points = [point.name for point in served.card.operating_points]
         if self.operating_point is not None and self.operating_point not in points:
-            raise Problem(422, "not_possible", f"no such operating point; {served.name} has {', '.join(points)}")
+            raise Problem("not_possible", f"no such operating point; {served.name} has {', '.join(points)}")
         asked = Asked(
             operating_point=self.operating_point,
             threshold=self.threshold,
@@ -61,7 +61,7 @@ class Question(BaseModel):
         try:
             settle(asked, served.card)
         except BundleError as error:
-            raise Problem(422, "not_possible", f"{served.name}: {error}") from None
+            raise Problem("not_possible", f"{served.name}: {error}") from None
         return Wanted(served.name, asked, self.invert, pictures)
 
 
@@ -80,7 +80,13 @@ BODY = {
         },
     },
 }
-ANSWERED = {
+PROBLEMS = (
+    *("malformed_form", "no_film", "no_such_model", "too_slow", "too_large", "too_many_films"),
+    *("unsupported_media_type", "not_an_image", "unsupported_encoding"),
+    *("empty", "inconsistent_header", "multi_frame", "truncated_pixel_data", "damaged", "not_a_number", "too_costly"),
+    *("bad_parameter", "not_possible", "busy", "not_ready"),
+)
+ANSWERED: dict[str, Any] = {
     "description": "One film: an object. Several: an object a line, in their order. With pictures: multipart/mixed.",
     "content": {
         "application/json": {"schema": ANSWER},
@@ -93,7 +99,7 @@ ANSWERED = {
 @router.post(
     "/v1/predictions",
     summary="Judge films",
-    responses={200: ANSWERED},
+    responses={200: ANSWERED, **described(*PROBLEMS)},
     response_class=Response,
     openapi_extra={"requestBody": BODY},
 )
@@ -110,7 +116,7 @@ async def predict(request: Request, question: Annotated[Question, Query()]) -> R
     for answer in answers:
         running.metrics.films.labels(wanted.model, answer.outcome).inc()
     if len(answers) == 1 and answers[0].outcome == FAILED:
-        raise Problem.of_film(answers[0].reason or FAILED, answers[0].detail or "")
+        raise Problem(answers[0].reason or "damaged", answers[0].detail or "")
     if wanted.pictures:
         return mixed_response(answers, wanted)
     content = b"".join(answer.line + b"\n" for answer in answers)
@@ -138,7 +144,7 @@ async def _judge_all(running: Running, wanted: Wanted, request: Request, held: H
             del film
         return await _unless_gone(request, asyncio.gather(*films))
     except Unavailable:
-        raise Problem(503, "not_ready", "no process can judge films just now", {"Retry-After": "5"}) from None
+        raise Problem("not_ready", "no process can judge films just now", {"Retry-After": "5"}) from None
     finally:
         for task in films:
             task.cancel()

@@ -29,4 +29,4 @@ class Running:
             if served.name == name:
                 return served
         known = ", ".join(served.name for served in self.settings.bundles)
-        raise Problem(404, "no_such_model", f"there is no such model here; there are: {known}")
+        raise Problem("no_such_model", f"there is no such model here; there are: {known}")

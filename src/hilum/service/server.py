@@ -19,7 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from hilum.service.app import create_app
 from hilum.service.connection import Connection
 from hilum.service.metrics import SHARED
-from hilum.service.settings import Settings
+from hilum.service.settings import Settings, SettingsError
 
 SECONDS_TO_FINISH, SECONDS_TO_ANSWER = 60, 60
 BACKLOG = 2048
@@ -42,6 +42,7 @@ def serve(settings: Settings, on_start: Callable[[str], object]) -> None:
 
     `on_start` gets the address once the port is ours.
     """
+    _check_certificate(settings)
     with bind(settings.host, settings.port) as listening:
         host, port = listening.getsockname()[:2]
         scheme = "https" if settings.cert else "http"
@@ -52,6 +53,16 @@ def serve(settings: Settings, on_start: Callable[[str], object]) -> None:
                 uvicorn.Server(config).run([listening])
             else:
                 Multiprocess(config, [listening]).run()
+
+
+def _check_certificate(settings: Settings) -> None:
+    if settings.cert is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.cert, settings.key)
+    except OSError as error:  # of which those of ssl are a kind
+        reason = error.strerror or "not to be read"
+        raise SettingsError(f"{settings.cert}: no certificate that goes with its key: {reason}") from None
 
 
 def configure(settings: Settings) -> uvicorn.Config:

@@ -39,6 +39,10 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
+        names = [served.name for served in self.bundles]
+        for name in names:
+            if names.count(name) > 1:
+                raise SettingsError(f"model {name} is given twice; give one of them another name: NAME=FILE")
         if self.host in LOOPBACK:
             return
         if self.token is None:
