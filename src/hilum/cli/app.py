@@ -21,6 +21,7 @@ COMMANDS = {
     "show": "hilum.cli.show:show",
     "predict": "hilum.cli.app:predict",
     "serve": "hilum.cli.serve:serve",
+    "watch": "hilum.cli.watch:watch",
     "evaluate": "hilum.cli.evaluate:evaluate",
     "compare": "hilum.cli.compare:compare",
     "robustness": "hilum.cli.robustness:robustness",
