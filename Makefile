@@ -69,7 +69,6 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/audit.py
 	.venv/bin/python benchmarks/figures.py
 	.venv/bin/python benchmarks/predict.py
-	.venv/bin/python benchmarks/detect.py
 
 # With NVIDIA DALI as a peer, in an environment of its own.
 benchmark-feed: .venv-dali/installed

@@ -1,13 +1,15 @@
-"""`hilum predict` against the same network in eager torch and timm (`benchmarks/eager.py`), in one run.
+"""`hilum predict` against the same network in eager torch, timm and torchvision (`benchmarks/eager.py`), in one run.
 
-Whole processes from the shell's point of view, alternating, medians over the rounds: a single film (cold start), 1,000
-full-size JPEG films, 200 DICOM films and 20 in JPEG 2000, decoding included, with the peak memory of each; then what
-the heatmap costs. Peak memory is that of the process that runs the network; the peer's DataLoader has two more.
+Whole processes from the shell's point of view, alternating, medians over the rounds: a single film (cold start),
+1,000 full-size JPEG films, 200 DICOM films and 20 in JPEG 2000, decoding included, with the peak memory of each; then
+what one call costs the processor beside other bundles together, and what the heatmap costs. Peak memory is that of the
+process that runs the network; the peer's DataLoader has two more.
 
-    python benchmarks/predict.py [--bundle FILE] [--jpeg N] [--dicom N] [--rounds N]
+    python benchmarks/predict.py [--bundle FILE] [--against FILE FILE] [--jpeg N] [--dicom N] [--rounds N]
 
-Without a bundle one is made of EfficientNet-Lite0 with untrained weights, which takes as long as a trained one. With
-one the peer is still EfficientNet-Lite0.
+Without a bundle one is made as recipe `hilum` trains it, with untrained weights and no gate. Then every anchor is
+likely enough for hilum to tell it from its neighbors and none for the peer, so the peer has less to do. The peer's
+weights are untrained in any case.
 """
 
 from __future__ import annotations
@@ -30,27 +32,57 @@ REAL_DICOM = Path(data_store.__file__).parent / "data"
 DRAWN = 24
 BARE = "import numpy, onnxruntime, PIL"
 EAGER_WEIGHTS = """
-import sys, timm, torch
+import sys, torch
+sys.path.insert(0, sys.argv[2])
+from eager import network
 torch.manual_seed(0)
-torch.save(timm.create_model("tf_efficientnet_lite0", num_classes=2).state_dict(), sys.argv[1])
+torch.save(network().state_dict(), sys.argv[1])
 """
 UNTRAINED_BUNDLE = """
 import sys
 from pathlib import Path
-import torch
 sys.path.insert(0, str(Path(sys.argv[2]).parent / "tests"))
-from bundles import tiny_card
+from bundles import group_card, tiny_card
 from hilum.export.graph.as_onnx import as_onnx
+from hilum.bundle.card import BoxCard
 from hilum.export.film_fits import UNCALIBRATED, FilmFit
 from hilum.export.graph.graph import Fitted, Graph
+from hilum.export.joining import Joining
 from hilum.bundle.onnx_file import write_metadata
-from hilum.network.network import create_network
+from hilum.export.graph.suppression import suppress_in_graph
 from hilum.radiograph.geometry import Geometry
-torch.manual_seed(0)
-card = tiny_card(Geometry("squash", 224, 224), gate=None, title="EfficientNet-Lite0, untrained")
-network = create_network("efficientnet_lite0", 2, weights="none", input_size=(224, 224))
-model = as_onnx(Graph(network, Fitted([FilmFit(UNCALIBRATED)], [1])))
+from hilum.radiograph.patient import PATIENTS
+from hilum.training.prepare import network_of
+from hilum.training.recipe import load_recipe
+recipe = load_recipe("hilum")
+classes = list(recipe.classes)
+joining = Joining([0.3, 0.3, 0.3, 0.3], 0.0, [0.0, 0.0], {})
+fits = [FilmFit(UNCALIBRATED, joining, patient) for patient in PATIENTS]
+graph = Graph(network_of(recipe, "none").eval(), Fitted(fits, [2, 3], [1.0, 0.0, 0.0]))
+boxes = BoxCard(0.2, nms_overlap=0.3, shrinkage=0.9, most=50, calibration=[1.0, 0.0, 0.0], figures={})
+card = tiny_card(
+    Geometry("squash", *graph.input_size), gate=None, title="recipe hilum, untrained", task="detection", boxes=boxes,
+    heatmap=graph.heatmap, classes=classes, positive=classes[2:], calibration=None, operating_points=[],
+    groups=[group_card(patient, 0.5, tells_kinds=True) for patient in PATIENTS],
+)
+model = suppress_in_graph(as_onnx(graph), boxes)
 Path(sys.argv[1]).write_bytes(write_metadata(model.SerializeToString(), card))
+"""
+# One film at a time in one thread, alternating; by the processor's clock, which other work on the machine leaves alone.
+SECONDS_OF_ONE_CALL = """
+import sys, time, statistics
+import numpy as np
+import hilum
+models = [hilum.load(path, threads=1) for path in sys.argv[1:]]
+sizes = [(1, model.card.geometry.height, model.card.geometry.width) for model in models]
+films = [np.random.default_rng(1).integers(0, 256, size, np.uint8) for size in sizes]
+seconds = [[] for _ in models]
+for _ in range(41):
+    for model, film, taken in zip(models, films, seconds):
+        start = time.process_time()
+        model.run(film)
+        taken.append(time.process_time() - start)
+print(*(statistics.median(taken[1:]) for taken in seconds))
 """
 WITHOUT_HEATMAPS = """
 import sys, onnx
@@ -150,6 +182,7 @@ def show_cost(what: str, without: float, with_it: float, wanted: str = "") -> No
 def main() -> None:
     parser = ArgumentParser(description="Time hilum predict against eager torch.")
     parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--against", type=Path, nargs="*", default=[])
     parser.add_argument("--jpeg", type=int, default=1000)
     parser.add_argument("--dicom", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
@@ -157,7 +190,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         weights, bundle = folder / "weights.pth", asked.bundle or folder / "untrained.onnx"
-        run("-c", EAGER_WEIGHTS, weights)
+        run("-c", EAGER_WEIGHTS, weights, HERE)
         if asked.bundle is None:
             run("-c", UNTRAINED_BUNDLE, bundle, HERE)
         films = link(sorted(REAL.rglob("*.jp*g")), folder / "jpeg", asked.jpeg)
@@ -180,11 +213,18 @@ def main() -> None:
             costs = compare(asked.rounds, hilum=(*hilum, paths[0].parent), eager=(*eager, *paths))
             show_pair(f"{len(paths):,} {what}", costs, len(paths), 3)
 
+        ours, *others = numbers_of("-c", SECONDS_OF_ONE_CALL, bundle, *asked.against)
+        print(f"one call of the network: {1000 * ours:.1f} ms of the processor", end="")
+        print(
+            f"; {', '.join(path.name for path in asked.against)} together: {1000 * sum(others):.1f} ms"
+            if others
+            else ""
+        )
         run("-c", WITHOUT_HEATMAPS, bundle, folder / "without.onnx")
         with_maps, without = numbers_of("-c", HEATMAP_SECONDS, bundle, folder / "without.onnx")
         show_cost("heatmap", without, with_maps, " (wanted: 5%)")
         try:
-            plain, explained = numbers_of(HERE / "eager.py", "--gradcam", weights)
+            plain, explained = numbers_of(HERE / "eager.py", "--gradcam")
             show_cost("pytorch-grad-cam", plain, explained)
         except subprocess.CalledProcessError:
             print("pytorch-grad-cam is not installed (pip install grad-cam)")
