@@ -42,7 +42,8 @@ class Opacity(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         found = self.out(self.near(maps[-2]) + functional.interpolate(self.far(maps[-1]), scale_factor=2.0)).flatten(1)
-        return found.topk(max(round(0.03 * found.shape[1]), 1), 1).values.mean(1)
+        score: Tensor = found.topk(max(round(0.03 * found.shape[1]), 1), 1).values.mean(1)
+        return score
 
 
 class Mask(nn.Module):
@@ -66,9 +67,9 @@ class Backbone(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body: Any = timm.create_model(NAME, features_only=True, out_indices=(1, 2, 3, 4))
-        self.lungs: Any = timm.create_model(NAME, features_only=True, out_indices=(3, 4))
-        channels = self.body.feature_info.channels()
+        body: Any = timm.create_model(NAME, features_only=True, out_indices=(1, 2, 3, 4))
+        channels = body.feature_info.channels()
+        self.body, self.lungs = body, timm.create_model(NAME, features_only=True, out_indices=(3, 4))
         self.fpn = FeaturePyramidNetwork(channels[2:], WIDTH)
         self.above = nn.Conv2d(WIDTH, WIDTH, 3, 2, 1)
         self.heads = nn.ModuleList(nn.Linear(channels[-1], CLASSES) for _ in range(2))
