@@ -23,7 +23,7 @@ from hilum.bundle.reading import Verdict
 from hilum.export.export import GATE_FILMS
 from hilum.export.gate.learning import TURNED_LIMIT, fit_gate
 from hilum.export.gate.module import GateModule
-from hilum.export.gate.sight import GateFilms, Seen, Sight, look
+from hilum.export.gate.sight import GateFilms, GateRows, GateSight, look
 from hilum.export.material import best_network, open_material, some_rows
 from hilum.training.run import open_run
 
@@ -46,7 +46,7 @@ def left_out(run_folder: Path, folder: Path) -> Iterator[Group]:
     real = [np.stack([geometry.apply(film.pixels) for film in kind]) for kind in films]
     train, val = (pixels[some_rows(examples, GATE_FILMS)] for examples in (material.train, material.val))
     sight, seen = look(network, GateFilms(train, val, *real), material.recipe.training.seed)
-    plain = Sight(network, (geometry.height, geometry.width), sum(map(len, real)), None)
+    plain = GateSight(network, (geometry.height, geometry.width), sum(map(len, real)), None)
     rows = [plain.see(iter(kind)) for kind in real]
     plain.taps.remove()
 
@@ -64,7 +64,7 @@ def left_out(run_folder: Path, folder: Path) -> Iterator[Group]:
         yield f"{name}, by a gate that learned from made-up ones alone", judged(made_up, films[kind], rows[kind])
 
 
-def without(seen: Seen, patient: str, of_laterals: list[str], of_slices: list[str]) -> Seen:
+def without(seen: GateRows, patient: str, of_laterals: list[str], of_slices: list[str]) -> GateRows:
     """What a gate may learn from that has never seen this patient."""
     return seen._replace(
         real_laterals=[rows for rows, owner in zip(seen.real_laterals, of_laterals, strict=True) if owner != patient],

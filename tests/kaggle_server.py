@@ -28,7 +28,7 @@ TOKEN = "0123456789abcdef-token"
 STORAGE = "http://storage.localhost/archive.zip"
 
 
-class Seen(NamedTuple):
+class Request(NamedTuple):
     """A request that arrived."""
 
     url: str
@@ -50,7 +50,7 @@ class KaggleServer:
     stall: bool = False  # sends the head of an archive and then nothing, until the client hangs up
     ignore_range: bool = False
     break_after: list[int] = field(default_factory=list)  # hang up after so many bytes, once for each number
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[Request] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         kaggle = self
@@ -102,7 +102,7 @@ class KaggleServer:
                 self.send(body)
 
             def note(self) -> None:
-                kaggle.seen.append(Seen(self.path, self.headers["Range"], self.headers["Authorization"]))
+                kaggle.seen.append(Request(self.path, self.headers["Range"], self.headers["Authorization"]))
 
             def answer(self, status: int, kind: str, body: bytes) -> None:
                 self.send_response(status)
@@ -144,7 +144,7 @@ class KaggleServer:
             "KAGGLEHUB_CACHE": str(home / "cache"),
         }
 
-    def transfers(self) -> list[Seen]:
+    def transfers(self) -> list[Request]:
         """The requests for the archive's bytes, without those that follow the API's redirect."""
         return [request for request in self.seen if request.url.startswith(STORAGE)][1::2]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
-from hilum.network.fits import UnfitNetworkError, check_fits
+from hilum.network.fits import UnfitNetworkError, check_fits, learns_from_one
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.network import Heads, create_network
 from hilum.training.recipe import RecipeError, load_recipe
@@ -79,3 +81,14 @@ def test_networks_that_look_twice_need_maps_of_both_looks() -> None:
 def test_films_for_boxes_have_sides_of_whole_maps() -> None:
     with pytest.raises(RecipeError, match=r"250 x 256: .*multiples of 32; change input\.height and input\.width"):
         load_recipe("boxes", ["input.height=250"])
+
+
+@pytest.mark.parametrize(("name", "alone"), [("inception_v3", False), ("resnet18", True), ("small_cnn1", True)])
+def test_a_film_alone_in_its_batch_is_enough_or_not(name: str, alone: bool) -> None:
+    """Inception's auxiliary head normalizes a map of a single place over the films of a batch."""
+    side = 299 if name == "inception_v3" else 224
+    assert learns_from_one(name, (side, side)) == alone
+    with torch.device("meta"):
+        network = create_network(name, 2, "none", input_size=(side, side))
+        with nullcontext() if alone else pytest.raises(ValueError, match="more than 1 value"):
+            network.training_outputs(torch.empty(1, 1, side, side))

@@ -21,8 +21,8 @@ from hilum.dataset.phantom.film import LABELS, draw_phantom
 from hilum.export.gate import sight
 from hilum.export.gate.laterals import draw_lateral
 from hilum.export.gate.learning import fit_gate, learn_gate, real_in_words, scatter_of
-from hilum.export.gate.module import GateModule, Scatter, Taps, Thumbnail, View, averaging, choose_taps
-from hilum.export.gate.sight import GateFilms, Sight, look
+from hilum.export.gate.module import GateInput, GateModule, Scatter, Taps, Thumbnail, averaging, choose_taps
+from hilum.export.gate.sight import GateFilms, GateSight, look
 from hilum.export.gate.strangers import coronal
 from hilum.export.gate.variation import in_state, vary
 from hilum.network.network import Network, create_network
@@ -320,7 +320,7 @@ def test_states_are_quarter_turns_clockwise_and_inversion() -> None:
 def test_a_network_that_goes_no_further_than_the_gate_reads_gives_the_same(network: Network) -> None:
     films, after = phantoms(3, 50), []
     handle = network.film.body.get_submodule("conv_head").register_forward_hook(lambda *_: after.append(1))
-    seen_by = Sight(network, (HEIGHT, WIDTH), 3, None)
+    seen_by = GateSight(network, (HEIGHT, WIDTH), 3, None)
     after.clear()
     seen = seen_by.see(iter(films))
     assert not after
@@ -329,7 +329,7 @@ def test_a_network_that_goes_no_further_than_the_gate_reads_gives_the_same(netwo
     grey = torch.from_numpy(films)[:, None].float() / 255
     with torch.no_grad():
         network(grey)
-        whole = View((HEIGHT, WIDTH))(grey, taps.maps)
+        whole = GateInput((HEIGHT, WIDTH))(grey, taps.maps)
     handle.remove()
     taps.remove()
     assert after

@@ -172,6 +172,7 @@ def test_the_name_of_a_film_does_nothing_to_the_terminal_or_a_spreadsheet(tmp_pa
         files = [row["file"] for row in csv.DictReader(file)]
     assert files == [r"esc\x1b[31mred.png", "'=1+1.png", r"gone\x1b[2J.png"]
     assert "\x1b" not in predict(bundle, ward, "--json").stdout
+    assert {path.name for path in (ward / "d").iterdir()} == {r"esc\x1b[31mred.png.png", "=1+1.png.png"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 are for Linux")

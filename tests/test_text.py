@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilum.system.text import json_text, printable
+from hilum.system.text import json_text, megabytes, printable
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
@@ -48,3 +48,12 @@ def test_json_keeps_every_text_and_shows_none_raw(name: str, text: str) -> None:
 
 def test_what_we_laid_out_ourselves_stays() -> None:
     assert printable("<p>\n\t\x1b</p>\n", keep="\n\t") == "<p>\n\t\\x1b</p>\n"
+
+
+def test_nothing_takes_no_megabytes() -> None:
+    assert [megabytes(count) for count in (1, 1_000_000, 1_000_001, 2_345_000_000)] == [
+        "1 MB",
+        "1 MB",
+        "2 MB",
+        "2,345 MB",
+    ]

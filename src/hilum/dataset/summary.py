@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hilum.dataset.manifest.manifest import Manifest
-from hilum.system.text import printable
+from hilum.system.pictures import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,10 +118,10 @@ def draw_summary(parts: list[Part]) -> Figure:
 
 def _draw_counts(axes: Axes, part: Part, labels: list[str], most: int) -> None:
     counts = [part.counts.get(label, 0) for label in labels]
-    axes.barh([printable(label) for label in labels], counts, color=FILMS_COLOR, height=0.6)
+    axes.barh([drawable(label) for label in labels], counts, color=FILMS_COLOR, height=0.6)
     for place, count in enumerate(counts):
         axes.text(count + 0.02 * most, place, f"{count:,} ({count / part.films:.0%})", va="center", color=QUIET)
-    axes.set_title(f"{printable(part.name)}\n{part.films:,} films, {part.patients:,} patients", loc="left", fontsize=10)
+    axes.set_title(f"{drawable(part.name)}\n{part.films:,} films, {part.patients:,} patients", loc="left", fontsize=10)
     axes.set(xlim=(0, 1.45 * most), xlabel="films")
     axes.xaxis.set_major_locator(_few_whole())
     axes.invert_yaxis()

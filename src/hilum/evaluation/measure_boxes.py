@@ -30,7 +30,7 @@ class BoxEvaluation:
     truths: list[Floats]
     found: list[Detections]
     figures: dict[str, Figure]
-    curves: dict[float, froc.Curve]
+    curves: dict[float, froc.FrocCurve]
     average_precision: dict[float, float]
 
     @property

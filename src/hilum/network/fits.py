@@ -44,14 +44,19 @@ def _check_size(name: str, size: tuple[int, int]) -> None:
         )
 
 
+def learns_from_one(name: str, size: tuple[int, int]) -> bool:
+    """Whether the network can be trained on a film of this size alone, if it can be trained on two."""
+    return not _fault(name, size, 1) or bool(_fault(name, size))
+
+
 @cache
-def _fault(name: str, size: tuple[int, int]) -> str:
-    """What is wrong when the network is trained on two films of this size; empty if nothing is."""
+def _fault(name: str, size: tuple[int, int], films: int = 2) -> str:
+    """What is wrong when the network is trained on films of this size; empty if nothing is."""
     backbone = find_backbone(name)
     try:
         with torch.device("meta"), torch.no_grad():
             body, auxiliary = backbone.build(size, 2)
-            maps, taps = body.maps_and_taps(torch.empty(2, len(backbone.mean), *size))
+            maps, taps = body.maps_and_taps(torch.empty(films, len(backbone.mean), *size))
             body.pool(maps)
             for head, map_ in zip(auxiliary.values(), taps, strict=False):
                 head(map_)

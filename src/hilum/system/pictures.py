@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hilum.system.files import write_whole
+from hilum.system.text import printable, written_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,3 +29,17 @@ def write_figure(figure: Figure, path: Path) -> None:
     encoded = BytesIO()
     figure.savefig(encoded, format="png", dpi=DOTS_PER_INCH)
     write_whole(path, encoded.getvalue())
+
+
+def drawable(text: str) -> str:
+    r"""Text from a file as matplotlib can draw it: characters that its font lacks are written out, as \u4e2d."""
+    return "".join(character if _has(character) else written_out(character) for character in printable(text))
+
+
+@cache
+def _has(character: str) -> bool:
+    from matplotlib import rcParams  # loads slowly
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    fonts = (get_font(findfont(FontProperties(family=[family]))) for family in rcParams["font.family"])
+    return any(font.get_char_index(ord(character)) for font in fonts)

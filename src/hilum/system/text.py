@@ -22,7 +22,7 @@ def printable(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return UNSAFE.sub(lambda found: found[0] if found[0] in keep else _written_out(found[0]), text)
+    return UNSAFE.sub(lambda found: found[0] if found[0] in keep else written_out(found[0]), text)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -32,6 +32,14 @@ def json_text(value: Any, indent: int | None = None) -> str:
     return UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
-def _written_out(character: str) -> str:
+def written_out(character: str) -> str:
+    r"""A character as code has it: \n, \x1b or \u4e2d."""
     code = ord(character)
-    return SHORT.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+    if character in SHORT:
+        return SHORT[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def megabytes(count: int) -> str:
+    """How much bytes are for a person, rounded up: nothing takes 0 MB."""
+    return f"{-(-count // 1_000_000):,} MB"

@@ -8,8 +8,7 @@ from textwrap import shorten
 
 from matplotlib.figure import Figure
 
-from hilum.system.pictures import write_figure
-from hilum.system.text import printable
+from hilum.system.pictures import drawable, write_figure
 from hilum.training.recipe import Recipe
 from hilum.training.sweep import Result, best_of
 
@@ -60,7 +59,7 @@ def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> 
         if kept:
             axes.axvline(kept[-1], color=KEPT, linestyle=":", label=f"kept, by {NAMES[recipe.selection.metric]}")
         axes.legend(frameon=False, fontsize=8)
-    figure.suptitle(printable(recipe.title), fontsize=10, parse_math=False)
+    figure.suptitle(drawable(recipe.title), fontsize=10, parse_math=False)
     write_figure(figure, path)
 
 
@@ -83,7 +82,7 @@ def draw_sweep(results: Sequence[Result], recipe: Recipe, path: Path) -> None:
             found.plot([value], [place], "o", color=color)
             found.annotate(f"{value:.4f}", (value, place), (0, 6), textcoords="offset points", ha="center", fontsize=7)
         times.barh(place, result.seconds, color=color, height=0.5)
-    found.set_yticks(range(len(results)), [result.combination.name for result in results], fontsize=8)
+    found.set_yticks(range(len(results)), [drawable(result.combination.name) for result in results], fontsize=8)
     found.set_ylim(len(results) - 0.5, -0.6)
     found.set_title(
         f"{NAMES[metric]} on validation: the epoch that is kept (red: the best), and the others", fontsize=10
@@ -91,5 +90,5 @@ def draw_sweep(results: Sequence[Result], recipe: Recipe, path: Path) -> None:
     times.set_title("seconds of training", fontsize=10)
     for axes in (found, times):
         axes.grid(alpha=0.25)
-    figure.suptitle(printable(recipe.title), fontsize=10, parse_math=False)
+    figure.suptitle(drawable(recipe.title), fontsize=10, parse_math=False)
     write_figure(figure, path)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from torch import nn
 from hilum import __version__
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import Store, build_store
+from hilum.network.fits import learns_from_one
 from hilum.network.network import Network, create_network
+from hilum.system.text import megabytes
 from hilum.training.feed.dali import DaliFeed
 from hilum.training.feed.examples import Examples, Wanted, choose_examples, originals
 from hilum.training.feed.feed import Feed
@@ -51,14 +54,16 @@ def prepare(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Build or open the store, choose the films, create the network."""
+    network = network_of(recipe)  # first, since its weights may not be to be had, and a store takes long
     store = build_store(manifest, recipe.input.to_geometry(), stores, on_progress=on_progress)
     known = wanted_of(recipe)
     train, val = (choose_examples(manifest, store, recipe.classes, [split], known) for split in ("train", "val"))
     for split, examples in (("train", train), ("val", val)):
         _check_examples(split, examples, recipe)
     settings = recipe.training
-    task = Task(network_of(recipe), recipe, train, device)
+    task = Task(network, recipe, train, device)
     feed = _train_feed(manifest, store, train, recipe, device, processes)
+    _check_batches(feed, recipe, processes)
     judged = Feed(store.pixels, val, recipe.augmentation, max(settings.batch_size, 64), device)
     facts = {
         "recipe": hashlib.blake2b(to_toml(recipe).encode(), digest_size=8).hexdigest(),
@@ -140,7 +145,7 @@ def describe(prepared: Prepared, recipe: Recipe) -> list[str]:
         trained = _size(network) if phase.train == "all" else sum(p.numel() for p in network.head_parameters())
         lines.append(f"phase {number}: {phase.epochs} epoch{'s' * (phase.epochs > 1)}, {trained:,} parameters trained")
     store = prepared.store
-    lines.append(f"store: {store.folder}, {len(store.digests):,} films, {store.pixels.nbytes / 1e6:,.0f} MB")
+    lines.append(f"store: {store.folder}, {len(store.digests):,} films, {megabytes(store.pixels.nbytes)}")
     where = f"{prepared.train.device}, {prepared.facts['threads']} threads"
     lines.append(f"device: {where}, batches of {recipe.training.batch_size}")
     if passes := recipe.training.offline_passes:
@@ -163,6 +168,21 @@ def _check_examples(split: str, examples: Examples, recipe: Recipe) -> None:
         raise RunError(
             f"no film of the {split} split is {missing[0]}, so no AUC can tell which epoch to keep; "
             "split anew with `hilum data split`, or --set selection.metric=loss"
+        )
+
+
+def _check_batches(feed: Feed, recipe: Recipe, processes: Processes) -> None:
+    """Batch normalization of a map of one place has nothing to go by where the film is alone in its batch."""
+
+    def alone(batch_size: int) -> bool:
+        return (feed.shown % batch_size or batch_size) < 2 * processes.count
+
+    size = recipe.training.batch_size
+    if alone(size) and not learns_from_one(recipe.network.name, recipe.input.size):
+        other = next(larger for larger in count(size + 1) if not alone(larger))
+        raise RunError(
+            f"{recipe.network.name} cannot learn from a film alone, and {feed.shown:,} films in batches of {size} "
+            f"leave one alone; --set training.batch_size={other}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -34,4 +35,4 @@ def phantom(
 
     with one_line(PhantomError), report("drawing films") as on_progress:
         write_phantoms(folder, count, layout, seed, size, on_progress=lambda done: on_progress(done, count))
-    say(f"{count:,} films in {folder}; next: hilum data import {folder}")
+    say(f"{count:,} films in {folder}; next: hilum data import {shlex.quote(str(folder))}")

@@ -11,6 +11,7 @@ from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report
 from hilum.system.rows import write_csv
+from hilum.system.text import megabytes
 
 if TYPE_CHECKING:
     from hilum.radiograph.geometry import Geometry
@@ -58,7 +59,7 @@ def store(
             write_csv(listed, ((paths[digest], reason) for digest, reason in sorted(made.skipped.items())))
             say(f"films skipped: {len(made.skipped):,}, listed in {listed}")
     films, height, width = made.pixels.shape
-    say(f"{films:,} distinct films, {wanted}, {films * height * width / 1e6:,.0f} MB in {made.folder}")
+    say(f"{films:,} distinct films, {wanted}, {megabytes(films * height * width)} in {made.folder}")
 
 
 def parse_geometry(size: str, mode: Literal["squash", "fit", "crop"], keep: float) -> Geometry:

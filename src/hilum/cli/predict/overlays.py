@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hilum.output.overlay import write_overlay
+from hilum.system.text import printable
 
 if TYPE_CHECKING:
     from hilum.bundle.prediction import Prediction
@@ -23,7 +24,7 @@ def overlay_writer(found: list[Found], folder: Path) -> Callable[[Prediction, Ra
         film = next(places)
         if radiograph is None:
             return
-        target = folder / film.relative.with_name(film.relative.name + ".png")
+        target = folder / printable(str(film.relative.with_name(film.relative.name + ".png")))
         while target in taken:  # films of the same name from different folders
             target = target.with_name("again-" + target.name)
         taken.add(target)

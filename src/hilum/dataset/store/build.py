@@ -25,6 +25,7 @@ from hilum.dataset.store.decoding import Outcome, StoreError, Work, fill_rows
 from hilum.radiograph.geometry import Geometry
 from hilum.system.cores import available_cores
 from hilum.system.files import FULL, sync_folder, write_whole
+from hilum.system.text import megabytes
 
 PIXELS, FACTS = "pixels.u8", "store.json"
 CHUNK = 16
@@ -62,7 +63,7 @@ def build(wanted: Blueprint, on_progress: Callable[[int, int], None], processes:
     except OSError as error:
         if error.errno in FULL:
             raise StoreError(
-                f"{place.parent}: no room for the store, which takes {math.prod(wanted.shape) / 1e6:,.0f} MB; "
+                f"{place.parent}: no room for the store, which takes {megabytes(math.prod(wanted.shape))}; "
                 "make room or name another folder"
             ) from error
         if isinstance(error, PermissionError):

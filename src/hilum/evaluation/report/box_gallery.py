@@ -17,7 +17,7 @@ from hilum.measures.boxes.overlap import ROUNDING, Detections, above, iou, match
 from hilum.measures.figure import Floats
 
 
-class Seen(NamedTuple):
+class Compared(NamedTuple):
     """A film by its boxes. `row` is its place in the Judgement; numbers of boxes are of those that are shown.
 
     `lowest` is the best score of any box on the true box that got the least, and `area` the size of that; `highest` is
@@ -53,14 +53,14 @@ def choose_box_films(judged: Judgement, boxes: BoxEvaluation, seed: int) -> list
     ]
 
 
-def _look(row: int, true: Floats, found: Detections, threshold: float) -> Seen:
+def _look(row: int, true: Floats, found: Detections, threshold: float) -> Compared:
     on_true = iou(true, found.boxes) > OVERLAP + ROUNDING
     best = np.where(on_true, found.scores, 0).max(axis=1, initial=0)
     shown = above(found, threshold)
     order = np.argsort(-shown.scores, kind="stable")
     hit = match([true], [shown], (OVERLAP,)).hit[:, 0]
     false = Detections(shown.boxes[order][~hit], shown.scores[order][~hit])
-    return Seen(
+    return Compared(
         row,
         true=len(true),
         found=int(hit.sum()),
@@ -72,25 +72,27 @@ def _look(row: int, true: Floats, found: Detections, threshold: float) -> Seen:
     )
 
 
-def _counts(film: Seen) -> str:
+def _counts(film: Compared) -> str:
     counts = f"{film.found} of {counted(film.true, 'true box', 'true boxes')} found" if film.true else "no true box"
     return counts + (f" · {counted(film.false, 'false box', 'false boxes')}" if film.false else "")
 
 
-def _miss(film: Seen) -> str:
+def _miss(film: Compared) -> str:
     if not film.lowest:
         return f"{_counts(film)} · nothing drawn on the missed one, at any score"
     return f"{_counts(film)} · best score on the missed one {film.lowest:.2f}"
 
 
-def _mistake(film: Seen) -> str:
+def _mistake(film: Compared) -> str:
     near = f"overlap with a true one {film.touches:.2f}" if film.touches else "touches no true one"
     if film.touches > OVERLAP + ROUNDING:
         near = "a second box on a true one"
     return f"{_counts(film)} · score {film.highest:.2f}" + (f", {near}" if film.true else "")
 
 
-def _gallery(judged: Judgement, title: str, films: list[Seen], none: str, words: Callable[[Seen], str]) -> Gallery:
+def _gallery(
+    judged: Judgement, title: str, films: list[Compared], none: str, words: Callable[[Compared], str]
+) -> Gallery:
     shown = films[:EACH]
     title += f" ({len(shown)} of {len(films):,})" if len(films) > len(shown) and none else ""
     return Gallery(title, [film_with_boxes(judged, film.row, words(film)) for film in shown], none)

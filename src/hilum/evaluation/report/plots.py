@@ -18,12 +18,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from hilum.measures.boxes.froc import Curve as FrocCurve
+from hilum.measures.boxes.froc import FrocCurve
 from hilum.measures.figure import Bools, Floats
 from hilum.measures.films.abstention import RiskCoverage
 from hilum.measures.films.binary import Curve, ppv
 from hilum.measures.films.calibration import Bin
 from hilum.measures.films.decision_curve import DecisionCurve
+from hilum.system.pictures import drawable
 
 # Colors that stand for variables of the page's style, so that one SVG serves light and dark. They do on white, too.
 INK, QUIET, GRID = "#1b1f25", "#5a6473", "#d9dde4"
@@ -124,7 +125,7 @@ def roc(curves: Sequence[tuple[str, Curve]], point: tuple[float, float] | None, 
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
         for number, (name, curve) in enumerate(curves):
             # matplotlib leaves names that begin with _ out of legends.
-            label = f" {name}" if name.startswith("_") else name
+            label = f" {drawable(name)}" if name.startswith("_") else drawable(name)
             axes.plot(1 - curve.specificity, curve.sensitivity, label=label, **_line(number))
         if point is not None:
             axes.plot(1 - point[1], point[0], "o", markersize=8, color=SERIES[1], label="operating point", zorder=5)

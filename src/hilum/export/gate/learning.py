@@ -18,7 +18,7 @@ from hilum.bundle.card import GateCard
 from hilum.bundle.format import LATERAL, STATES
 from hilum.bundle.gate import not_upright
 from hilum.export.gate.module import BOUND, THUMBNAIL, GateModule, Scatter
-from hilum.export.gate.sight import GateFilms, OnProgress, Seen, Sight, look
+from hilum.export.gate.sight import GateFilms, GateRows, GateSight, OnProgress, look
 from hilum.network.network import Network
 
 Floats = NDArray[np.float64]
@@ -53,7 +53,7 @@ def learn_gate(
     return gate, GateCard(rejected, TURNED_LIMIT, len(seen.plain), note, [*STATES, LATERAL])
 
 
-def fit_gate(sight: Sight, seen: Seen) -> GateModule:
+def fit_gate(sight: GateSight, seen: GateRows) -> GateModule:
     """The gate that these rows teach."""
     center = seen.plain.mean(0)
     scale = spread(seen.plain, sight.maps)
@@ -70,7 +70,7 @@ def fit_gate(sight: Sight, seen: Seen) -> GateModule:
     return gate
 
 
-def real_in_words(seen: Seen) -> str:
+def real_in_words(seen: GateRows) -> str:
     """What it knows lateral films and other pictures from."""
     laterals, strangers = len(seen.real_laterals), len(seen.real_strangers)
     if not laterals:

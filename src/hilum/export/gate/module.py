@@ -131,7 +131,7 @@ class Edges(nn.Module):
         return (cells / (cells.mean(1, keepdim=True) + 0.002)).sqrt()
 
 
-class View(nn.Module):
+class GateInput(nn.Module):
     """What the gate looks at, as one row a film: thumbnail, edges, then the average of each map."""
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -186,7 +186,7 @@ class GateModule(nn.Module):
     def __init__(
         self,
         taps: Sequence[str],
-        view: View,
+        view: GateInput,
         standard: tuple[Tensor, Tensor],
         scatters: Sequence[tuple[slice, Scatter]],
         lines: tuple[Tensor, Tensor],
@@ -204,7 +204,7 @@ class GateModule(nn.Module):
         return self.judge(self.view(grey, maps))
 
     def judge(self, rows: Tensor) -> Tensor:
-        """The same from the rows of a View."""
+        """The same from the rows of a GateInput."""
         standard = (rows - self.center) / self.scale
         # No feature alone may outweigh all others, however strange a picture is.
         states = torch.matmul(standard.clamp(-BOUND, BOUND), self.slopes) + self.offsets

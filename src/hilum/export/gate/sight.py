@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from hilum.export.gate.laterals import draw_lateral
-from hilum.export.gate.module import DIRECTIONS, EDGES, THUMBNAIL, Taps, View, choose_taps
+from hilum.export.gate.module import DIRECTIONS, EDGES, THUMBNAIL, GateInput, Taps, choose_taps
 from hilum.export.gate.strangers import draw_stranger
 from hilum.export.gate.variation import STATES, in_state, vary
 from hilum.network.network import Network
@@ -40,7 +40,7 @@ class GateFilms(NamedTuple):
     strangers: Films
 
 
-class Seen(NamedTuple):
+class GateRows(NamedTuple):
     """What the gate sees, a row a picture, of each group that it learns from.
 
     `states` are training films varied, upright first and then in each of the other STATES. Of each real picture to turn
@@ -59,7 +59,7 @@ class Seen(NamedTuple):
 
 def look(
     network: Network, films: GateFilms, seed: int = 0, *, on_progress: OnProgress | None = None
-) -> tuple[Sight, Seen]:
+) -> tuple[GateSight, GateRows]:
     """All pictures that the gate learns from, sent through the network.
 
     `on_progress` is called with how many pictures have passed the network, of how many.
@@ -70,8 +70,8 @@ def look(
     laterals, strangers = (some(real, REAL, random) for real in (films.laterals, films.strangers))
     total = len(chosen) + sum(map(len, turned)) + LATERALS + STRANGERS + 2 * len(chosen_val)
     total += sum(len(real) * variations_of(real) for real in (laterals, strangers))
-    sight = Sight(network, (chosen.shape[1], chosen.shape[2]), total, on_progress)
-    seen = Seen(
+    sight = GateSight(network, (chosen.shape[1], chosen.shape[2]), total, on_progress)
+    seen = GateRows(
         plain=sight.see(iter(chosen)),
         states=[
             sight.see(in_state(vary(film, random), state) for film in films_of_state)
@@ -103,7 +103,7 @@ def several(film: Films, count: int, random: np.random.Generator) -> Iterator[Fi
     return (vary(film, random) for _ in range(count))
 
 
-class Sight:
+class GateSight:
     """Pictures on their way through the network, and what the gate sees of them; `maps` is the maps' part of it."""
 
     maps = slice(THUMBNAIL**2 + EDGES**2 * DIRECTIONS, None)
@@ -117,7 +117,7 @@ class Sight:
     ) -> None:
         self.film = network.eval().film
         self.device = next(network.parameters()).device
-        self.view = View(size)
+        self.view = GateInput(size)
         empty = torch.zeros(1, 1, *size, device=self.device)
         self.names = choose_taps(self.film.body, self.film.normalization(empty))
         self.taps = Taps(self.film.body, self.names)

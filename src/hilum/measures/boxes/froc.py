@@ -18,7 +18,7 @@ OVERLAP = 0.5  # by more than this a true box is found
 RATES = (0.25, 0.5, 1.0, 2.0)  # false positives a film
 
 
-class Curve(NamedTuple):
+class FrocCurve(NamedTuple):
     """A point for each distinct score, the highest first: what predictions of at least that score would give."""
 
     thresholds: Floats
@@ -27,14 +27,14 @@ class Curve(NamedTuple):
     precision: Floats
 
 
-def froc_curve(matches: Matches, column: int = 0) -> Curve:
+def froc_curve(matches: Matches, column: int = 0) -> FrocCurve:
     """The curve at one of the overlaps that were matched."""
     order, last = _by_score(matches)
     hit = matches.hit[order, column]
     found = np.cumsum(hit)[last].astype(np.float64)
     true = np.full_like(found, matches.true.sum())
     false = np.cumsum(~hit)[last] / len(matches.true)
-    return Curve(matches.score[order][last], false, shares(found, true), found / (last + 1))
+    return FrocCurve(matches.score[order][last], false, shares(found, true), found / (last + 1))
 
 
 def sensitivity_measure(matches: Matches, rate: float) -> Measure:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from hilum.measures.boxes.overlap import Detections, above, match, shrink, suppress
 from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores
 from hilum.measures.figure import Floats
+from hilum.system.pictures import drawable
 from hilum.system.rows import write_csv
 
 NMS_OVERLAPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -124,7 +125,7 @@ def draw_sweeps(sweeps: Mapping[str, Sequence[Swept]], chosen: Swept) -> Figure:
             line = [row for row in rows if row.setting._replace(**{name: 0}) == chosen.setting._replace(**{name: 0})]
             places, scores = [getattr(row.setting, name) for row in line], [row.score for row in line]
             here = next(row.score for row in line if row.setting == chosen.setting)
-            axes.plot(places, scores, color=color, marker="o", markersize=3, label=f"{title}: {here:.3f}")
+            axes.plot(places, scores, color=color, marker="o", markersize=3, label=f"{drawable(title)}: {here:.3f}")
             lines.append(scores)
         if len(lines) > 1:
             axes.plot(places, np.mean(lines, axis=0), color="#24292f", linewidth=2.5, label=f"mean: {chosen.score:.3f}")

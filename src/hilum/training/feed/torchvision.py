@@ -46,7 +46,7 @@ class TorchvisionFeed(Feed):
     ) -> None:
         super().__init__(pixels, examples, augmentation, batch_size, device, **share)
         transform = transforms(augmentation, (geometry.height, geometry.width))
-        self.films = Films(files, examples.rows, geometry, transform, self.seed)
+        self.films = FilmFiles(files, examples.rows, geometry, transform, self.seed)
         self.places: list[list[Place]] = []
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -111,7 +111,7 @@ def transforms(augmentation: Augmentation, size: tuple[int, int]) -> v2.Compose:
     return v2.Compose([*steps, v2.ToPureTensor()])
 
 
-class Films(Dataset[torch.Tensor | str]):
+class FilmFiles(Dataset[torch.Tensor | str]):
     """What a worker does: a film at its place, or why it cannot be had. All follows from (seed, epoch, film)."""
 
     def __init__(
