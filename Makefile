@@ -31,9 +31,10 @@ demo: .venv-demo/installed
 wheel: .venv/installed
 	.venv/bin/python -m build --no-isolation --outdir dist
 
-# What `make test` does for seconds, for hours: kills, floods and damaged files.
+# What `make test` does for seconds, for hours: kills, floods and damaged files, and slow tests at their full size.
 soak: .venv/installed
 	HILUM_SOAK=1 .venv/bin/pytest -m soak -v --durations=0
+	$(MAKE) fuzz
 
 # Damaged films, then changed bundles, new ones every time, each for SECONDS from SEED on.
 fuzz: .venv/installed

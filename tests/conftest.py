@@ -19,8 +19,16 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 PATIENCE = 900
 # `make soak` runs the tests marked soak much longer than `make test` has time for.
 SOAK = "HILUM_SOAK" in os.environ
+LONGER = 20 if SOAK else 1
 # Files in the order of how long they take.
-LONGEST = ["test_processes", "test_quickstart", "test_bundle_graph", "test_detector_bundle", "test_export_bundle"]
+LONGEST = [
+    "test_processes",
+    "test_walks",
+    "test_export_bundle",
+    "test_detector_bundle",
+    "test_fit",
+    "test_bundle_graph",
+]
 
 # No test is timed: on a busy machine any of them may be slow.
 settings.register_profile("hilum", deadline=None)

@@ -17,6 +17,7 @@ from PIL import Image
 import hilum
 from hilum.dataset.phantom.phantom import write_phantoms
 
+pytestmark = pytest.mark.usefixtures("exports_remembered")
 DOCS = Path(__file__).parents[1] / "docs"
 API = runpy.run_path(str(DOCS / "api_pages.py"))
 EXPLAINED = [each for _, things in API["PAGES"].values() for each in things]

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import LONGER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -227,7 +228,8 @@ PATHS = st.lists(PARTS, min_size=1, max_size=5).map("/".join)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=150 * LONGER, deadline=None)
 @given(st.lists(PATHS | PATHS.map(lambda path: "{sandbox}/" + path) | TEXTS, min_size=1, max_size=4, unique=True))
 def test_no_name_leads_outside(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
@@ -247,7 +249,8 @@ def test_no_name_leads_outside(names: list[str]) -> None:
             )
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=300 * LONGER, deadline=None)
 @given(st.data())
 def test_damaged_bytes_are_an_error_or_do_no_harm(data: st.DataObject) -> None:
     content = bytearray(packed(MEMBERS, data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))))

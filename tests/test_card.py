@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from bundles import tiny_card
-from hypothesis import given
+from conftest import LONGER
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hilum.bundle.card import FORMAT, BundleError, DataCard, card_from_json, pack_digests
@@ -85,6 +86,8 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.soak
+@settings(max_examples=100 * LONGER)
 @given(st.data())
 def test_any_value_in_place_of_another_is_read_or_refused(data: st.DataObject) -> None:
     values = json.loads(tiny_card().to_json())

@@ -1,14 +1,16 @@
-"""Smaller files: how much smaller, how little they change, and that every runtime can still read them."""
+"""What a file says on real films, as it is and made smaller: how little changes, and that every runtime can read it."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from conftest import SOAK
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from torch import nn
@@ -17,9 +19,12 @@ from hilum.export.compress import half_weights, int8
 from hilum.export.film_fits import UNCALIBRATED, FilmFit
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
-from hilum.network import create_network
+from hilum.network import Network, create_network
+from hilum.radiograph import read
+from hilum.radiograph.geometry import Geometry
 
 SIDE = 64
+REAL_FILMS = 500 if SOAK else 100
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +35,7 @@ def films() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def model(films: NDArray[np.uint8]) -> onnx.ModelProto:
+def network(films: NDArray[np.uint8]) -> Network:
     """EfficientNet-Lite0 as ImageNet left it, with a head that tells the films apart."""
     network = create_network("efficientnet_lite0", 2, "imagenet", input_size=(SIDE, SIDE), seed=1)
     last = network.get_submodule("film.head.linear")
@@ -39,6 +44,11 @@ def model(films: NDArray[np.uint8]) -> onnx.ModelProto:
         logits = network.eval()(torch.from_numpy(films)[:, None].float() / 255).film
         last.weight.mul_(2 / logits.std(0).mean())
         last.bias.sub_(2 * logits.mean(0) / logits.std(0).mean())
+    return network
+
+
+@pytest.fixture(scope="module")
+def model(network: Network) -> onnx.ModelProto:
     return as_onnx(Graph(network, Fitted([FilmFit(UNCALIBRATED)], [1])))
 
 
@@ -46,6 +56,19 @@ def run(model: onnx.ModelProto, films: NDArray[np.uint8]) -> dict[str, NDArray[n
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {"films": films[:, None]}), strict=True))
+
+
+@pytest.mark.soak
+def test_on_real_films_the_file_says_what_the_network_says(
+    real_data: Path, network: Network, model: onnx.ModelProto
+) -> None:
+    paths = sorted((real_data / "kermany-224" / "test").rglob("*.jpeg"))[:: 600 // REAL_FILMS][:REAL_FILMS]
+    assert len(paths) == REAL_FILMS
+    geometry = Geometry("squash", SIDE, SIDE)
+    films = np.stack([geometry.apply(read(path).pixels) for path in paths])
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(films)[:, None].float() / 255).film.softmax(1).numpy()
+    assert np.abs(run(model, films)["probabilities"] - expected).max() < 1e-4
 
 
 def test_half_weights_are_half_the_size_and_computed_as_before(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from commands import run
 from films import picture, smooth_picture
 from numpy.typing import NDArray
 from PIL import Image
@@ -94,14 +95,16 @@ def test_a_summary_counts_by_split_and_measures_boxes(manifest: Manifest) -> Non
     assert (parts[0].with_boxes, parts[0].without_boxes, parts[0].unknown) == (2, 0, 2)
     assert box_rows(parts)[0][:5] == ("train", "2", "2", "0", "2")
     assert set(box_rows(parts)[0][5:]) == {"15.0%"}
-    nasty = manifest.table.with_columns(label=pl.lit("$x$\x1b[31m"), boxes=pl.lit(None, pl.List(pl.List(pl.Float64))))
+    label = "$x$\x1b[31m\N{CJK UNIFIED IDEOGRAPH-80BA}"  # of which the font has no last letter
+    nasty = manifest.table.with_columns(label=pl.lit(label), boxes=pl.lit(None, pl.List(pl.List(pl.Float64))))
     figure = draw_summary(summarize(Manifest(nasty, manifest.folder)))
     figure.canvas.draw()
-    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [r"$x$\x1b[31m"]
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [r"$x$\x1b[31m\u80ba"]
     assert len(figure.axes) == 2, "no boxes, no panel for them"
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def in_a_process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """What the command says, and at last what it has loaded."""
     code = (
         "import sys; from hilum.__main__ import main; sys.argv = ['hilum', *sys.argv[1:]]\n"
         "try: main()\n"
@@ -114,19 +117,19 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_pictures_from_the_command_line(manifest: Manifest, tmp_path: Path) -> None:
     table = tmp_path / "set" / "manifest.parquet"
     save_manifest(manifest, table)
-    sheet = run(table, "--png", tmp_path / "sheet.png")
+    sheet = in_a_process(table, "--png", tmp_path / "sheet.png")
     assert sheet.returncode == 0, sheet.stderr
     assert sheet.stderr.splitlines()[-1] == "loaded", "neither torch nor matplotlib"
-    summary = run(table, "--summary", "--png", tmp_path / "summary.png")
+    summary = run("data", "show", table, "--summary", "--png", tmp_path / "summary.png")
     assert summary.returncode == 0, summary.stderr
-    assert "split\tboxes\tfilms with boxes" in summary.stdout and "torch" not in summary.stderr
-    preview = run(table, "--as-trained", "default", "--png", tmp_path / "preview.png", "--count", "2")
+    assert "split\tboxes\tfilms with boxes" in summary.stdout
+    preview = run("data", "show", table, "--as-trained", "default", "--png", tmp_path / "preview.png", "--count", "2")
     assert preview.returncode == 0, preview.stderr
     for name in ("sheet", "summary", "preview"):
         with Image.open(tmp_path / f"{name}.png") as drawn:
             assert drawn.width > 4 * SIDE or name == "summary"
-    unnamed = run(table, "--as-trained", "default")
+    unnamed = run("data", "show", table, "--as-trained", "default")
     assert unnamed.returncode == 2 and "--png" in unnamed.stderr
-    unknown = run(table, "--as-trained", "defualt", "--png", tmp_path / "none.png")
+    unknown = run("data", "show", table, "--as-trained", "defualt", "--png", tmp_path / "none.png")
     assert unknown.returncode == 1 and "recipe defualt" in unknown.stderr
     assert not (tmp_path / "none.png").exists()

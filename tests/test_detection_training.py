@@ -30,7 +30,7 @@ def recipe(epochs: int, mosaic: float) -> Recipe:
     return recipe_from(
         {
             "classes": {"clear": ["normal"], "opacity": ["lung_opacity"]},
-            "network": {"name": "timm/mobilenetv3_small_050", "weights": "none"},
+            "network": {"name": "timm/test_efficientnet", "weights": "none"},
             "input": {"height": SIDE, "width": SIDE},
             "detector": {
                 "width": 16,

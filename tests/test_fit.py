@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import runpy
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import SOAK
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from hilum.dataset.store.store import Store
@@ -124,8 +123,10 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
     return train_whole
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("stop_at", [2, 4, 7])  # 4: the last batch of an epoch, before its validation
+# 4: the last batch of an epoch, before its validation
+@pytest.mark.parametrize("stop_at", range(1, 12) if SOAK else [2, 4, 7])
 def test_stopped_at_any_step_it_goes_on_bit_for_bit(
     name: str, stop_at: int, uninterrupted: Uninterrupted, tmp_path: Path
 ) -> None:
@@ -152,7 +153,8 @@ class Killed(BaseException):
     """What no code of ours catches, as a process that is killed runs none of it."""
 
 
-@pytest.mark.parametrize("killed_at", [3, 4, 8, 10])
+@pytest.mark.soak
+@pytest.mark.parametrize("killed_at", range(1, 12) if SOAK else [3, 4, 8, 10])
 def test_killed_at_any_moment_it_goes_on_bit_for_bit_from_its_last_checkpoint(
     killed_at: int, uninterrupted: Uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,27 +329,14 @@ fit(run, wanted, Prepared(task, feed, judged, store, {}), processes)
 
 def test_two_processes_train_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The second batch of 31 has a single film, so that one of the processes has none.
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     script, tests = tmp_path / "train.py", str(Path(__file__).parent)
     script.write_text(DISTRIBUTED)
-    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    workers = [
-        subprocess.Popen(
-            [sys.executable, str(script), tests, str(tmp_path / "two")],
-            env=os.environ | place | {"RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+    two = [sys.executable, f"{tests}/ranks.py", str(script), tests, str(tmp_path / "two")]
+    answer = subprocess.run(two, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
     monkeypatch.setattr(sys, "argv", [str(script), tests, str(tmp_path / "one")])
     monkeypatch.setattr(sys, "path", [*sys.path])
     runpy.run_path(str(script))
-    for worker in workers:
-        _, complaint = worker.communicate()
-        assert worker.returncode == 0, complaint
     losses = [
         [(row["train_loss"], row["loss"]) for row in Run(tmp_path / name).read_history()] for name in ("one", "two")
     ]

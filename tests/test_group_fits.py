@@ -114,9 +114,7 @@ def test_too_few_films_of_everyone_are_refused() -> None:
 
 
 def test_the_graph_answers_for_each_group_as_numpy_does() -> None:
-    network = create_network(
-        "timm/mobilenetv3_small_050", 3, "none", heads=HEADS, input_size=(SIDE, SIDE), seed=4
-    ).eval()
+    network = create_network("timm/test_efficientnet", 3, "none", heads=HEADS, input_size=(SIDE, SIDE), seed=4).eval()
     stir(network)
     films = np.random.default_rng(5).integers(0, 256, (6, SIDE, SIDE), np.uint8)
     films[:3, 16:48, 8:28] //= 4
@@ -173,9 +171,7 @@ def run_with_groups(manifest: Path, name: str, **sections: Any) -> Run:
         "viral": ["viral", "lung_opacity"],
     }
     sections = {"classes": classes, "group": {}, "opacity": {}, "lungs": {"size": 32}} | sections
-    return make_run(
-        manifest.parent.parent / name, manifest, "timm/mobilenetv3_small_050", SIDE, "linear", 15, **sections
-    )
+    return make_run(manifest.parent.parent / name, manifest, "timm/test_efficientnet", SIDE, "linear", 15, **sections)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from bundles import tiny_bundle, tiny_card, tiny_model
+from conftest import LONGER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutation import damaged
@@ -207,7 +208,8 @@ def test_metadata_stated_twice_are_refused() -> None:
         check_model(with_card(model), "twice.onnx")
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=300 * LONGER, deadline=None)
 @given(st.data())
 def test_damage_is_refused_and_allocates_little(data: st.DataObject) -> None:
     content = bytes(data.draw(damaged([tiny_bytes()])))
@@ -224,7 +226,8 @@ def test_damage_is_refused_and_allocates_little(data: st.DataObject) -> None:
     assert peak < 3_000_000
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=300 * LONGER, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(content: bytes) -> None:
     for start in (b"", b"\x08\x08"):
@@ -232,7 +235,8 @@ def test_any_bytes_are_refused(content: bytes) -> None:
             check_model(start + content, "noise")
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=200 * LONGER, deadline=None)
 @given(st.data())
 def test_damage_under_a_digest_that_was_made_anew_is_refused_or_harmless(data: st.DataObject) -> None:
     """Whoever makes a file on purpose can make its digest, so the walk must hold without it."""

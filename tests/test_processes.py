@@ -10,17 +10,18 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE
+from conftest import PATIENCE, SOAK
 from test_train_command import SMALL, films  # noqa: F401
 
 from hilum.training.run import Run
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+FORKED = TORCHRUN if SOAK else [sys.executable, str(Path(__file__).with_name("ranks.py"))]
 
 
-def start(told: Path, *arguments: str) -> subprocess.Popen[bytes]:
+def start(starter: list[str], told: Path, *arguments: str) -> subprocess.Popen[bytes]:
     with told.open("w") as file:
-        return subprocess.Popen([*TORCHRUN, *arguments], stderr=file)
+        return subprocess.Popen([*starter, "-m", "hilum", "train", *arguments], stderr=file)
 
 
 def ranks(started: subprocess.Popen[bytes]) -> list[int]:
@@ -28,15 +29,16 @@ def ranks(started: subprocess.Popen[bytes]) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()]
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks the processes up in /proc")
 def test_a_lost_process_ends_the_run_which_goes_on_from_its_checkpoint(
     films: Path,  # noqa: F811
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "run"
-    arguments = ["hilum", "train", str(films), *SMALL, "--set", "phases.0.epochs=100000", "--out", str(folder)]
+    arguments = [str(films), *SMALL, "--set", "phases.0.epochs=100000", "--out", str(folder)]
     told = tmp_path / "told"
-    started = start(told, *arguments)
+    started = start(TORCHRUN, told, *arguments)
     while len(Run(folder).read_history()) < 2:
         assert started.poll() is None, told.read_text()
         time.sleep(0.1)
@@ -48,7 +50,7 @@ def test_a_lost_process_ends_the_run_which_goes_on_from_its_checkpoint(
     assert "Traceback" not in account
     done = len(Run(folder).read_history())
 
-    started = start(told, "hilum", "train", "--resume", str(folder))
+    started = start(FORKED, told, "--resume", str(folder))
     while len(Run(folder).read_history()) < done + 2:
         assert started.poll() is None, told.read_text()
         time.sleep(0.1)

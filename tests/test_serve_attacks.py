@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundles import slow_bundle, tiny_bundle
-from conftest import PATIENCE
+from conftest import LONGER, PATIENCE
 from films import dicom, picture, png_chunk, shaded
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -115,12 +115,13 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(service: Service, an
     assert memory(service.process.pid) < before + 30
 
 
+@pytest.mark.soak
 def test_clients_that_go_away_in_the_middle_leave_nothing_behind(service: Service) -> None:
     chance = random.Random(1)
     content, kind = form([FILM, FILM])
     head = HEAD.replace(b"image/png", kind.encode())
     whole = head + b"Content-Length: %d\r\n\r\n" % len(content) + content
-    for _ in range(30):
+    for _ in range(30 * LONGER):
         service.send(whole[: chance.randrange(len(whole))]).close()
     until(lambda: b"\nhilum_bytes_at_hand 0.0\n" in service.ask("GET", "/metrics").content)
     assert b"\nhilum_requests_at_hand 0.0\n" in service.ask("GET", "/metrics").content
@@ -138,9 +139,10 @@ def test_bombs_are_films_that_cannot_be_judged(service: Service) -> None:
         assert memory(service.process.pid) < 400
 
 
+@pytest.mark.soak
 def test_two_hundred_uploads_at_once_are_answered_or_told_to_come_again(service: Service) -> None:
     with ThreadPoolExecutor(200) as clients:
-        replies = list(clients.map(lambda _: service.post(FILM), range(200)))
+        replies = list(clients.map(lambda _: service.post(FILM), range(200 * LONGER)))
     assert {reply.status for reply in replies} <= {200, 429}
     assert sum(reply.status == 200 for reply in replies) >= 8
     assert all(int(reply.headers["retry-after"]) >= 1 for reply in replies if reply.status == 429)

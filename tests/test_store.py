@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import SOAK
 from films import picture
 from PIL import Image
 
@@ -150,6 +151,7 @@ def start_build(manifest: Path, stores: Path, killed_at: int = 0) -> subprocess.
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.soak
 def test_killed_at_any_moment_it_goes_on_and_never_serves_half(tmp_path: Path) -> None:
     manifest = films(tmp_path / "set", 40, size=(700, 900))
     whole = build_store(manifest, SQUARE, tmp_path / "whole", processes=1)
@@ -167,6 +169,10 @@ def test_killed_at_any_moment_it_goes_on_and_never_serves_half(tmp_path: Path) -
     built = build_store(manifest, SQUARE, stores, processes=1)
     np.testing.assert_array_equal(built.pixels, whole.pixels)
     assert not list(stores.glob("*.building"))
+    for killed_at in range(1, 62 if SOAK else 1):
+        start_build(tmp_path / "set" / "manifest.parquet", tmp_path / f"{killed_at}", killed_at).wait()
+        built = build_store(manifest, SQUARE, tmp_path / f"{killed_at}", processes=1)
+        np.testing.assert_array_equal(built.pixels, whole.pixels)
 
 
 def test_a_torn_journal_line_is_not_believed(tmp_path: Path) -> None:

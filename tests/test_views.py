@@ -44,9 +44,7 @@ HEADS = Heads(Pyramid(16, 2, width=16, depth=1), opacity=True, lungs=32, group=T
 
 
 def network(seed: int = 1) -> Network:
-    return create_network(
-        "timm/mobilenetv3_small_050", 3, "none", heads=HEADS, input_size=(SIDE, SIDE), seed=seed
-    ).eval()
+    return create_network("timm/test_efficientnet", 3, "none", heads=HEADS, input_size=(SIDE, SIDE), seed=seed).eval()
 
 
 def seen_of(whole: list[bool]) -> Seen:
@@ -98,9 +96,9 @@ def test_the_group_is_read_and_never_taught() -> None:
 
 
 def test_weights_of_one_view_begin_both(tmp_path: Path) -> None:
-    one = create_network("timm/mobilenetv3_small_050", 3, "none", seed=5)
+    one = create_network("timm/test_efficientnet", 3, "none", seed=5)
     torch.save(one.film.body.get_submodule("net").state_dict(), tmp_path / "body.pth")
-    both = create_network("timm/mobilenetv3_small_050", 3, tmp_path / "body.pth", heads=HEADS, input_size=(SIDE, SIDE))
+    both = create_network("timm/test_efficientnet", 3, tmp_path / "body.pth", heads=HEADS, input_size=(SIDE, SIDE))
     stem = one.film.body.state_dict()["net.conv_stem.weight"]
     assert both.lungs is not None
     assert torch.equal(both.film.body.state_dict()["net.conv_stem.weight"], stem)
@@ -149,7 +147,7 @@ def recipe(**training: Any) -> Recipe:
     return recipe_from(
         {
             "classes": {"normal": ["normal"], "other": ["other"], "opacity": ["lung_opacity"]},
-            "network": {"name": "timm/mobilenetv3_small_050", "weights": "none"},
+            "network": {"name": "timm/test_efficientnet", "weights": "none"},
             "input": {"height": SIDE, "width": SIDE},
             "detector": {"width": 16, "depth": 1, "levels": 2, "ratios": [1.0, 1.2, 1.5]},
             "opacity": {},

@@ -95,7 +95,7 @@ def small_recipe(name: str, settings: Any = (), *, read: Callable[..., recipe.Re
     small += ["network.weights=none", "network.dropout=0", "training.ema=0"]
     if plain.detector:
         small += [
-            "network.name=timm/mobilenetv3_small_050",
+            "network.name=timm/test_efficientnet",
             "detector.first_stride=8",
             "detector.levels=2",
             "training.batch_size=4",
@@ -200,7 +200,7 @@ def walk(page: Path, folder: Path) -> None:
             call(command, folder)
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small", "exports_remembered")
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(True for _ in blocks(page))], ids=lambda page: page.name
 )
