@@ -2,8 +2,9 @@
 
     python results/model_cards.py FILMS.parquet docs/models
 
-FILMS.parquet is what results/model_data.py writes. The first half of a page is `hilum show NAME --md`, the second what
-`hilum evaluate NAME` says in its report, without films and plots. `make model` makes the bundles and these pages anew.
+FILMS.parquet is what results/model_data.py writes. The first half of a page is `hilum show NAME --md` without what hubs
+read, the second what `hilum evaluate NAME` says in its report, without films and plots. `make model` makes the bundles
+and these pages anew.
 """
 
 from __future__ import annotations

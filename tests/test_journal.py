@@ -186,7 +186,7 @@ def test_checklists_have_every_item_and_invent_nothing(report: Report) -> None:
             assert item.known or known == NOTHING
     # Nothing is said of robustness before it was tried, nor of sources and weights that the card does not name.
     claim = {row[0].split()[0]: row for row in tables[0].rows}  # type: ignore[union-attr]
-    assert claim["30"][1:] == [NOTHING, "Yours to write: not known to hilum."]
+    assert claim["30"][1:] == [NOTHING, "Yours to write: none yet; run hilum robustness on these films."]
     assert claim["24"][1] == NOTHING
     assert "tiny" in claim["22"][1] and "threshold 0.2000" in claim["22"][1]
 

@@ -27,11 +27,15 @@ def show(
         ),
     ] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as one JSON object.")] = False,
-    as_md: Annotated[bool, typer.Option("--md", help="Print the card as Markdown.")] = False,
+    as_md: Annotated[
+        bool,
+        typer.Option("--md", help="Print a model card as Markdown, with the block of metadata that model hubs read."),
+    ] = False,
 ) -> None:
     """Show the card of a bundle: what it is for, what it was trained on, how good it was, and on what terms."""
     from hilum.bundle.card import BundleError
     from hilum.bundle.card_page import as_markdown, sections
+    from hilum.bundle.hub import hub_metadata
     from hilum.bundle.onnx_file import DIGEST, described, parse_card, read_model
     from hilum.bundle.shipped import find_bundle
 
@@ -44,7 +48,7 @@ def show(
     if as_json:
         print(json_text(described(metadata, size), indent=1))
     elif as_md:
-        print(printable(as_markdown(card, parts), keep="\n"), end="")
+        print(printable(hub_metadata(card) + as_markdown(card, parts), keep="\n"), end="")
     else:
         console = Console(highlight=False)
         if not console.is_terminal:

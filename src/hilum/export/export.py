@@ -17,6 +17,7 @@ from hilum.bundle.card import FORMAT, BoxCard, BundleError, Card
 from hilum.bundle.onnx_file import DIGEST, parse_card, read_card, read_model, write_metadata
 from hilum.bundle.trust.trial import remember
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.terms import sources
 from hilum.export.box_settings import (
     calibrate_boxes,
     choose_settings,
@@ -27,7 +28,7 @@ from hilum.export.box_settings import (
 from hilum.export.box_sweep import BoxSweep, check_prevalence, into_run
 from hilum.export.calibrate import operating_points
 from hilum.export.compress import half_weights, int8
-from hilum.export.data_card import describe_data, limits_of, sources
+from hilum.export.data_card import describe_data, limits_of
 from hilum.export.film_fits import (
     Validation,
     fit_films,

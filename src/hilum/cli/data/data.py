@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from hilum.cli.data.audit import audit
+from hilum.cli.data.card import card
 from hilum.cli.data.drop import drop
 from hilum.cli.data.export import export
 from hilum.cli.data.fetch import fetch
@@ -30,6 +31,7 @@ data.command(cls=Command)(split)
 data.command(cls=Command)(merge)
 data.command(cls=Command)(store)
 data.command(cls=Command)(export)
+data.command(cls=Command)(card)
 
 
 @data.callback()

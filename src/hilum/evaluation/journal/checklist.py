@@ -12,12 +12,14 @@ YOURS = "Yours to write"
 
 
 class Item(NamedTuple):
-    """What one item asks for, in few words; `known` are the facts that answer it, and `yours` what they leave open."""
+    """What one item asks for, in few words; `known` are the facts that answer it, `yours` is what they leave open, and
+    `otherwise` what to do where there are none."""
 
     number: str
     asks: str
     known: tuple[str, ...] = ()
     yours: str = ""
+    otherwise: str = "not known to hilum"
 
 
 class Fact(NamedTuple):
@@ -41,7 +43,7 @@ def filled(checklist: Checklist, facts: Mapping[str, Fact]) -> Table:
     for item in checklist.items:
         there = [facts[name] for name in item.known if name in facts]
         known = " ".join([*(fact.text for fact in there), _places(there)]) if there else NOTHING
-        left = item.yours or ("" if there else "not known to hilum")
+        left = item.yours or ("" if there else item.otherwise)
         rows.append([f"{item.number} {item.asks}", known, f"{YOURS}: {left}." if left else NOTHING])
     return Table(f"{checklist.name} ({checklist.source})", ["Item", "From hilum", "Left"], rows, numbers=False)
 

@@ -59,7 +59,12 @@ CLAIM = Checklist(
         Item("27", "Ensembling", ("ensembling",)),
         Item("28", "Metrics of performance", ("metrics",)),
         Item("29", "Measures of significance and uncertainty", ("statistics",)),
-        Item("30", "Robustness or sensitivity analysis", ("robustness",)),
+        Item(
+            "30",
+            "Robustness or sensitivity analysis",
+            ("robustness",),
+            otherwise="none yet; run hilum robustness on these films",
+        ),
         Item("31", "Explainability or interpretability", ("explained",)),
         Item("32", "Evaluation on internal data", ("same source", "validated")),
         Item(

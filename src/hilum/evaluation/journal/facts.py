@@ -21,7 +21,7 @@ from hilum.evaluation.robustness.robustness import Robustness
 from hilum.evaluation.robustness.section import answer as robustness_in_words
 from hilum.measures.figure import Figure
 
-CARD = "the bundle's card (`hilum show`)"
+CARD = "the bundle's card"
 MANIFEST = "the manifest"
 TOP, END = "the report's first screen", "“How to reproduce”"
 FLOW, WHO = "“Flow of films and patients”", "the table “Who is in which split”"
@@ -71,7 +71,9 @@ def _of_films(evaluation: Evaluation) -> Stated:
     missing = {name: table[name].null_count() for name in ("age", "sex", "view")}
     listed = ", ".join(f"{name} of {count:,}" for name, count in missing.items() if count)
     gaps = (
-        f"Not known of the {counted(table.height, 'film')} judged: {listed}." if listed else "Age, sex and view: none."
+        f"Not known of the {counted(table.height, 'film')} judged: {listed}."
+        if listed
+        else "Age, sex and view are known of all films judged."
     )
     yield "missing", f"{gaps} Nothing was filled in; films without a label were left out.", WHO
     yield "acquisition", _acquisition(evaluation), MANIFEST

@@ -136,4 +136,4 @@ def _alike(surest: Ints, members: dict[tuple[str, str], Bools]) -> list[Alike]:
         rows = [row for row in left if members[best][row]]
         groups.append(Alike(f"{NAMES.get(best[0], best[0])}: {best[1]}", rows, float(members[best].mean())))
         left = [row for row in left if row not in rows]
-    return [*groups, Alike("nothing that is known of them", left, None)] if left else groups
+    return [*groups, Alike("no part of the films in common", left, None)] if left else groups

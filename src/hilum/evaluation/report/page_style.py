@@ -87,7 +87,8 @@ tbody th { font-weight: 400; }
 .numbers td:last-child { white-space: normal; }
 .words tbody th { overflow-wrap: anywhere; min-width: 9rem; }
 .words td { overflow-wrap: anywhere; }
-.words td:last-child:nth-child(n + 3) { min-width: 11rem; }
+.words tr:has(> :nth-child(3)) td { min-width: 11rem; }
+.wide tbody th { min-width: 7.5rem; }
 .matrix { border-collapse: separate; border-spacing: 4px; }
 .matrix th, .matrix td { border: 0; }
 .matrix thead th { padding: 0 .75rem; }
