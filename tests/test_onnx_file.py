@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mutation import damaged
 from onnx import TensorProto, helper, numpy_helper
 
-from hilum.bundle.card import BundleError
+from hilum.bundle.card import FORMAT, BundleError
 from hilum.bundle.onnx_file import check_model, read_card, read_model, write_metadata
 
 
@@ -97,10 +97,10 @@ def test_a_foreign_onnx_file_says_how_to_make_a_bundle() -> None:
 
 
 def test_a_newer_format_says_to_update(tmp_path: Path) -> None:
-    content = write_metadata(tiny_model(tiny_card()).SerializeToString(), tiny_card(format=2))
+    content = write_metadata(tiny_model(tiny_card()).SerializeToString(), tiny_card(format=FORMAT + 1))
     path = tmp_path / "newer.onnx"
     path.write_bytes(content)
-    with pytest.raises(BundleError, match=r"newer\.onnx: .*format 2.*update hilum"):
+    with pytest.raises(BundleError, match=rf"newer\.onnx: .*format {FORMAT + 1}.*update hilum"):
         read_card(path)
 
 
