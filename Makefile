@@ -5,7 +5,7 @@ SEED ?= 1
 START := $(shell date +%s)
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: test soak demo wheel model fuzz docs benchmark benchmark-feed clean
+.PHONY: test soak demo serve wheel model fuzz docs benchmark benchmark-feed clean
 
 test: .venv/installed
 	@date +%s > .venv/set-up
@@ -26,6 +26,12 @@ demo: .venv-demo/installed
 	@echo
 	@echo "Open demo/overlays/film.dcm.png: what speaks for pneumonia and how much, and boxes around opacities, if it has any."
 	@echo "Next: .venv-demo/bin/hilum predict YOUR-FILMS --heatmap overlays, or: .venv-demo/bin/hilum show"
+
+# The service, with both models in the box, until Ctrl-C.
+PORT ?= 8000
+serve: .venv-serve/installed
+	@echo "Open http://127.0.0.1:$(PORT) once it serves; Ctrl-C ends it."
+	.venv-serve/bin/hilum serve --port $(PORT) --model default --model boxes
 
 # The source distribution, and from it the wheel, into dist/.
 wheel: .venv/installed
@@ -70,6 +76,7 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/audit.py
 	.venv/bin/python benchmarks/figures.py
 	.venv/bin/python benchmarks/predict.py
+	.venv/bin/python benchmarks/serve.py
 
 # With NVIDIA DALI as a peer, in an environment of its own.
 benchmark-feed: .venv-dali/installed
@@ -95,5 +102,12 @@ benchmark-feed: .venv-dali/installed
 	.venv-demo/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt . pydicom-data
 	touch $@
 
+.venv-serve/installed: pyproject.toml constraints.txt $(SOURCES)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hilum needs Python 3.11 or newer: make PYTHON=python3.12 serve")'
+	test -d .venv-serve || $(PYTHON) -m venv .venv-serve
+	.venv-serve/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --force-reinstall --no-deps .
+	.venv-serve/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[serve,codecs]'
+	touch $@
+
 clean:
-	rm -rf .venv .venv-demo .venv-dali demo dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-serve .venv-dali demo dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from service import Service, served
 import hilum
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.output.table import to_json_line
+from hilum.service.problems import REASONS
 
 DARK = picture(Image.fromarray(shaded(brightest=100)), "PNG")
 BRIGHT = picture(Image.fromarray(shaded(brightest=255)), "JPEG")
@@ -141,6 +143,25 @@ def test_it_says_what_can_be_asked(service: Service) -> None:
     paths = service.ask("GET", "/openapi.json").json["paths"]
     assert set(paths) == {"/v1/predictions", "/v1/model", "/healthz", "/readyz", "/metrics"}
     assert RESEARCH_USE in service.ask("GET", "/openapi.json").json["info"]["description"]
+
+
+def test_a_page_says_it_to_people_without_a_script(service: Service) -> None:
+    page = service.ask("GET", "/docs").content.decode()
+    assert "<script" not in page
+    assert all(f'id="{reason}"' in page for reason in REASONS)
+    assert "<code>POST /v1/predictions</code>" in page
+    assert re.findall(r'(?:src|href)="(.+?)"', page) == ["documents.css", "openapi.json"]
+    assert service.ask("GET", "/documents.css").headers["content-type"].startswith("text/css")
+    assert service.ask("GET", "/").headers["location"] == "/docs"
+
+
+def test_the_docs_have_every_reason_and_the_reader_no_other() -> None:
+    docs = (Path(__file__).parents[1] / "docs" / "serve.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d{3})(?:, (\d{3}))? \| (.+?) \|$", docs, re.MULTILINE)
+    told = {reason: statuses for *statuses, text in rows for reason in re.findall(r"`([a-z_]+)`", text)}
+    assert all(str(kind.status) in told[reason] for reason, kind in REASONS.items())
+    assert set(told) == set(REASONS)
+    assert set(map(str, hilum.Reason)) <= set(REASONS)
 
 
 def test_what_is_not_there_is_a_problem_too(service: Service) -> None:

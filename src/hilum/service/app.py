@@ -70,8 +70,8 @@ def create_app(settings: Settings) -> ASGIApp:
         },
     )
     app.state.running = running
-    app.include_router(router)
     app.include_router(predictions)
+    app.include_router(router)
     return Guard(app, settings, metrics)
 
 

@@ -1,0 +1,224 @@
+"""`hilum serve` against a plain FastAPI handler with eager torch, LitServe, and `Predictor.stream` offline, in one run.
+
+Films go to one server after the other from a process of its own, at growing concurrency; the peers (serve_peers.py)
+run the same network. Throughput and times to the answer depend on what else the machine does; seconds of a core that
+all processes of a server take for a film do so less. Errors are answers other than 200.
+
+    python benchmarks/serve.py [--bundle FILE] [--films N] [--concurrency 1 4 16]
+
+Without a bundle one is made of EfficientNet-Lite0 with untrained weights, which takes as long as a trained one.
+LitServe is left out where it is not installed (pip install litserve).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from threading import local
+from time import perf_counter, sleep
+from typing import NamedTuple
+
+from predict import EAGER_WEIGHTS, HERE, REAL, REAL_DICOM, UNTRAINED_BUNDLE, run
+
+OFFLINE = """
+import os, sys
+import hilum
+model = hilum.load(sys.argv[1])
+films = [open(path, "rb").read() for path in sys.argv[3:]]
+asked = hilum.Asked(gate=False, heatmaps=False)
+list(model.stream(films[:4], asked))
+used = os.times()
+count = int(sys.argv[2])
+for answer in model.stream((films[number % len(films)] for number in range(count)), asked):
+    answer.to_dict()
+done = os.times()
+print((done.user + done.system - used.user - used.system) / count)
+"""
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Load(NamedTuple):
+    """What a server did at one concurrency: films a second, times to the answer in seconds, and what it took."""
+
+    rate: float
+    median: float
+    p99: float
+    errors: int
+    core_seconds: float  # for each film
+    megabytes: float
+
+
+def ask(port: int, path: str, concurrency: int, count: int, films: list[str]) -> tuple[float, list[float], int]:
+    """Seconds in all, seconds of each answer, and errors; each of the clients keeps its connection."""
+    bodies = [form(Path(film).read_bytes()) for film in films]
+    mine = local()
+
+    def post(number: int) -> tuple[float, bool]:
+        if not hasattr(mine, "connection"):
+            mine.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+        began = perf_counter()
+        kind = {"Content-Type": "multipart/form-data; boundary=films"}
+        mine.connection.request("POST", path, bodies[number % len(bodies)], kind)
+        answer = mine.connection.getresponse()
+        answer.read()
+        return perf_counter() - began, answer.status == 200
+
+    with ThreadPoolExecutor(concurrency) as clients:
+        began = perf_counter()
+        answers = list(clients.map(post, range(count)))
+    return perf_counter() - began, [seconds for seconds, _ in answers], sum(not good for _, good in answers)
+
+
+def form(film: bytes) -> bytes:
+    head = b'--films\r\nContent-Disposition: form-data; name="film"; filename="film"\r\n\r\n'
+    return head + film + b"\r\n--films--\r\n"
+
+
+def family(process: int) -> list[int]:
+    """A process and all below it."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = [process]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
+def taken(process: int) -> tuple[float, float]:
+    """Seconds of a core that a server has taken so far, and the megabytes it holds."""
+    seconds = megabytes = 0.0
+    for each in family(process):
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            status = Path(f"/proc/{each}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        seconds += (int(fields[11]) + int(fields[12])) / TICK
+        megabytes += int(status.partition("\nPss:")[2].split()[0]) / 1024
+    return seconds, megabytes
+
+
+@contextmanager
+def server(port: int, *command: str | Path) -> Iterator[int]:
+    """A server's process, once it answers."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, *map(str, command)], stdout=quiet, stderr=quiet)
+    try:
+        while True:
+            if process.poll() is not None:
+                raise SystemExit(f"failed: {' '.join(map(str, command[:6]))}")
+            with socket.socket() as trial:
+                if trial.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            sleep(0.1)
+        yield process.pid
+    finally:
+        for each in family(process.pid):
+            os.kill(each, 9)
+        process.wait()
+
+
+def load(process: int, port: int, path: str, concurrency: int, count: int, films: list[Path]) -> Load:
+    arguments = [str(port), path, str(concurrency), str(count), *map(str, films)]
+    before, _ = taken(process)
+    answer = output_of(__file__, "--load", *arguments)
+    after, megabytes = taken(process)
+    seconds, times, errors = json.loads(answer)
+    p99 = statistics.quantiles(times, n=100)[-1]
+    return Load(count / seconds, statistics.median(times), p99, errors, (after - before) / count, megabytes)
+
+
+def output_of(*command: str | Path) -> str:
+    """What a process prints."""
+    return subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=True).stdout
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def compare(films: list[Path], bundle: Path, weights: Path, concurrency: list[int], count: int) -> None:
+    """All servers on these films, each shown as it is done; then the ratios."""
+    loads: dict[str, dict[int, Load]] = {}
+    commands: dict[str, tuple[str, tuple[str | Path, ...]]] = {
+        "hilum serve": ("/v1/predictions?gate=false", ("-m", "hilum", "serve", "--model", bundle, "--port")),
+        "FastAPI + torch": ("/predict", (HERE / "serve_peers.py", "plain")),
+    }
+    if find_spec("litserve") is not None:
+        commands["LitServe + ONNX"] = ("/predict", (HERE / "serve_peers.py", "litserve"))
+    for name, (path, command) in commands.items():
+        port = free_port()
+        network: tuple[Path, ...] = () if name == "hilum serve" else (weights if "torch" in name else bundle,)
+        with server(port, *command, str(port), *network) as process:
+            load(process, port, path, max(concurrency), 4 * max(concurrency), films)  # everything is warm now
+            for clients in concurrency:
+                got = loads.setdefault(name, {})[clients] = load(process, port, path, clients, count, films)
+                print(
+                    f"{name:16} {clients:3} clients: {got.rate:6.1f} films/s, p50 {1000 * got.median:6.0f} ms, "
+                    f"p99 {1000 * got.p99:6.0f} ms, {1000 * got.core_seconds:6.1f} ms of a core a film, "
+                    f"{got.megabytes:5.0f} MB, {got.errors} errors",
+                    flush=True,
+                )
+    answer = output_of("-c", OFFLINE, bundle, str(count), *films)
+    offline, most = float(answer), max(concurrency)
+    ours = loads["hilum serve"][most]
+    print(
+        f"Predictor.stream: {1000 * offline:.1f} ms of a core a film; hilum serve at {most} clients does "
+        f"{offline / ours.core_seconds:.2f} times as much with a second of a core (wanted: 0.9)"
+    )
+    for name, wanted in (("FastAPI + torch", 5), ("LitServe + ONNX", 1.2)):
+        if name in loads:
+            peer = loads[name][most]
+            print(
+                f"against {name} at {most} clients: {ours.rate / peer.rate:.1f} times the films a second (wanted: "
+                f"{wanted:g}), {peer.core_seconds / ours.core_seconds:.1f} times by seconds of a core, "
+                f"p99 {ours.p99 / peer.p99:.2f} times as long"
+            )
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--load"]:
+        port, path, clients, count, *films = sys.argv[2:]
+        print(json.dumps(ask(int(port), path, int(clients), int(count), films)))
+        return
+    parser = ArgumentParser(description="Compare hilum serve with other servers.")
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--films", type=int, default=300)
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 16])
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        weights, bundle = Path(scratch, "weights.pth"), asked.bundle or Path(scratch, "untrained.onnx")
+        run("-c", EAGER_WEIGHTS, weights)
+        if asked.bundle is None:
+            run("-c", UNTRAINED_BUNDLE, bundle, HERE)
+        sets = {
+            "full-size JPEG films": sorted(REAL.rglob("*.jp*g")),
+            "DICOM films in lossless JPEG 2000": [REAL_DICOM / "RG1_J2KR.dcm"],
+        }
+        for what, paths in sets.items():
+            count = asked.films if len(paths) > 1 else max(asked.films // 10, 20)
+            print(f"{count} {what}")
+            compare(paths, bundle, weights, asked.concurrency, count)
+
+
+if __name__ == "__main__":
+    main()
