@@ -6,7 +6,7 @@ all processes of a server take for a film do so less. Errors are answers other t
 
     python benchmarks/serve.py [--bundle FILE] [--films N] [--concurrency 1 4 16]
 
-Without a bundle one is made of EfficientNet-Lite0 with untrained weights, which takes as long as a trained one.
+Without a bundle one is made as recipe `hilum` trains it, with untrained weights; the peer's are untrained in any case.
 LitServe is left out where it is not installed (pip install litserve).
 """
 
@@ -207,7 +207,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         weights, bundle = Path(scratch, "weights.pth"), asked.bundle or Path(scratch, "untrained.onnx")
-        run("-c", EAGER_WEIGHTS, weights)
+        run("-c", EAGER_WEIGHTS, weights, HERE)
         if asked.bundle is None:
             run("-c", UNTRAINED_BUNDLE, bundle, HERE)
         sets = {

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-SIDE = 224
+SIDE = 256
 
 
 def decoded(content: bytes) -> Image.Image:
@@ -36,15 +36,17 @@ def plain(port: int, weights: str) -> None:
     from eager import network
     from fastapi import FastAPI, UploadFile
 
-    model = network(weights)
+    model = network()
+    model.load_state_dict(torch.load(weights, weights_only=True))
     app = FastAPI()
 
     @app.post("/predict")
     def predict(film: UploadFile) -> dict[str, Any]:
         picture = decoded(film.file.read()).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-        pixels = torch.from_numpy((np.asarray(picture, np.float32) / 255 - 0.5) / 0.5).permute(2, 0, 1)
+        pixels = torch.from_numpy(np.asarray(picture, np.float32) / 255).permute(2, 0, 1)
         with torch.inference_mode():
-            return {"probabilities": model(pixels[None]).softmax(1)[0].tolist()}
+            (found,) = model([pixels])
+            return {"probabilities": model.backbone.film[0].tolist(), "boxes": found["boxes"].tolist()}
 
     predict.__annotations__["film"] = UploadFile
     uvicorn.run(app, port=port, log_level="error")
@@ -65,12 +67,12 @@ def litserve(port: int, bundle: str) -> None:
             picture = decoded(request["film"].file.read()).convert("L")
             return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR))[None, None]
 
-        def predict(self, films: NDArray[np.uint8]) -> list[float]:
-            outputs: list[float] = self.session.run(["probabilities"], {"films": films})[0][0].tolist()
-            return outputs
+        def predict(self, films: NDArray[np.uint8]) -> dict[str, Any]:
+            probabilities, boxes = self.session.run(["probabilities", "boxes"], {"films": films})
+            return {"probabilities": probabilities[0].tolist(), "boxes": boxes[0].tolist()}
 
-        def encode_response(self, output: list[float]) -> dict[str, Any]:
-            return {"probabilities": output}
+        def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
+            return output
 
     cores = len(os.sched_getaffinity(0))
     server = served.LitServer(Api(), accelerator="cpu", workers_per_device=cores, timeout=300)
