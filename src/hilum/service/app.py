@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from hilum import __version__
@@ -26,6 +26,8 @@ from hilum.service.documents import STYLE, documents_page
 from hilum.service.films.pool import FilmPool
 from hilum.service.guard import Guard
 from hilum.service.metrics import Metrics
+from hilum.service.page.routes import router as page
+from hilum.service.pixels import router as pixels
 from hilum.service.predictions import router as predictions
 from hilum.service.problems import DOCUMENTS, REASONS, Problem, described, problem_response
 from hilum.service.running import Running
@@ -71,13 +73,10 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     app.state.running = running
     app.include_router(predictions)
+    app.include_router(pixels)
+    app.include_router(page)
     app.include_router(router)
     return Guard(app, settings, metrics)
-
-
-@router.get("/", include_in_schema=False)
-async def _front() -> Response:
-    return RedirectResponse(DOCUMENTS)
 
 
 @router.get(DOCUMENTS, include_in_schema=False)

@@ -22,6 +22,7 @@ from hilum.output.heatmap import draw_heatmap
 from hilum.output.overlay import TALLEST, draw_overlay
 from hilum.output.table import to_json_line
 from hilum.radiograph import Radiograph
+from hilum.service.films.grey import show
 from hilum.service.films.served import BUG, FAILED, Answer, Served, Wanted
 
 READY, TAKEN = b"ready", b"taken"
@@ -73,6 +74,8 @@ def receive_answer(connection: Connection, wanted: Wanted) -> Answer:
 
 def judge(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
     """One film, judged and drawn as wanted."""
+    if wanted.longest is not None:
+        return show(film, wanted.longest)
     shown: Radiograph | None = None
     if wanted.pictures:
         ((prediction, shown),) = predictor.stream_with_films(

@@ -17,6 +17,7 @@ from hilum.bundle.shipped import name_anywhere
 from hilum.output.table import to_json_line
 
 PICTURES = ("overlay", "heatmap")
+PIXELS = "pixels"
 FAILED, BUG = "failed", "bug"
 
 
@@ -53,7 +54,8 @@ class Served:
 class Wanted(NamedTuple):
     """What is wanted of a film: by which bundle, decided how, with which pictures.
 
-    `path` is where the film lies; None if its bytes are given.
+    `path` is where the film lies; None if its bytes are given. With `longest` no answer is wanted, but its grey values,
+    reduced until no side has more pixels than this.
     """
 
     model: str
@@ -61,6 +63,7 @@ class Wanted(NamedTuple):
     invert: bool = False
     pictures: tuple[str, ...] = ()
     path: str | None = None
+    longest: int | None = None
 
     def to_json(self) -> bytes:
         """As bytes for a process."""
@@ -77,7 +80,8 @@ class Answer(NamedTuple):
     """What is said of a film: the line of JSON that `hilum predict --json` prints, and its pictures as PNG.
 
     `outcome` is the decision, or FAILED with a reason for programs and a detail for people. A picture that was wanted
-    and cannot be, as the heatmap of a film that was turned away, is empty.
+    and cannot be, as the heatmap of a film that was turned away, is empty. Where grey values are wanted, they are
+    the only picture, and `line` says what is known of the film.
     """
 
     line: bytes

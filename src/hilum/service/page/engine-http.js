@@ -1,0 +1,99 @@
+// The engine that asks a server. Another one, which judges in the browser itself, has the same three calls:
+// model(name), pixels(file, longest), predict(file, asked). What cannot be done throws a Refused.
+
+import { parts } from "./multipart.js";
+
+export const LONGEST = 2048;
+
+/** Why there is no answer: `reason` for the page, `detail` in English for people, `wait` in seconds where it may help. */
+export class Refused extends Error {
+  constructor(reason, detail = "", wait = null) {
+    super(reason);
+    this.reason = reason;
+    this.detail = detail;
+    this.wait = wait;
+  }
+}
+
+export class HttpEngine {
+  #token = null;
+
+  /** @param {() => Promise<string>} askToken */
+  constructor(askToken) {
+    this.askToken = askToken;
+  }
+
+  /** The card of a model, or of the first one, with the names of all. */
+  async model(name) {
+    const answer = await this.#ask(`v1/model${query({ model: name })}`);
+    return answer.json();
+  }
+
+  /**
+   * The film's grey values, at most `longest` on a side.
+   * @returns {Promise<{grey: Uint16Array, width: number, height: number, fullWidth: number, fullHeight: number,
+   *   bits: number, spacing: number[] | null}>}
+   */
+  async pixels(file, longest) {
+    const answer = await this.#post(`v1/pixels${query({ longest })}`, file);
+    const number = (name) => Number(answer.headers.get(`Film-${name}`));
+    return {
+      grey: littleEndian(await answer.arrayBuffer()),
+      width: number("Width"),
+      height: number("Height"),
+      fullWidth: number("Full-Width"),
+      fullHeight: number("Full-Height"),
+      bits: number("Bits"),
+      spacing: answer.headers.get("Film-Pixel-Spacing")?.split(" ").map(Number) ?? null,
+    };
+  }
+
+  /**
+   * What a model says of a film: as `hilum predict --json` prints it, with pictures where they are asked for.
+   * @returns {Promise<{answer: any, heatmap: Blob | null, overlay: Blob | null}>}
+   */
+  async predict(file, asked) {
+    const reply = await this.#post(`v1/predictions${query(asked)}`, file);
+    const type = reply.headers.get("Content-Type");
+    if (!type.startsWith("multipart/")) return { answer: await reply.json(), heatmap: null, overlay: null };
+    const found = parts(new Uint8Array(await reply.arrayBuffer()), type);
+    const picture = (name) => found.has(name) ? new Blob([found.get(name).content], { type: "image/png" }) : null;
+    const answer = JSON.parse(new TextDecoder().decode(found.get("prediction-0").content));
+    return { answer, heatmap: picture("heatmap-0"), overlay: picture("overlay-0") };
+  }
+
+  #post(path, file) {
+    const type = ["image/jpeg", "image/png"].includes(file.type) ? file.type : "application/dicom";
+    return this.#ask(path, { method: "POST", body: file, headers: { "Content-Type": type } });
+  }
+
+  async #ask(path, request = {}) {
+    const shown = this.#token;
+    const headers = { ...request.headers, ...(shown ? { Authorization: `Bearer ${shown}` } : {}) };
+    let answer;
+    try {
+      answer = await fetch(path, { ...request, headers });
+    } catch {
+      throw new Refused("offline", "", 3);
+    }
+    if (answer.status === 401) {
+      if (shown === this.#token) this.#token = await this.askToken();
+      return this.#ask(path, request);
+    }
+    if (answer.ok) return answer;
+    const problem = await answer.json().catch(() => ({}));
+    const wait = [429, 503].includes(answer.status) ? Number(answer.headers.get("Retry-After") ?? 2) : null;
+    throw new Refused(problem.reason ?? "other", problem.detail ?? "", wait);
+  }
+}
+
+function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}
+
+function littleEndian(buffer) {
+  if (new Uint8Array(new Uint16Array([1]).buffer)[0]) return new Uint16Array(buffer);
+  const view = new DataView(buffer);
+  return Uint16Array.from({ length: buffer.byteLength / 2 }, (_, place) => view.getUint16(2 * place, true));
+}

@@ -1,0 +1,59 @@
+// What the keyboard does, in one table, which is also what the help shows.
+
+import { make, the } from "./dom.js";
+import { t } from "./words.js";
+
+const MOUSE = ["drag", "right_drag", "wheel", "middle_drag", "double"];
+
+/**
+ * @param {Record<string, () => void>} actions by the names of the help's words
+ * @param {{space: (held: boolean) => void}} held
+ */
+export function listenToKeys(actions, held) {
+  const table = [
+    { keys: ["ArrowUp", "ArrowDown"], shown: "↑ ↓", name: "walk", does: [() => actions.walk(-1), () => actions.walk(1)] },
+    { keys: ["Home", "End"], shown: "Home End", name: "ends", does: [() => actions.walk(-1e6), () => actions.walk(1e6)] },
+    { keys: ["[", "]"], shown: "[ ]", name: "point", does: [() => actions.point(-1), () => actions.point(1)] },
+    { keys: ["w"], shown: "w", name: "preset", does: [actions.preset] },
+    { keys: ["i"], shown: "i", name: "invert", does: [actions.invert] },
+    { keys: ["h"], shown: "h", name: "heatmap", does: [actions.heatmap] },
+    { keys: ["b"], shown: "b", name: "boxes", does: [actions.boxes] },
+    { keys: ["0"], shown: "0", name: "fit", does: [actions.fit] },
+    { keys: ["1"], shown: "1", name: "actual", does: [actions.actual] },
+    { keys: ["+", "-"], shown: "+ −", name: "zoom", does: [() => actions.zoom(1.25), () => actions.zoom(0.8)] },
+    { keys: ["m"], shown: "m", name: "magnifier", does: [actions.magnifier] },
+    { keys: ["c"], shown: "c", name: "compare", does: [actions.compare] },
+    { keys: ["o"], shown: "o", name: "open", does: [actions.open] },
+    { keys: ["?"], shown: "?", name: "help", does: [actions.help] },
+  ];
+  const byKey = new Map(table.flatMap(({ keys, does }) => keys.map((key, place) => [key, does[place]])));
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.key === " " && !event.target.closest("button, input, select")) {
+      event.preventDefault();
+      held.space(true);
+    }
+    if (usesItself(event.target, event.key)) return;
+    const action = byKey.get(event.key) ?? byKey.get(event.key.toLowerCase());
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+  addEventListener("keyup", (event) => event.key === " " && held.space(false));
+  return table;
+}
+
+/** Whether what has the focus does something of its own with a key. */
+function usesItself(element, key) {
+  if (element.matches("input[type=number], input[type=password], select")) return true;
+  return element.matches("input[type=radio], input[type=range]") && (key.startsWith("Arrow") || key === "Home" || key === "End");
+}
+
+/** The table of all keys, in the language that is spoken. */
+export function drawKeys(table) {
+  const row = (shown, words) => make("tr", {}, make("th", { scope: "row" }, shown), make("td", {}, words));
+  the("keys-table").replaceChildren(
+    ...table.map(({ shown, name }) => row(shown, t(`keys.${name}`))),
+    ...MOUSE.map((name) => row(t(`keys.mouse.${name}`), t(`keys.${name}`))),
+  );
+}

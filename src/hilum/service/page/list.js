@@ -1,0 +1,92 @@
+// The list of films: what each is called, how it looks, what is said of it.
+
+import { verdict } from "./decide.js";
+import { make, shape, the } from "./dom.js";
+import { share, t } from "./words.js";
+import { shades } from "./window.js";
+
+const rows = new Map();
+
+/** Draw the list as the films are now. */
+export function drawList(films) {
+  const list = the("list");
+  const sorted = films.sorted;
+  for (const [id, row] of rows) {
+    if (!films.byId(id)) {
+      row.element.remove();
+      rows.delete(id);
+    }
+  }
+  sorted.forEach((film, place) => {
+    if (!rows.has(film.id)) rows.set(film.id, newRow(film, films));
+    const row = rows.get(film.id);
+    if (list.children[place] !== row.element) list.insertBefore(row.element, list.children[place] ?? null);
+    drawRow(row, film, films);
+  });
+  const current = films.current;
+  if (current) list.setAttribute("aria-activedescendant", `film-${current.id}`);
+  the("progress").textContent = films.films.length
+    ? t("films.progress", { done: films.done, all: films.films.length })
+    : "";
+}
+
+/** Bring the row of a film into sight. */
+export function scrollTo(film) {
+  rows.get(film?.id)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+/** What is said of a film, in one line. */
+export function inWords(film, films) {
+  const what = verdict(film, films.card, films.point);
+  const words = t(`answer.${what}`);
+  return film.state === "answered" ? `${words}, ${share(film.answer.probability)}` : words;
+}
+
+function newRow(film, films) {
+  const thumb = make("canvas", { width: 48, height: 48, "aria-hidden": "true" });
+  const name = make("span", { class: "name" }, film.name);
+  const said = make("span", { class: "said" });
+  const element = make(
+    "li",
+    { id: `film-${film.id}`, role: "option", onclick: () => films.set({ currentId: film.id }) },
+    thumb, make("span", { class: "text" }, name, said),
+  );
+  element.title = film.name;
+  return { element, thumb, said, drawn: false, key: "" };
+}
+
+function drawRow(row, film, films) {
+  row.element.setAttribute("aria-selected", String(film.id === films.currentId));
+  row.element.classList.toggle("kept", film.id === films.pinnedId);
+  if (film.thumb && !row.drawn) {
+    drawThumb(row.thumb, film.thumb);
+    row.drawn = true;
+  }
+  const what = verdict(film, films.card, films.point);
+  const key = `${what} ${film.answer?.probability} ${document.documentElement.lang}`;
+  if (row.key === key) return;
+  row.key = key;
+  row.said.replaceChildren(shape(what), shortWords(what), " ");
+  if (film.state === "answered") row.said.append(make("b", {}, share(film.answer.probability)));
+  row.element.className = `verdict ${what}`;
+}
+
+function shortWords(what) {
+  return make("span", {}, t(what === "other_finding" ? "answer.no_pneumonia" : `answer.${what}`));
+}
+
+function drawThumb(canvas, { grey, width, height }) {
+  const table = shades({ width: 65535, center: 32767.5 }, 16, false);
+  const picture = new ImageData(width, height);
+  new Uint32Array(picture.data.buffer).set(Uint32Array.from(grey, (value) => table[value]));
+  const whole = new OffscreenCanvas(width, height);
+  whole.getContext("2d").putImageData(picture, 0, 0);
+  const ratio = 2;
+  const size = 48 * ratio;
+  Object.assign(canvas, { width: size, height: size });
+  const scale = Math.min(size / width, size / height);
+  const pen = canvas.getContext("2d");
+  pen.fillRect(0, 0, size, size);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(whole, (size - width * scale) / 2, (size - height * scale) / 2, width * scale, height * scale);
+}

@@ -1,0 +1,258 @@
+// The page: what is on it, put together.
+
+import { drawAnswer, why } from "./answer.js";
+import { drawCard } from "./card.js";
+import { inOrder, pointsFor } from "./decide.js";
+import { make, the } from "./dom.js";
+import { HttpEngine, Refused } from "./engine-http.js";
+import { Films } from "./films.js";
+import { drawKeys, listenToKeys } from "./keys.js";
+import { drawList, inWords, scrollTo } from "./list.js";
+import { print, saveCsv, saveJson, savePicture } from "./save.js";
+import { Viewer } from "./viewer.js";
+import { preferred, share, speak, t } from "./words.js";
+import { PRESETS } from "./window.js";
+import { Work } from "./work.js";
+
+const DRAWN = "page/drawn-film.jpg";
+
+const films = new Films();
+const engine = new HttpEngine(askToken);
+const context = {
+  shown: films.shown,
+  words: { box: (box) => share(box.score), length: (mm) => (mm >= 10 ? `${mm / 10} cm` : `${mm} mm`) },
+  wantsFull: (film) => {
+    if (film.wantsFull) return;
+    film.wantsFull = true;
+    films.changed();
+  },
+  onLook: drawTools,
+};
+const viewer = new Viewer(the("canvas"), context);
+const beside = new Viewer(the("pinned"), context);
+const viewers = [viewer, beside];
+
+films.addEventListener("change", draw);
+new Work(films, engine);
+
+function draw() {
+  const { current, pinned } = films;
+  document.body.classList.toggle("empty", !films.films.length);
+  the("pinned").hidden = !pinned;
+  drawList(films);
+  drawAnswer(films, {
+    point: (name) => films.set({ point: name }),
+    card: () => the("card").showModal(),
+    patient: (patient) => {
+      current.patient = patient;
+      films.judgeAgain([current]);
+    },
+  });
+  viewer.show(current);
+  beside.show(pinned);
+  drawNotice(current);
+  drawTools();
+  if (draw.scrolled !== current) scrollTo(current);
+  draw.scrolled = current;
+  if (current) the("canvas").setAttribute("aria-label", t("film.alt", { name: current.name, verdict: inWords(current, films) }));
+  const answered = Boolean(current?.answer);
+  for (const id of ["save-picture", "save-json", "print"]) the(id).disabled = !answered;
+  the("save-csv").disabled = !films.done;
+}
+
+function drawNotice(film) {
+  const words = films.notice ? t(`reason.${films.notice}`)
+    : film?.state === "unreadable" && !film.pixels ? why(film)
+    : film && !film.pixels ? t("film.loading")
+    : film?.wantsFull && !film.full ? t("film.full")
+    : "";
+  the("notice").textContent = words;
+  the("notice").hidden = !words;
+}
+
+function drawTools() {
+  const look = viewer.look;
+  for (const control of the("tools").querySelectorAll("button, input, select")) control.disabled = !look;
+  const { shown } = films;
+  the("invert").setAttribute("aria-pressed", String(shown.inverted));
+  the("heatmap").setAttribute("aria-pressed", String(shown.heatmap));
+  the("boxes").setAttribute("aria-pressed", String(shown.boxes));
+  the("boxes").hidden = !films.card?.boxes;
+  the("magnifier").setAttribute("aria-pressed", String(viewer.magnifying));
+  the("compare").setAttribute("aria-pressed", String(films.pinnedId !== null));
+  the("zoom").textContent = look ? `${Math.round(100 * look.view.scale)}%` : "";
+  if (!look) return;
+  for (const [id, value] of [["window-width", look.window.width], ["window-center", look.window.center]]) {
+    if (document.activeElement !== the(id)) the(id).value = Math.round(value);
+  }
+  the("preset").value = look.preset;
+}
+
+const toggle = (name) => () => {
+  films.shown[name] = !films.shown[name];
+  redraw();
+};
+
+function redraw() {
+  for (const each of viewers) each.draw();
+}
+
+const actions = {
+  walk: (steps) => films.walk(steps),
+  point: (step) => {
+    if (!films.card) return;
+    const names = inOrder(pointsFor(films.card, films.current?.answer)).map((point) => point.name);
+    films.set({ point: names[Math.min(Math.max(names.indexOf(films.point) + step, 0), names.length - 1)] });
+  },
+  preset: () => viewer.look && viewer.usePreset(PRESETS[(PRESETS.indexOf(viewer.look.preset) + 1) % PRESETS.length]),
+  invert: toggle("inverted"),
+  heatmap: toggle("heatmap"),
+  boxes: toggle("boxes"),
+  fit: () => viewers.forEach((each) => each.fit()),
+  actual: () => viewer.actual(),
+  zoom: (factor) => viewer.zoom(factor),
+  magnifier: () => {
+    for (const each of viewers) each.magnifying = !each.magnifying;
+    viewer.lens ??= { x: the("canvas").width / 2, y: the("canvas").height / 2 };
+    redraw();
+  },
+  compare: () => films.set({ pinnedId: films.pinnedId === null ? films.currentId : null }),
+  open: () => the("files").click(),
+  help: () => the("keys").showModal(),
+};
+const keys = listenToKeys(actions, {
+  space: (held) => {
+    for (const each of viewers) each.space = held;
+  },
+});
+
+function listen() {
+  const on = (id, event, does) => the(id).addEventListener(event, does);
+  for (const id of ["choose", "choose-too"]) on(id, "click", actions.open);
+  on("files", "change", () => {
+    films.add([...the("files").files]);
+    the("files").value = "";
+  });
+  on("try", "click", async () => {
+    const drawn = await (await fetch(DRAWN)).blob();
+    films.add([new File([drawn], t("welcome.drawn"), { type: "image/jpeg" })]);
+  });
+  for (const id of ["invert", "heatmap", "boxes", "fit", "actual", "magnifier", "compare"]) on(id, "click", actions[id]);
+  on("opacity", "input", () => {
+    Object.assign(films.shown, { opacity: the("opacity").value / 100, heatmap: true });
+    redraw();
+  });
+  on("preset", "change", () => the("preset").value && viewer.usePreset(the("preset").value));
+  for (const id of ["window-width", "window-center"]) {
+    on(id, "change", () => {
+      const [width, center] = [the("window-width").valueAsNumber, the("window-center").valueAsNumber];
+      if (width >= 1 && Number.isFinite(center)) viewer.setWindow({ width, center });
+    });
+  }
+  on("sort", "change", () => films.set({ sort: the("sort").value }));
+  on("model", "change", async () => {
+    await useModel(the("model").value);
+    films.judgeAgain(films.films);
+  });
+  on("show-keys", "click", actions.help);
+  on("show-card", "click", () => the("card").showModal());
+  on("save-json", "click", () => saveJson(films.current, films));
+  on("save-csv", "click", () => saveCsv(films));
+  on("print", "click", () => print(films.current, films, the("canvas")));
+  on("save-picture", "click", () => savePicture(films.current, films, engine).catch(showRefusal));
+  on("sheet", "click", () => {
+    const open = the("answer").classList.toggle("open");
+    the("sheet").setAttribute("aria-expanded", String(open));
+  });
+  for (const button of document.querySelectorAll("[data-close]")) {
+    button.addEventListener("click", () => button.closest("dialog").close());
+  }
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.addEventListener("click", () => say(button.dataset.language));
+  }
+  addEventListener("paste", (event) => films.add([...event.clipboardData.files]));
+  listenToDrops();
+}
+
+function listenToDrops() {
+  let within = 0;
+  const show = (change) => {
+    within = Math.max(within + change, 0);
+    the("drop").hidden = !within;
+  };
+  addEventListener("dragenter", (event) => event.dataTransfer.types.includes("Files") && show(1));
+  addEventListener("dragleave", (event) => event.dataTransfer.types.includes("Files") && show(-1));
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", async (event) => {
+    event.preventDefault();
+    show(-within);
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry);
+    const plain = [...event.dataTransfer.files];
+    films.add(entries.length ? (await Promise.all(entries.map(filesOf))).flat() : plain);
+  });
+}
+
+/** The files of what was dropped, those of folders as well, in the order of their names. */
+async function filesOf(entry) {
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) break;
+    found.push(...some);
+  }
+  found.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
+  return (await Promise.all(found.map(filesOf))).flat();
+}
+
+function showRefusal(error) {
+  if (!(error instanceof Refused)) throw error;
+  the("notice").textContent = t(`reason.${error.wait === null ? "other" : error.reason}`);
+  the("notice").hidden = false;
+}
+
+async function useModel(name) {
+  for (;;) {
+    try {
+      const card = await engine.model(name);
+      films.set({ card, point: card.default_point, notice: null });
+      break;
+    } catch (error) {
+      if (!(error instanceof Refused) || error.wait === null) throw error;
+      films.set({ notice: error.reason });
+      await new Promise((resolve) => setTimeout(resolve, 1000 * error.wait));
+    }
+  }
+  const { card } = films;
+  the("model").replaceChildren(...card.models.map((each) => make("option", { value: each }, each)));
+  the("model").value = card.model;
+  drawCard(card);
+}
+
+/** Ask for the token; it stays in this window's memory. */
+function askToken() {
+  askToken.asked ??= new Promise((resolve) => {
+    the("ask-token").showModal();
+    the("ask-token").addEventListener("cancel", (event) => event.preventDefault());
+    the("token-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      the("ask-token").close();
+      askToken.asked = null;
+      resolve(the("token").value.trim());
+      the("token").value = "";
+    }, { once: true });
+  });
+  return askToken.asked;
+}
+
+async function say(language) {
+  await speak(language);
+  drawKeys(keys);
+  if (films.card) drawCard(films.card);
+  draw();
+}
+
+listen();
+await say(preferred());
+await useModel(null);
