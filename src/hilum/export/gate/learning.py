@@ -27,8 +27,8 @@ AXES = 256  # along which scatter is told apart, at most
 # How far the scatter of a sample is drawn towards an even one: thumbnails, maps.
 EVENED = (0.5, 0.1)
 REJECTED = 0.01
-# Lateral films that resemble none of the made-up ones stay below 0.8; frontal films are as rarely above 0.6.
-TURNED_LIMIT = 0.6
+# Below it validation films are turned away more often; above it lateral films of a kind that was not learned from pass.
+TURNED_LIMIT = 0.7
 PENALTY = 0.03  # scikit-learn's C
 
 
