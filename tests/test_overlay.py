@@ -219,6 +219,15 @@ def test_tags_of_boxes_that_overlap_do_not_hide_each_other() -> None:
     assert letters(picture) == sum(alone)
 
 
+def test_of_many_boxes_in_one_place_the_surest_have_tags() -> None:
+    boxes = [Box(0.3, 0.3, 0.3, 0.3, 0.9 - place / 100, "opacity") for place in range(20)]
+    pictures: list[Image.Image] = []
+    for drawn in (boxes, boxes[:8]):  # a box has eight places for a tag at most
+        pictures.append(Image.new("RGB", (600, 600), (9, 9, 9)))
+        draw_boxes(ImageDraw.Draw(pictures[-1]), drawn, 600, 600)
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+
+
 def letters(picture: Image.Image) -> int:
     """How many pixels of tags are neither blank nor line: those at the edges of letters."""
     levels = np.asarray(picture).astype(int)

@@ -63,7 +63,10 @@ def draw_edge_of_lungs(film: NDArray[np.uint8], lungs: NDArray[np.float32]) -> N
 
 
 def draw_boxes(pen: Pen, boxes: Sequence[Box], height: int, width: int) -> None:
-    """Boxes with a shadow on either side of the line, for films are white in places, and their scores on tags."""
+    """Boxes with a shadow on either side of the line, for films are white in places, and their scores on tags.
+
+    The surest come first. A box whose tag would hide that of a surer one goes without.
+    """
     corners = [
         (
             _inside(box.x, width),
@@ -81,7 +84,10 @@ def draw_boxes(pen: Pen, boxes: Sequence[Box], height: int, width: int) -> None:
     for box, outline in zip(boxes, corners, strict=True):
         label = f"{box.label} {percent(box.score)}"
         across = pen.textlength(label, font) + 12
-        x, y = _place_of_tag(outline, across, tags, height, width)
+        place = _place_of_tag(outline, across, tags, height, width)
+        if place is None:
+            continue
+        x, y = place
         tags.append((x, y, across))
         pen.rectangle((x, y, x + across, y + TAG), fill=BOX)
         pen.text((x + 6, y + TAG / 2), label, SHADOW, font, anchor="lm")
@@ -97,15 +103,12 @@ def _place_of_tag(
     tags: Sequence[tuple[float, float, float]],
     height: int,
     width: int,
-) -> Corner:
+) -> Corner | None:
     """Above or below the box and on the film, where no other tag is, if there is such a place."""
     left, top, right, bottom = outline
-    places = [
-        (max(min(x, width - across), 0), y)
-        for y in (top - TAG, bottom + 1, top, bottom - TAG)
-        for x in (left, right - across)
-        if 0 <= y <= height - TAG
-    ]
+    rows = [y for y in (top - TAG, bottom + 1, top, bottom - TAG) if 0 <= y <= height - TAG]
+    # A film lower than a tag has it at its upper edge.
+    places = [(max(min(x, width - across), 0), y) for y in rows or [0] for x in (left, right - across)]
     free = (
         (x, y)
         for x, y in places
@@ -113,4 +116,4 @@ def _place_of_tag(
             abs(y - other_y) < TAG and x < other_x + wide and other_x < x + across for other_x, other_y, wide in tags
         )
     )
-    return next(free, places[0] if places else (max(min(left, width - across), 0), max(top, 0)))
+    return next(free, None)
