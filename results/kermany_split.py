@@ -73,7 +73,7 @@ class Films(NamedTuple):
 def main() -> None:
     model = hilum.load(sys.argv[1])
     films = load(model, Path(sys.argv[2]))
-    threshold = model.card.point().threshold
+    threshold = model.card.point(patient="child").threshold
     print_numbers(films, threshold)
     print_statistics(films)
     print_domains(films)
@@ -104,6 +104,8 @@ def load(model: Predictor, path: Path) -> Films:
 
 def probabilities(model: Predictor, levels: Levels) -> Floats:
     parts = (model.run(levels[start : start + 64]).probabilities for start in range(0, len(levels), 64))
+    if model.card.groups:  # all of them are children
+        parts = (part[:, 0] for part in parts)
     positive = [number for number, name in enumerate(model.card.classes) if name in model.card.positive]
     return np.concatenate([part[:, positive].sum(1) for part in parts]).astype(np.float64)
 

@@ -146,7 +146,7 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
         "three_class_accuracy": classes.overall["accuracy"].value if classes else None,
         "ece": evaluation.after.ece,
         "operating_point": point.name,
-        "threshold": point.threshold,
+        "threshold": evaluation.judgement.predictions.threshold,
         "source": "hilum",
         "protocol": OURS,
     }

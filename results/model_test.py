@@ -113,7 +113,7 @@ def figures(judged: Judgement, rows: Bools) -> dict[str, Any]:
         "ece": calibration(films.probability, films.truth).ece,
         "turned_away": int(films.turned_away.sum()),
         "operating_point": judged.point.name,
-        "threshold": judged.point.threshold,
+        "threshold": films.threshold,
     }
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
 

@@ -80,8 +80,11 @@ def print_answers(model: Predictor, films: list[Levels], copied: Levels, paths: 
         },
     }
     positive = [number for number, name in enumerate(model.card.classes) if name in model.card.positive]
-    calls = {name: p[:, positive].sum(1) >= model.card.point().threshold for name, p in ways.items()}
-    read_by_hilum = model.stream(paths, Asked(gate=False, heatmaps=False))
+    point = model.card.point(patient="child")
+    ways = {name: p[:, 0] if model.card.groups else p for name, p in ways.items()}
+    calls = {name: p[:, positive].sum(1) >= point.threshold for name, p in ways.items()}
+    asked = Asked(gate=False, heatmaps=False, patient="child" if model.card.groups else None)
+    read_by_hilum = model.stream(paths, asked)
     calls["originals, as hilum reads them"] = np.array([answer.decision == "pneumonia" for answer in read_by_hilum])
     print("\n| films | normal, called pneumonia | pneumonia, called pneumonia |\n|---|---|---|")
     for name, called in calls.items():

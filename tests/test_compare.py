@@ -35,7 +35,7 @@ def predictions(name: str, seed: int = 1, skill: float = 1.5, count: int = 120) 
     return Predictions(
         name=name,
         classes=("normal", "pneumonia"),
-        threshold=0.5,
+        thresholds=np.full(count, 0.5),
         paths=tuple(f"films/{row}.png" for row in range(count)),
         digests=tuple(f"{row:032x}" for row in range(count)),
         patients=films.patients,
@@ -173,7 +173,7 @@ def test_a_verdict_is_in_plain_words() -> None:
     made = compare_predictions([first, second], Resampling(200))
     assert verdicts(made)[0].startswith("No difference shown between a second and a: AUROC ")
     # The same ranking at another threshold: more is called, of the sick and of the healthy.
-    bolder = replace(second, threshold=0.25)
+    bolder = replace(second, thresholds=np.full(len(second), 0.25))
     (sentence,) = verdicts(compare_predictions([first, bolder], Resampling(200)))
     assert "recognizes more of the pneumonia" in sentence
     assert "clears fewer of the films without it" in sentence

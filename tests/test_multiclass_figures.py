@@ -54,13 +54,16 @@ def test_figures_of_classes_are_those_of_scikit_learn(seed: int) -> None:
         assert figure.low <= figure.value <= figure.high
 
 
-def test_a_class_without_films_has_no_figures_and_takes_the_macro_figures_with_it() -> None:
+def test_a_class_without_films_has_no_figures_and_macro_figures_are_of_the_others() -> None:
     p, t = films(1)
     p, t = p[t != 2], t[t != 2]
     made = by_class(p, t, CLASSES, np.arange(len(t)), Resampling(30))
     assert made.of_class["viral"]["recall"].why == "no film is viral"
-    assert made.overall["macro_auroc"].value is None
-    assert made.overall["accuracy"].value is not None
+    there = [made.of_class[name] for name in CLASSES if name != "viral"]
+    for name in ("recall", "auroc", "f1"):
+        macro = {"recall": "balanced_accuracy"}.get(name, f"macro_{name}")
+        assert made.overall[macro].value == pytest.approx(np.mean([figures[name].value for figures in there]))
+    assert made.overall["accuracy"].value == pytest.approx(np.mean(p.argmax(1) == t))
 
 
 def test_one_film_is_enough_for_an_accuracy() -> None:

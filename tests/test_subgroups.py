@@ -24,7 +24,7 @@ def split_by(values: Sequence[str | None]) -> list[Subgroup]:
     films = Predictions(
         name="model",
         classes=("normal", "pneumonia"),
-        threshold=0.5,
+        thresholds=np.full(len(values), 0.5),
         paths=paths,
         digests=paths,
         patients=patients,

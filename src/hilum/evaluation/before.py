@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from hilum.bundle.card import Card
+from hilum.bundle.card import Calibration, Card
 from hilum.measures.figure import Floats
 
 SMALLEST = 1e-12
+UNTOUCHED = "So its probabilities are the network's own."
 
 
-def before_calibration(card: Card, probability: Floats, class_probabilities: Floats) -> tuple[Floats | None, str]:
-    """The probability of pneumonia before calibration; or None, and why it cannot be told."""
-    done = card.calibration
-    if done is None:
-        return None, "Each group of patients has a calibration of its own."
+def before_calibration(
+    card: Card, probability: Floats, class_probabilities: Floats, patients: Sequence[str | None] = ()
+) -> tuple[Floats | None, str]:
+    """The probability of pneumonia before calibration; or None, and why it cannot be told.
+
+    `patients` are the groups that the films were judged as, of a bundle that has such.
+    """
+    if card.calibration is not None:
+        return _undone(card, card.calibration, probability, class_probabilities)
+    before = np.empty_like(probability)
+    for group in card.groups:
+        films = np.array([patient == group.name for patient in patients], bool)
+        part, why = _undone(card, group.calibration, probability[films], class_probabilities[films])
+        if part is None and why != UNTOUCHED:
+            return None, why
+        before[films] = probability[films] if part is None else part
+    return before, ""
+
+
+def _undone(
+    card: Card, done: Calibration, probability: Floats, class_probabilities: Floats
+) -> tuple[Floats | None, str]:
     if done.method == "none" or (done.method == "temperature" and done.temperature == 1):
-        return None, "So its probabilities are the network's own."
+        return None, UNTOUCHED
     if done.method == "temperature":
         # log p is logits / T but for a constant of the film, which the softmax does not see.
         scores = np.log(np.maximum(class_probabilities, SMALLEST)) * done.temperature

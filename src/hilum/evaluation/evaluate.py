@@ -16,7 +16,7 @@ from hilum.bundle.predictor import Predictor, load
 from hilum.evaluation.boxes_csv import save_boxes
 from hilum.evaluation.data_set import open_data_set
 from hilum.evaluation.journal.saved import save_journal
-from hilum.evaluation.judge import Scope, judge
+from hilum.evaluation.judge import PATIENT, Scope, judge
 from hilum.evaluation.measure import Evaluation, measure
 from hilum.evaluation.metrics_json import describe
 from hilum.evaluation.predictions import rows_of, save_predictions
@@ -26,7 +26,7 @@ from hilum.evaluation.report.gallery import choose_films
 from hilum.evaluation.report.markdown import write_markdown
 from hilum.evaluation.report.page import write_page
 from hilum.evaluation.report.report import make_report
-from hilum.evaluation.report.words import BOX_NAMES, NAMES, NOTHING, interval, of_what, value
+from hilum.evaluation.report.words import BOX_NAMES, NAMES, NOTHING, WHOSE, interval, of_what, value
 from hilum.evaluation.robustness.saved import load_robustness
 from hilum.evaluation.shortcut import metadata_alone
 from hilum.measures.bootstrap import SEED, Resampling
@@ -38,6 +38,7 @@ OnProgress = Callable[[str, int, int], None]
 
 HEADER = ("figure", "value", "95% interval", "films")
 SHOWN = ("auroc", "average_precision", "sensitivity", "specificity", "ppv", "npv", "accuracy", "f1")
+SHOWN_OF_GROUPS = ("auroc", "sensitivity", "specificity")
 SHOWN_OF_BOXES = ("rsna_score", "map_50", "sensitivity_at_1")
 
 
@@ -87,6 +88,10 @@ class Report:
         for name in SHOWN:
             figure = self.evaluation.all[name]
             yield NAMES[name], value(name, figure), interval(name, figure), of_what(figure) or NOTHING
+        for group in self.evaluation.subgroups.get(PATIENT, []):
+            for name in SHOWN_OF_GROUPS:
+                figure, whose = group.figures[name], WHOSE.get(group.name, group.name)
+                yield f"{NAMES[name]}, {whose}", value(name, figure), interval(name, figure), of_what(figure) or NOTHING
         if self.evaluation.boxes is not None:
             for name in SHOWN_OF_BOXES:
                 figure = self.evaluation.boxes.figures[name]

@@ -12,10 +12,12 @@ import polars as pl
 
 from hilum.bundle.asked import Asked
 from hilum.bundle.card import Card, OperatingPoint
+from hilum.bundle.decide import class_probabilities
 from hilum.bundle.prediction import Answered, Failed
 from hilum.bundle.reading import Reading
 from hilum.dataset.audit.finding import counted
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.patients import patients_of
 from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.guard import caveats, choose, refuse_seen, seen_films
 from hilum.evaluation.heatmaps import Pointing, point
@@ -23,12 +25,15 @@ from hilum.evaluation.predictions import PASSED, Failure, Predictions
 from hilum.evaluation.subgroups import age_band
 from hilum.measures.boxes.overlap import Detections
 from hilum.measures.figure import EvaluationError, Floats
+from hilum.radiograph.patient import PATIENTS, Patient
 from hilum.system.files import file_digest
 
 if TYPE_CHECKING:
     from hilum.bundle.predictor import Predictor
 
+PATIENT = "patient_group"
 SUBGROUPS = ("label", "view", "sex", "age", "source")
+NOT_NORMAL = "not_normal"  # a label of films that show something else than pneumonia
 # Columns that name a film or a patient make no groups, and what they hold does not belong into a report.
 NAMES = ("path", "patient", "study", "file_digest", "pixel_digest", "findings", "boxes")
 
@@ -48,19 +53,22 @@ class Scope:
 class Judgement:
     """What a model said of a split, and all that is needed to say how far to trust it.
 
+    `points` is its operating point, or that for films of children and that for films of adults; `asked` is how each
+    film was decided on.
     `readings` are what the model saw and `films` the manifest's rows, in the order of the predictions. `found` are all
     boxes that a detector drew on them, whatever their scores, as fractions of the film; None if the model draws none.
     `seen` counts training films among them, by split: not empty only where that was allowed.
     """
 
     card: Card
-    point: OperatingPoint
+    points: dict[Patient | None, OperatingPoint]
     model: Path
     manifest: Manifest
     manifest_name: str
     split: str
     predictions: Predictions
     readings: tuple[Reading, ...]
+    asked: tuple[Asked, ...]
     films: pl.DataFrame
     columns: dict[str, list[str | None]]
     pointing: tuple[Pointing, ...]
@@ -73,6 +81,11 @@ class Judgement:
     def film_paths(self) -> list[Path]:
         """Where the films of the predictions lie, in their order."""
         return [self.manifest.path(path) for path in self.predictions.paths]
+
+    @property
+    def point(self) -> OperatingPoint:
+        """The operating point, by its name and rule; its figures are of all films only where there are no groups."""
+        return next(iter(self.points.values()))
 
     def true_boxes(self, row: int) -> Floats | None:
         """Those of a film as (n, 4), in fractions of it; None where nobody drew any."""
@@ -88,7 +101,8 @@ def judge(
 ) -> Judgement:
     """Refuses films that the model was trained or calibrated on, unless the scope allows them."""
     card, manifest, scope = predictor.card, data.manifest, scope or Scope()
-    operating_at = card.point(scope.operating_point)
+    whose: tuple[Patient | None, ...] = PATIENTS if card.groups else (None,)
+    points = {patient: card.point(scope.operating_point, patient) for patient in whose}
     rows = with_digests(manifest, choose(manifest, scope.split))
     for column in scope.by:
         if column not in rows.columns or column in NAMES:
@@ -102,19 +116,25 @@ def judge(
     if not scope.allow_training_films:
         refuse_seen(seen, known.height, scope.split)
     cautions = (*caveats(card, manifest, rows, scope.split), *_disagreement(card, known), *data.assumed)
-    predictions, readings, answers, pointing, judged = _predict(predictor, manifest, known, operating_at, on_progress)
+    asked = _asked(card, known, card.checked(scope.operating_point))
+    predictions, readings, answers, pointing, judged = _predict(predictor, manifest, known, asked, on_progress)
     films = known[judged]
+    patients = predictions.patient_groups or patients_of(films)
     return Judgement(
         card=card,
-        point=operating_at,
+        points=points,
         model=predictor.path,
         manifest=manifest,
         manifest_name=data.name,
         split=scope.split,
         predictions=predictions,
         readings=tuple(readings),
+        asked=tuple(asked[row] for row in judged),
         films=films,
-        columns={column: _group_names(films, column) for column in dict.fromkeys((*SUBGROUPS, *scope.by))},
+        columns={
+            PATIENT: list(patients),
+            **{column: _group_names(films, column) for column in dict.fromkeys((*SUBGROUPS, *scope.by))},
+        },
         pointing=tuple(pointing),
         found=None if card.boxes is None else tuple(map(_detections, answers)),
         caveats=cautions,
@@ -137,21 +157,27 @@ def with_digests(manifest: Manifest, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_truth(card: Card, rows: pl.DataFrame) -> pl.DataFrame:
-    """The films whose truth is known, with `truth` and `target`.
+    """The films whose truth is known, with `truth`, `target` and `may_be`.
 
-    The manifest's `pneumonia` is believed first; where it is silent, the class that the recipe puts the label in.
+    The manifest's `pneumonia` is believed first; where it is silent, the classes that the recipe puts the label in.
+    Those are in `may_be`; a label that stands for several of them has no target.
     """
-    class_of = {name: name for name in card.classes}
-    for name, labels in card.recipe.get("classes", {}).items():
-        class_of.update(dict.fromkeys(labels, name))
-    numbers = {name: number for number, name in enumerate(card.classes)}
-    targets = [numbers.get(class_of.get(label, ""), -1) for label in rows["label"].to_list()]
-    truths = [
-        stated if stated is not None else None if target < 0 else card.classes[target] in card.positive
-        for stated, target in zip(rows["pneumonia"].to_list(), targets, strict=True)
+    named = card.recipe.get("classes") or {name: [name] for name in card.classes}
+    may_be = [
+        [number for number, name in enumerate(card.classes) if label == name or label in named.get(name, ())]
+        for label in rows["label"].to_list()
     ]
-    both = rows.with_columns(pl.Series("truth", truths, pl.Boolean), pl.Series("target", targets, pl.Int64))
-    return both.filter(pl.col("truth").is_not_null())
+    sides = [{card.classes[number] in card.positive for number in numbers} for numbers in may_be]
+    truths = [
+        stated if stated is not None else next(iter(side)) if len(side) == 1 else False if label == NOT_NORMAL else None
+        for stated, side, label in zip(rows["pneumonia"].to_list(), sides, rows["label"].to_list(), strict=True)
+    ]
+    known = rows.with_columns(
+        pl.Series("truth", truths, pl.Boolean),
+        pl.Series("target", [numbers[0] if len(numbers) == 1 else -1 for numbers in may_be], pl.Int64),
+        pl.Series("may_be", may_be, pl.List(pl.Int64)),
+    )
+    return known.filter(pl.col("truth").is_not_null())
 
 
 def _disagreement(card: Card, known: pl.DataFrame) -> list[str]:
@@ -177,26 +203,19 @@ def _predict(
     predictor: Predictor,
     manifest: Manifest,
     films: pl.DataFrame,
-    operating_at: OperatingPoint,
+    asked: list[Asked],
     on_progress: Callable[[int, int], None] | None,
 ) -> tuple[Predictions, list[Reading], list[Answered], list[Pointing], list[int]]:
     """What the model sees and says of each film, the heatmaps beside their boxes, and which rows could be judged."""
     relative = films["path"].to_list()
     boxes = films["boxes"].to_list()
-    # Figures without the gate need the probability of a film that it turns away, too.
-    every = Asked(
-        operating_point=operating_at.name,
-        gate=False,
-        heatmaps=any(boxes),
-        box_threshold=None if predictor.card.boxes is None else 0.0,
-    )
     judged: list[int] = []
     readings: list[Reading] = []
     answers: list[Answered] = []
     pointing: list[Pointing] = []
     failures: list[Failure] = []
     for row, reading in enumerate(predictor.readings(manifest.path(path) for path in relative)):
-        answer = predictor.decide(reading, every)
+        answer = predictor.decide(reading, asked[row])
         if isinstance(answer, Failed):
             failures.append(Failure(relative[row], films["file_digest"][row] or "", answer.error))
         elif isinstance(reading, Reading) and isinstance(answer, Answered):
@@ -215,7 +234,7 @@ def _predict(
     predictions = Predictions(
         name=predictor.path.stem,
         classes=tuple(predictor.card.classes),
-        threshold=operating_at.threshold,
+        thresholds=np.array([answer.threshold for answer in answers], np.float64),
         paths=tuple(kept["path"]),
         digests=tuple(digest or "" for digest in kept["file_digest"]),
         patients=np.array([patients[patient] for patient in kept["patient"]], np.int64),
@@ -223,11 +242,30 @@ def _predict(
         truth=kept["truth"].to_numpy().astype(np.bool_),
         targets=kept["target"].to_numpy().astype(np.int64),
         probability=np.array([answer.probability for answer in answers], np.float64),
-        class_probabilities=np.array([list(answer.probabilities.values()) for answer in answers], np.float64),
+        class_probabilities=np.array(
+            [class_probabilities(*both) for both in zip(readings, (a.patient_group for a in answers), strict=True)]
+        ),
         gate=tuple(reading.gate.reason or PASSED for reading in readings),
+        patient_groups=tuple(answer.patient_group.name for answer in answers if answer.patient_group is not None),
         failures=tuple(failures),
     )
     return predictions, readings, answers, pointing, judged
+
+
+def _asked(card: Card, films: pl.DataFrame, operating_point: str) -> list[Asked]:
+    """What to ask of each film: as a user would who knows whose it is, where the manifest does.
+
+    Figures without the gate need the probability of a film that it turns away, too.
+    """
+    return [
+        Asked(
+            operating_point=operating_point,
+            gate=False,
+            box_threshold=None if card.boxes is None else 0.0,
+            patient=patient if card.groups else None,
+        )
+        for patient in patients_of(films)
+    ]
 
 
 def _detections(answer: Answered) -> Detections:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from hilum.evaluation.before import before_calibration
 from hilum.evaluation.journal.failures import Failures, failures
 from hilum.evaluation.journal.precision import Reach, reach
-from hilum.evaluation.judge import Judgement
+from hilum.evaluation.judge import PATIENT, Judgement
 from hilum.evaluation.measure_boxes import BoxEvaluation, measure_boxes
 from hilum.evaluation.predictions import Predictions
 from hilum.evaluation.shortcut import Shortcut
@@ -41,6 +42,15 @@ class Pointed:
     area: float
 
 
+class Unsure(NamedTuple):
+    """Films whose label stands for several classes, and how many of them were called each class of the bundle."""
+
+    may_be: tuple[str, ...]
+    films: int
+    called: tuple[int, ...]
+    right: int  # called one of those that they may be
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """`all` are the figures over all films that could be read, whatever the gate said; `passed` over those that it let
@@ -62,6 +72,7 @@ class Evaluation:
     specificity_at: list[Fixed]
     best: Row | None
     by_class: ByClass | None
+    unsure: list[Unsure]
     subgroups: dict[str, list[Subgroup]]
     columns_alike: list[str]
     pointed: Pointed | None
@@ -77,7 +88,7 @@ def measure(judgement: Judgement, shortcut: Shortcut, resampling: Resampling = U
     """All that is stated of the films judged. Nothing is chosen here, least of all a threshold."""
     films = judgement.predictions
     p, t = films.probability, films.truth
-    before, why = before_calibration(judgement.card, p, films.class_probabilities)
+    before, why = before_calibration(judgement.card, p, films.class_probabilities, judgement.columns[PATIENT])
     groups = {column: subgroups(column, values, films, resampling) for column, values in judgement.columns.items()}
     figures = binary_figures(p, t, films.called, films.patients, resampling)
     return Evaluation(
@@ -96,12 +107,13 @@ def measure(judgement: Judgement, shortcut: Shortcut, resampling: Resampling = U
         before=None if before is None else calibration(before, t),
         why_no_before=why,
         decision_curve=decision_curve(p, t),
-        risk_coverage=risk_coverage(p, t, films.threshold),
+        risk_coverage=risk_coverage(p, t, films.thresholds),
         sweep=sweep(p, t),
         sensitivity_at=sensitivity_at_specificity(p, t),
         specificity_at=specificity_at_sensitivity(p, t),
         best=best_on_this_split(p, t),
         by_class=_by_class(films, resampling),
+        unsure=_unsure(judgement),
         subgroups={column: made for column, made in groups.items() if made},
         columns_alike=[column for column, made in groups.items() if not made],
         pointed=_pointed(judgement),
@@ -128,6 +140,21 @@ def _by_class(films: Predictions, resampling: Resampling) -> ByClass | None:
     if len(films.classes) < 3 or not len(known):
         return None
     return by_class(known.class_probabilities, known.targets, known.classes, known.patients, resampling)
+
+
+def _unsure(judgement: Judgement) -> list[Unsure]:
+    """Of bundles with more to tell than pneumonia or not; each set of classes that a label stands for."""
+    classes, films = judgement.predictions.classes, judgement.predictions
+    if len(classes) < 3:
+        return []
+    called = films.class_probabilities.argmax(1)
+    sets = [tuple(numbers) for numbers in judgement.films["may_be"].to_list()]
+    found = []
+    for numbers in sorted({each for each in sets if len(each) > 1}):
+        counts = np.bincount(called[[each == numbers for each in sets]], minlength=len(classes))
+        names = tuple(classes[number] for number in numbers)
+        found.append(Unsure(names, int(counts.sum()), tuple(counts.tolist()), int(counts[list(numbers)].sum())))
+    return found
 
 
 def _pointed(judgement: Judgement) -> Pointed | None:

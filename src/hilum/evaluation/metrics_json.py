@@ -33,7 +33,12 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
         "hilum": __version__,
         "model": {"file": judged.model.name, "name": judged.card.name, "made": judged.card.made},
         "data": {"manifest": judged.manifest_name, "digest": judged.manifest.digest, "split": judged.split},
-        "operating_point": {"name": judged.point.name, "threshold": judged.point.threshold, "rule": judged.point.rule},
+        "operating_point": {
+            "name": judged.point.name,
+            "threshold": None if judged.card.groups else judged.point.threshold,
+            "rule": judged.point.rule,
+            "thresholds": {patient: point.threshold for patient, point in judged.points.items() if patient is not None},
+        },
         "training_films_judged": judged.seen,
         "caveats": list(judged.caveats),
         "counts": counts,
@@ -61,6 +66,7 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
             "overall": _figures(classes.overall),
             "of_class": {name: _figures(figures) for name, figures in classes.of_class.items()},
         },
+        "classes_not_sure": [unsure._asdict() for unsure in evaluation.unsure],
         "subgroups": {
             column: [
                 {

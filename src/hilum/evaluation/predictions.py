@@ -16,6 +16,7 @@ from hilum.system.rows import write_csv
 
 FIRST = ("path", "file_digest", "patient", "label", "truth", "target", "probability")
 LAST = ("threshold", "decision", "gate", "error")
+GROUP = "patient_group"  # a column where groups of patients have thresholds of their own
 OF_CLASS = "probability of "
 UNGATED, PASSED = "not asked", "passed"  # of the gate: the bundle has none, or it let the film through
 POSITIVE, NEGATIVE, ABSTAIN = "pneumonia", "no_pneumonia", "abstain"
@@ -33,13 +34,15 @@ class Failure(NamedTuple):
 class Predictions:
     """Films of known truth in parallel arrays. Probabilities are there whatever the gate said of a film.
 
-    `patients` are numbers of no meaning outside. `targets` are class numbers, -1 where the label is none of the
-    bundle's classes. `gate` is "passed", "not asked", or why the film was turned away.
+    `thresholds` are one for all films, or that of each film's group of patients; `patient_groups` are those that the
+    films were judged as, empty of a bundle without such. `patients` are numbers of no meaning outside. `targets` are
+    class numbers, -1 where the label is none of the bundle's classes, or does not say which of several. `gate` is
+    "passed", "not asked", or why the film was turned away.
     """
 
     name: str
     classes: tuple[str, ...]
-    threshold: float
+    thresholds: Floats
     paths: tuple[str, ...]
     digests: tuple[str, ...]
     patients: Ints
@@ -49,6 +52,7 @@ class Predictions:
     probability: Floats
     class_probabilities: Floats
     gate: tuple[str, ...]
+    patient_groups: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     def __len__(self) -> int:
@@ -57,7 +61,12 @@ class Predictions:
     @property
     def called(self) -> Bools:
         """The decision by threshold alone."""
-        return self.probability >= self.threshold
+        return self.probability >= self.thresholds
+
+    @property
+    def threshold(self) -> float | None:
+        """That of all films; None where groups of patients have their own."""
+        return float(self.thresholds[0]) if len(np.unique(self.thresholds)) == 1 else None
 
     @property
     def turned_away(self) -> Bools:
@@ -73,6 +82,7 @@ class Predictions:
 
         return replace(
             self,
+            thresholds=self.thresholds[rows],
             paths=pick(self.paths),
             digests=pick(self.digests),
             patients=self.patients[rows],
@@ -82,6 +92,7 @@ class Predictions:
             probability=self.probability[rows],
             class_probabilities=self.class_probabilities[rows],
             gate=pick(self.gate),
+            patient_groups=pick(self.patient_groups) if self.patient_groups else (),
         )
 
 
@@ -102,11 +113,12 @@ def rows_of(predictions: Predictions) -> list[dict[str, Any]]:
                 "target": predictions.classes[target] if target >= 0 else None,
                 "probability": float(predictions.probability[row]),
                 **{OF_CLASS + name: share for name, share in zip(predictions.classes, shares, strict=True)},
-                "threshold": predictions.threshold,
+                "threshold": float(predictions.thresholds[row]),
                 "decision": ABSTAIN if predictions.turned_away[row] else decision,
                 "gate": predictions.gate[row],
                 "error": None,
             }
+            | ({GROUP: predictions.patient_groups[row]} if predictions.patient_groups else {})
         )
     blank: dict[str, Any] = dict.fromkeys(header_of(predictions))
     return rows + [{**blank, **failure._asdict()} for failure in predictions.failures]
@@ -114,7 +126,8 @@ def rows_of(predictions: Predictions) -> list[dict[str, Any]]:
 
 def header_of(predictions: Predictions) -> tuple[str, ...]:
     """The columns of predictions.csv, which has one for each class."""
-    return (*FIRST, *(OF_CLASS + name for name in predictions.classes), *LAST)
+    group = [GROUP] if predictions.patient_groups else []
+    return (*FIRST, *(OF_CLASS + name for name in predictions.classes), *group, *LAST)
 
 
 def save_predictions(predictions: Predictions, path: Path) -> None:
@@ -137,8 +150,9 @@ def load_predictions(path: Path) -> Predictions:
     if not films:
         raise EvaluationError(f"{path}: holds no film that was judged")
     kept = [row for _, row in films]
-    thresholds = {_number(path, line, row, "threshold") for line, row in films}
-    if len(thresholds) > 1:
+    groups = tuple(row[GROUP] for row in kept) if GROUP in header else ()
+    thresholds = np.array([_number(path, line, row, "threshold") for line, row in films])
+    if len(set(zip(groups or [""] * len(kept), thresholds.tolist(), strict=True))) > len(set(groups) or {""}):
         raise EvaluationError(f"{path}: has several thresholds; predict all films at one operating point")
     if odd := [line for line, row in films if row["truth"] not in ("0", "1") or not row["patient"].isdecimal()]:
         raise EvaluationError(f"{path}: line {odd[0]}: truth is 0 or 1 and patient a number; evaluate again")
@@ -148,7 +162,7 @@ def load_predictions(path: Path) -> Predictions:
     return Predictions(
         name=path.parent.name if path.name == "predictions.csv" else path.stem,
         classes=classes,
-        threshold=thresholds.pop(),
+        thresholds=thresholds,
         paths=tuple(row["path"] for row in kept),
         digests=tuple(row["file_digest"] for row in kept),
         patients=np.array([int(row["patient"]) for row in kept], np.int64),
@@ -158,6 +172,7 @@ def load_predictions(path: Path) -> Predictions:
         probability=np.array([_number(path, line, row, "probability") for line, row in films]),
         class_probabilities=_matrix(shares, len(classes)),
         gate=tuple(row["gate"] or UNGATED for row in kept),
+        patient_groups=groups,
         failures=failures,
     )
 

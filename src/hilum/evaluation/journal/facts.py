@@ -16,7 +16,15 @@ from hilum.evaluation.journal.flow import flow
 from hilum.evaluation.journal.flow_plot import flow_in_words
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.report import first_screen
-from hilum.evaluation.report.words import interval, number, of_what, percent, value, with_interval
+from hilum.evaluation.report.words import (
+    interval,
+    number,
+    of_what,
+    percent,
+    threshold_in_words,
+    value,
+    with_interval,
+)
 from hilum.evaluation.robustness.robustness import Robustness
 from hilum.evaluation.robustness.section import answer as robustness_in_words
 from hilum.measures.figure import Figure
@@ -144,7 +152,7 @@ def _of_model(evaluation: Evaluation) -> Stated:
     point = judged.point
     yield (
         "threshold",
-        (f"Operating point “{point.name}”, threshold {point.threshold:.4f}, fixed on validation: {point.rule}."),
+        f"Operating point “{point.name}”, threshold {threshold_in_words(judged)}, fixed on validation: {point.rule}.",
         DECISIONS,
     )
     versions = ", ".join(f"{package} {version}" for package, version in card.versions.items())

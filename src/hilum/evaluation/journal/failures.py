@@ -114,7 +114,7 @@ def _stratum(part: tuple[str, str], member: Bools, values: list[str | None], fil
 
 def _surest(films: Predictions, wrong: Bools) -> Ints:
     """The errors farthest from the threshold, in log odds."""
-    order = np.argsort(-sureness(films.probability, films.threshold), kind="stable")
+    order = np.argsort(-sureness(films.probability, films.thresholds), kind="stable")
     return np.asarray(order[wrong[order]][:SUREST], np.int64)
 
 

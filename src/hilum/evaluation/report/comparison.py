@@ -28,7 +28,7 @@ def rows_of(comparison: Comparison) -> list[list[str]]:
     return [
         [
             model.name,
-            f"{model.threshold:.4f}",
+            "by group" if model.threshold is None else f"{model.threshold:.4f}",
             *(with_interval(name, figures[name]) for name in SHOWN),
             number(made.adaptive_ece),
         ]

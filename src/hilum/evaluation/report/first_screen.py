@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hilum.dataset.audit.finding import counted
-from hilum.evaluation.judge import Judgement
+from hilum.evaluation.judge import PATIENT, Judgement
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.measure_boxes import BoxEvaluation
 from hilum.evaluation.report.document import Tile
-from hilum.evaluation.report.words import interval, number, of_what, percent, value
+from hilum.evaluation.report.words import WHOSE, interval, number, of_what, percent, threshold_in_words, value
 from hilum.measures.figure import Figure
 
 FAR_FROM_CALIBRATED, WORSE = 0.1, 0.02
@@ -51,7 +51,7 @@ def answer(evaluation: Evaluation) -> str:
     if specificity.value is not None:
         outcomes.append(f"cleared {of_what(specificity)} films without it")
     point = f"operating point “{judged.point.name}”, fixed on validation beforehand"
-    sentences = f"At the threshold {judged.point.threshold:.3f} ({point}) the model {' and '.join(outcomes)}."
+    sentences = f"At the threshold {threshold_in_words(judged)} ({point}) the model {' and '.join(outcomes)}."
     if auroc.value is not None:
         sentences += (
             f" Of a film with and one without pneumonia, it gives the higher probability to the right one in "
@@ -136,13 +136,7 @@ def cautions(evaluation: Evaluation) -> list[str]:
             doubts.append(
                 f"Only {counted(number_of, 'film')} {kind} pneumonia: the intervals are wide, and are meant so."
             )
-    for name, expected in (("sensitivity", judged.point.sensitivity), ("specificity", judged.point.specificity)):
-        figure = evaluation.all[name]
-        if figure.high is not None and figure.high < expected:
-            doubts.append(
-                f"{name.capitalize()} was {percent(expected)} on validation, where the threshold was set, and is "
-                f"{value(name, figure)} here: the threshold does not carry over to these films."
-            )
+    doubts += _of_thresholds(evaluation)
     doubts += [*_of_boxes(evaluation), *_by_source(evaluation)]
     pointed = evaluation.pointed
     if pointed is not None and pointed.hits.low is not None and pointed.hits.low <= pointed.area:
@@ -173,6 +167,25 @@ def cautions(evaluation: Evaluation) -> list[str]:
         )
     if judged.unlabeled:
         doubts.append(f"{counted(judged.unlabeled, 'film')} without a usable label {_are(judged.unlabeled)} left out.")
+    return doubts
+
+
+def _of_thresholds(evaluation: Evaluation) -> list[str]:
+    """Where a threshold does worse than where it was set."""
+    judged, doubts = evaluation.judgement, []
+    of_group = {group.name: group.figures for group in evaluation.subgroups.get(PATIENT, [])}
+    for patient, point in judged.points.items():
+        whose = "" if patient is None else f" on films of {WHOSE[patient]}"
+        if patient is not None and patient not in judged.columns[PATIENT]:
+            continue
+        figures = evaluation.all if patient is None else of_group.get(patient, evaluation.all)
+        for name, expected in (("sensitivity", point.sensitivity), ("specificity", point.specificity)):
+            figure = figures[name]
+            if figure.high is not None and figure.high < expected:
+                doubts.append(
+                    f"{name.capitalize()}{whose} was {percent(expected)} on validation, where the threshold was set, "
+                    f"and is {value(name, figure)} here: the threshold does not carry over to these films."
+                )
     return doubts
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hilum.bundle.asked import Asked
 from hilum.bundle.prediction import Answered
 from hilum.dataset.audit.finding import counted
 from hilum.evaluation.journal.failures import Alike, Failures
@@ -111,7 +110,7 @@ def _with_heatmap(
     judged: Judgement, row: int, predictor: Predictor, levels: NDArray[np.uint8]
 ) -> NDArray[np.uint8] | None:
     """The film in color with its heatmap over it; None where there is none."""
-    answer = predictor.decide(judged.readings[row], Asked(operating_point=judged.point.name, gate=False))
+    answer = predictor.decide(judged.readings[row], judged.asked[row])
     if not isinstance(answer, Answered) or answer.heatmap is None:
         return None
     grey = np.repeat(levels[..., None], 3, axis=2)

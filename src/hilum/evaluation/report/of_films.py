@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from hilum import __version__
+from hilum.bundle.card import Card
 from hilum.dataset.audit.finding import counted
-from hilum.evaluation.judge import Judgement
+from hilum.evaluation.judge import PATIENT, Judgement
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.report import plots
 from hilum.evaluation.report.document import Beside, Block, Code, Column, Plots, Section, Table, Text
 from hilum.evaluation.report.film_pictures import short
 from hilum.evaluation.report.gallery import Chosen
-from hilum.evaluation.report.words import NAMES, NOTHING, interval, number, percent, value, with_interval
+from hilum.evaluation.report.words import NAMES, NOTHING, WHOSE, interval, number, percent, value, with_interval
 from hilum.evaluation.subgroups import Subgroup
 
 MOST_LISTED = 40
-TITLES = {"label": "Label in the data set", "age": "Age in years", "view": "View", "sex": "Sex", "source": "Source"}
+TITLES = {
+    PATIENT: "Patient",
+    "label": "Label in the data set",
+    "age": "Age in years",
+    "view": "View",
+    "sex": "Sex",
+    "source": "Source",
+}
 
 
 def subgroups(evaluation: Evaluation) -> Section:
@@ -153,7 +161,7 @@ def provenance(judged: Judgement) -> Section:
         ["Recipe", str(card.recipe.get("title") or card.name)],
         ["Input", str(card.geometry)],
         ["Classes", ", ".join(name + (" (means pneumonia)" if name in card.positive else "") for name in card.classes)],
-        ["Operating points", "; ".join(f"{p.name} {p.threshold:.4f}: {p.rule}" for p in card.operating_points)],
+        *_operating_points(card),
         ["Trained on", f"{data.source or 'source not stated'}; data set {data.digest}; split by {data.split_by}"],
         ["Terms", _terms(data.license, data.terms)],
         ["Validation figures", _inline(card.figures.get("validation", {}))],
@@ -169,6 +177,12 @@ def provenance(judged: Judgement) -> Section:
         films.append(Table("Films it learned from", ["Split", *labels, "Patients"], counts))
     model = Table("The model", ["What", "Stated in the bundle"], facts, numbers=False)
     return Section("provenance", "Where model and films come from", [Beside([[model], films])])
+
+
+def _operating_points(card: Card) -> list[list[str]]:
+    each = {"Operating points": card.operating_points} if not card.groups else {}
+    each |= {f"Operating points for {WHOSE[group.name]}": group.operating_points for group in card.groups}
+    return [[name, "; ".join(f"{p.name} {p.threshold:.4f}: {p.rule}" for p in points)] for name, points in each.items()]
 
 
 def _terms(license: str, terms: str) -> str:

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import groupby
+from typing import cast
 
 from hilum.bundle.card import Calibration
-from hilum.evaluation.measure import Evaluation
+from hilum.dataset.audit.finding import counted
+from hilum.evaluation.judge import PATIENT, Judgement
+from hilum.evaluation.measure import Evaluation, Unsure
 from hilum.evaluation.report import plots
 from hilum.evaluation.report.document import Beside, Block, Column, Folded, Matrix, Plots, Section, Table, Text
 from hilum.evaluation.report.words import (
     NAMES,
     NOTHING,
+    WHOSE,
     between,
     interval,
     number,
     of_what,
     percent,
+    threshold_in_words,
     value,
     with_interval,
 )
+from hilum.evaluation.subgroups import Subgroup
 from hilum.measures.figure import Figure
 from hilum.measures.films.binary import PREVALENCES
 from hilum.measures.films.calibration import Reliability
 from hilum.measures.films.multiclass import ByClass
 from hilum.measures.films.thresholds import Fixed, Row
 from hilum.measures.intervals import Z
+from hilum.radiograph.patient import Patient
 
 DECISIONS = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy", "f1", "mcc")
 OF = {
@@ -42,7 +50,7 @@ def decisions(evaluation: Evaluation) -> Section:
     judged = evaluation.judgement
     films, patients = len(judged.predictions), len(set(judged.predictions.patients.tolist()))
     figures = Table(
-        f"At the operating point “{judged.point.name}”, threshold {judged.point.threshold:.4f}",
+        f"At the operating point “{judged.point.name}”, threshold {threshold_in_words(judged)}",
         ["Figure", "Value", "95% interval", "95% by patients", "Films"],
         [[NAMES[name], *_figure_row(name, evaluation.all[name])] for name in DECISIONS],
     )
@@ -63,11 +71,22 @@ def decisions(evaluation: Evaluation) -> Section:
             for prevalence in PREVALENCES
         ],
     )
-    return Section(
-        "decisions",
-        "Decisions at the operating point",
-        [Beside([[_confusion(evaluation), elsewhere], [figures, how_sure]], shares=(6, 7))],
-    )
+    blocks: list[Block] = [Beside([[_confusion(evaluation), elsewhere], [figures, how_sure]], shares=(6, 7))]
+    if groups := evaluation.subgroups.get(PATIENT):
+        blocks.append(_by_patient(judged, groups))
+    return Section("decisions", "Decisions at the operating point", blocks)
+
+
+def _by_patient(judged: Judgement, groups: Sequence[Subgroup]) -> Table:
+    """Children and adults apart, whether or not the bundle has a threshold for each."""
+    rows = []
+    for group in groups:
+        point = judged.points.get(cast("Patient", group.name), judged.points.get(None))
+        shown = [with_interval(name, group.figures[name]) for name in ("auroc", "sensitivity", "specificity")]
+        threshold = NOTHING if point is None else f"{point.threshold:.4f}"
+        rows.append([WHOSE.get(group.name, group.name), f"{group.films:,}", f"{group.sick:,}", threshold, *shown])
+    header = ["Films of", "Films", "With pneumonia", "Threshold", "AUROC", "Sensitivity", "Specificity"]
+    return Table("Children and adults (95% intervals in brackets)", header, rows)
 
 
 def _figure_row(name: str, figure: Figure) -> list[str]:
@@ -155,7 +174,7 @@ def calibrated(evaluation: Evaluation) -> Section:
         "hint",
     )
     shipped = plots.reliability(after.bins, "as shipped", f"Reliability diagram. {_bins_in_words(after)}")
-    given = plots.histogram(films.probability, films.truth, films.threshold, _histogram_in_words(evaluation))
+    given = plots.histogram(films.probability, films.truth, _thresholds(evaluation), _histogram_in_words(evaluation))
     blocks: list[Block] = [
         Text(f"Calibration in the bundle: {done}, fitted on validation. {evaluation.why_no_before}".strip())
     ]
@@ -166,6 +185,10 @@ def calibrated(evaluation: Evaluation) -> Section:
         raw = plots.reliability(before.bins, "before calibration", says, "reliability-before")
         blocks += [Beside([[table, reading], [Plots([given])]]), Beside([[Plots([shipped])], [Plots([raw])]])]
     return Section("calibration", "Calibration: can the probabilities be taken at their word?", blocks)
+
+
+def _thresholds(evaluation: Evaluation) -> list[float]:
+    return [point.threshold for point in evaluation.judgement.points.values()]
 
 
 def _how(calibration: Calibration) -> str:
@@ -197,7 +220,7 @@ def _histogram_in_words(evaluation: Evaluation) -> str:
 
 def usefulness(evaluation: Evaluation) -> Section:
     """Where acting on the model does more good than acting on every film or on none."""
-    curve, threshold = evaluation.decision_curve, evaluation.judgement.point.threshold
+    curve = evaluation.decision_curve
     better = (curve.model > curve.treat_all + 1e-12) & (curve.model > 1e-12)
     # Where few films are left, the curve may dip and come back: the longest stretch is what can be relied on.
     stretches = [list(run) for holds, run in groupby(range(len(better)), key=better.__getitem__) if holds]
@@ -210,7 +233,7 @@ def usefulness(evaluation: Evaluation) -> Section:
         "threshold probability: at 0.2, four needless calls weigh as much as one missed pneumonia. It holds at "
         "this share of pneumonia."
     )
-    drawn = Plots([plots.net_benefit(curve, threshold, says)])
+    drawn = Plots([plots.net_benefit(curve, _thresholds(evaluation), says)])
     return Section(
         "usefulness", "Decision curve: is acting on it worth it?", [Beside([[meaning, Text(says)], [drawn]])]
     )
@@ -243,7 +266,8 @@ def thresholds(evaluation: Evaluation) -> Section:
         best = [[_threshold(evaluation.best.threshold), *_swept(evaluation.best)[1:]]]
         others.append(Table(name, sweep.header, best))
     others.append(Folded("Every threshold from 0.05 to 0.95", [sweep]))
-    others.append(Text(f"The operating point was fixed on validation: {point.rule}, threshold {point.threshold:.4f}."))
+    fixed_at = f"{point.rule}, threshold {threshold_in_words(evaluation.judgement)}"
+    others.append(Text(f"The operating point was fixed on validation: {fixed_at}."))
     return Section("thresholds", "Other thresholds", [warning, Beside([[fixed], others])])
 
 
@@ -262,7 +286,7 @@ def _swept(row: Row) -> list[str]:
     return [f"{row.threshold:.2f}", *map(percent, rates), number(row.f1), f"{row.called:,}"]
 
 
-def classes(made: ByClass) -> Section:
+def classes(made: ByClass, unsure: Sequence[Unsure]) -> Section:
     """The figures of each class, where there are more than two."""
     header = ["Class", "Films", "Recall", "Precision", "F1", "AUROC against the rest"]
     rows = [
@@ -276,15 +300,23 @@ def classes(made: ByClass) -> Section:
     overall = [[NAMES[key], value(key, figure), interval(key, figure)] for key, figure in made.overall.items()]
     confusion = Matrix(
         "What was called what",
-        [f"Truly {name}" for name in made.classes],
+        [*(f"Truly {name}" for name in made.classes), *(f"Truly {' or '.join(each.may_be)}" for each in unsure)],
         [f"Called {name}" for name in made.classes],
-        made.confusion.tolist(),
+        [*made.confusion.tolist(), *(list(each.called) for each in unsure)],
     )
+    several = [
+        Text(
+            f"The label of {counted(each.films, 'film')} stands for {' or '.join(each.may_be)}: {each.right:,} "
+            f"({percent(each.right / each.films)}) were called one of these. They count in no figure below."
+        )
+        for each in unsure
+    ]
     return Section(
         "classes",
         "All classes",
         [
             Text("The class called is the most probable one, whatever the operating point."),
+            *several,
             Beside([[confusion], [Table("Over all classes", ["Figure", "Value", "95% interval"], overall)]]),
             Table("Each class", header, rows),
         ],

@@ -169,15 +169,16 @@ def reliability(bins: Sequence[Bin], of: str, says: str, name: str = "reliabilit
     return Plot(name, caption, says, canvas)
 
 
-def net_benefit(curve: DecisionCurve, threshold: float, says: str) -> Plot:
-    """The decision curve."""
+def net_benefit(curve: DecisionCurve, thresholds: Sequence[float], says: str) -> Plot:
+    """The decision curve, with the operating points of groups of patients, or that of all."""
     with mpl.rc_context(STYLE):
         canvas, axes = _axes(0.8 * SIDE)
         axes.plot(curve.thresholds, curve.model, label="act on the model", **_line(0))
         axes.plot(curve.thresholds, curve.treat_all, label="act on every film", **_line(1))
         axes.axhline(0, color=QUIET, linewidth=1, label="act on none")
-        if threshold < 1:
-            axes.axvline(threshold, color=QUIET, linewidth=1, linestyle=":", label="operating point")
+        for number, threshold in enumerate(each for each in thresholds if each < 1):
+            label = None if number else "operating point"
+            axes.axvline(threshold, color=QUIET, linewidth=1, linestyle=":", label=label)
         highest = max(float(curve.model.max()), float(curve.treat_all.max()), 0.05)
         axes.set(xlim=(0, 1), ylim=(-0.25 * highest, 1.1 * highest))
         axes.set(xlabel="threshold probability", ylabel="net benefit per film")
@@ -205,7 +206,7 @@ def risk(curve: RiskCoverage, passed: tuple[float, float] | None, says: str) -> 
     )
 
 
-def histogram(probability: Floats, truth: Bools, threshold: float, says: str) -> Plot:
+def histogram(probability: Floats, truth: Bools, thresholds: Sequence[float], says: str) -> Plot:
     """One panel a class, on one scale of probabilities: outlines over each other cannot be told apart."""
     with mpl.rc_context(STYLE):
         canvas = Canvas(figsize=(SIDE, SIDE), layout="constrained")
@@ -216,14 +217,17 @@ def histogram(probability: Floats, truth: Bools, threshold: float, says: str) ->
             axes.grid(True, axis="y")
             axes.set_axisbelow(True)
             axes.hist(part, edges, color=SERIES[number], rwidth=0.9)
-            if threshold < 1:
-                axes.axvline(threshold, color=INK, linewidth=1.5, linestyle=":")
+            for threshold in thresholds:
+                if threshold < 1:
+                    axes.axvline(threshold, color=INK, linewidth=1.5, linestyle=":")
             axes.set_title(f"{len(part):,} films {name}", loc="left")
             axes.set(xlim=(0, 1), ylabel="films")
             axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         panels[1].set_xlabel("predicted probability of pneumonia")
     caption = "The probabilities that the model gave, by what the films truly show."
-    if threshold < 1:
+    if len(thresholds) > 1:
+        caption += " The dotted lines are the operating points, for children and for adults."
+    elif thresholds[0] < 1:
         caption += " The dotted line is the operating point: films to the right of it are called pneumonia."
     return Plot("probabilities", caption, says, canvas)
 

@@ -27,7 +27,7 @@ def make_report(
         of_model.decisions(evaluation),
         of_boxes.boxes(evaluation, box_galleries),
         of_model.ranking(evaluation),
-        of_model.classes(evaluation.by_class) if evaluation.by_class is not None else None,
+        of_model.classes(evaluation.by_class, evaluation.unsure) if evaluation.by_class is not None else None,
         of_model.calibrated(evaluation),
         of_model.usefulness(evaluation),
         of_model.thresholds(evaluation),

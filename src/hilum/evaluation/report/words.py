@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from hilum.evaluation.judge import Judgement
 from hilum.measures.figure import Figure
 
 NAMES = {
@@ -42,8 +43,17 @@ BOX_NAMES = {
     "sensitivity_at_2": "sensitivity at 2 false boxes a film",
     "auroc_of_scores": "AUROC of the highest score of a film",
 }
+WHOSE = {"child": "children", "adult": "adults"}
 NOTHING = "\N{EN DASH}"  # in a cell that has no figure
 IN_PERCENT = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "recall", "precision", "balanced_accuracy")
+
+
+def threshold_in_words(judged: Judgement) -> str:
+    """That of all films, or those of children and of adults."""
+    return ", ".join(
+        f"{point.threshold:.4f}" + ("" if patient is None else f" for {WHOSE[patient]}")
+        for patient, point in judged.points.items()
+    )
 
 
 def value(name: str, figure: Figure) -> str:

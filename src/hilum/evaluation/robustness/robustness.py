@@ -18,6 +18,7 @@ from hilum.bundle.asked import Asked
 from hilum.bundle.prediction import Answered
 from hilum.bundle.predictor import Predictor
 from hilum.bundle.reading import Reading
+from hilum.dataset.patients import patients_of
 from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.guard import choose, refuse_seen, seen_films
 from hilum.evaluation.judge import with_digests, with_truth
@@ -108,10 +109,13 @@ def measure_robustness(
     rows: list[int] = []  # of the films that could be read
     judged: list[list[Answered]] = []
     away: list[list[bool]] = []
+    # As a user would who knows whose film it is, where the manifest does: a changed film has no header that says it.
+    whose = patients_of(films) if model.card.groups else [None] * films.height
+    asked = [Asked(gate=False, heatmaps=False, patient=patient) for patient in whose]
     made = _made(films, data, variants, rows)
     for number, reading in enumerate(model.readings(made)):
-        answer = model.decide(reading, Asked(gate=False, heatmaps=False))
         film, place = divmod(number, len(variants))
+        answer = model.decide(reading, asked[rows[film]])
         if not isinstance(reading, Reading) or not isinstance(answer, Answered):
             raise EvaluationError(f"{films['path'][rows[film]]}: the bundle gives no probability; export it again")
         if place == 0:

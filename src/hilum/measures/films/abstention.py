@@ -19,17 +19,17 @@ class RiskCoverage(NamedTuple):
     area: float
 
 
-def sureness(probability: Floats, threshold: float) -> Floats:
-    """How sure a decision is: how far the probability is from the threshold, in log odds.
+def sureness(probability: Floats, threshold: float | Floats) -> Floats:
+    """How sure a decision is: how far the probability is from the threshold, its own or that of all, in log odds.
 
     In log odds 99.9% is as far from 99% as 50% is from 9%: near 0 and 1 a difference of probabilities hides how sure.
     """
-    far: Floats = np.abs(logit(probability) - logit(np.array([threshold])))
+    far: Floats = np.abs(logit(probability) - logit(np.atleast_1d(threshold)))
     return far
 
 
-def risk_coverage(probability: ArrayLike, truth: ArrayLike, threshold: float) -> RiskCoverage:
-    """The surest films are those whose probability is farthest from the threshold, in log odds."""
+def risk_coverage(probability: ArrayLike, truth: ArrayLike, threshold: float | Floats) -> RiskCoverage:
+    """The surest films are those whose probability is farthest from the threshold, or their own, in log odds."""
     p, t = checked(probability, truth)
     sure = sureness(p, threshold)
     order = np.argsort(-sure, kind="stable")

@@ -69,28 +69,31 @@ def by_class(
             "precision": share(hits, calls, uncalled, percentiles(shares(right, called_so))),
             "f1": with_interval(float(f1), shares(2 * right, true + called_so), absent),
         }
-    of_everything = partial(_overall, classes=len(classes))
+    of_everything = partial(_overall, there=np.unique(t))
     values, resampled = of_everything(once), of_everything(drawn)
     right_ones = int(confusion.trace())
     overall = {
         "accuracy": share(right_ones, len(t), "", percentiles(resampled["accuracy"])),
         **{
-            name: with_interval(float(values[name][0]), resampled[name], "films of all classes are needed")
+            name: with_interval(float(values[name][0]), resampled[name], "films of several classes are needed")
             for name in ("balanced_accuracy", "macro_precision", "macro_f1", "macro_auroc")
         },
     }
     return ByClass(classes, confusion, overall, of_class)
 
 
-def _overall(drawn: Floats, classes: int) -> dict[str, Floats]:
-    """The means over classes of each resample; one in which a class is absent defines none of them."""
-    aurocs, right, true, called = (drawn[:, start::4] for start in range(4))
+def _overall(drawn: Floats, there: Ints) -> dict[str, Floats]:
+    """The means over the classes that are `there`, of each resample; one in which one of them is absent has none."""
+    accuracy = drawn[:, 1::4].sum(1) / drawn[:, 2::4].sum(1)
+    aurocs, right, true, called = (drawn[:, start::4][:, there] for start in range(4))
+    if len(there) < 2:
+        true = np.full_like(true, np.nan)
     # A class that is never called has no right calls among its calls: precision 0, as is the custom in a mean.
     precision = np.where((called == 0) & (true > 0), 0.0, shares(right, called))
     return {
-        "accuracy": right.sum(1) / true.sum(1),
+        "accuracy": accuracy,
         "balanced_accuracy": shares(right, true).mean(1),
-        "macro_precision": np.where((true > 0).all(1), precision.sum(1) / classes, np.nan),
+        "macro_precision": np.where((true > 0).all(1), precision.mean(1), np.nan),
         "macro_f1": np.where((true > 0).all(1), shares(2 * right, true + called).mean(1), np.nan),
         "macro_auroc": aurocs.mean(1),
     }
