@@ -62,14 +62,16 @@ def litserve(port: int, bundle: str) -> None:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = 1
             self.session = onnxruntime.InferenceSession(bundle, options, providers=["CPUExecutionProvider"])
+            self.names = [output.name for output in self.session.get_outputs()]
+            self.size = tuple(self.session.get_inputs()[0].shape[:1:-1])
 
         def decode_request(self, request: Any) -> NDArray[np.uint8]:
             picture = decoded(request["film"].file.read()).convert("L")
-            return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR))[None, None]
+            return np.asarray(picture.resize(self.size, Image.Resampling.BILINEAR))[None, None]
 
         def predict(self, films: NDArray[np.uint8]) -> dict[str, Any]:
-            probabilities, boxes = self.session.run(["probabilities", "boxes"], {"films": films})
-            return {"probabilities": probabilities[0].tolist(), "boxes": boxes[0].tolist()}
+            outputs = dict(zip(self.names, self.session.run(None, {"films": films}), strict=True))
+            return {name: outputs[name][0].tolist() for name in ("probabilities", "boxes") if name in outputs}
 
         def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
             return output

@@ -75,6 +75,7 @@ BODY = {
             "schema": {
                 "type": "object",
                 "required": ["film"],
+                "additionalProperties": False,
                 "properties": {"film": {"type": "array", "minItems": 1, "items": PICTURE["schema"]}},
             }
         },
