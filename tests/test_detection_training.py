@@ -83,7 +83,7 @@ def train(folder: Path, epochs: int, stop_at: int = 0, mosaic: float = 0.0) -> t
             steps.append(event)
 
     prepared = Prepared(task, feed, feed, Store(pixels, wanted.input.to_geometry(), folder, (), {}), {})
-    history = fit(run, wanted, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
+    history = fit(run, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
     digest = hashlib.sha256()
     for tensor in network.state_dict().values():
         digest.update(tensor.numpy().tobytes())

@@ -227,7 +227,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     cpu = torch.device("cpu")
     feeds = [Feed(store.pixels, examples, wanted.augmentation, 8, cpu, seed=1) for examples in (train, val)]
     prepared = Prepared(Task(network, wanted, train, cpu), feeds[0], feeds[1], store, {})
-    fit(run, wanted, prepared, Processes())
+    fit(run, prepared, Processes())
     return run, manifest
 
 

@@ -48,7 +48,7 @@ def test_measuring_changes_nothing(phases: list[dict[str, object]], tmp_path: Pa
         assert torch.equal(random, torch.random.get_rng_state())
         assert all(parameter.requires_grad and parameter.grad is None for parameter in ready.task.network.parameters())
         run = create_run(tmp_path / name, wanted, {})
-        fit(run, wanted, ready, Processes())
+        fit(run, ready, Processes())
         ends.append(digest(ready.task.network))
     assert ends[0] == ends[1]
 
@@ -67,7 +67,7 @@ def test_it_is_what_training_then_takes(tmp_path: Path, monkeypatch: pytest.Monk
     first_layer.register_forward_pre_hook(look)
     told = estimate(ready, wanted, Processes())
     now = 0.0
-    fit(create_run(tmp_path, wanted, {}), wanted, ready, Processes())
+    fit(create_run(tmp_path, wanted, {}), ready, Processes())
     assert told.films == wanted.training.batch_size
     assert told.seconds == pytest.approx(now) == 4 * (32 + 16) * 0.01
 

@@ -99,7 +99,7 @@ def test_a_run_on_them_stopped_in_an_epoch_goes_on_bit_for_bit(tmp_path: Path) -
         val = Feed(pixels, judged, wanted.augmentation, 16, CPU)
         task = Task(network, wanted, feed().examples, CPU)
         prepared = Prepared(task, feed(), val, Store(pixels, wanted.input.to_geometry(), folder, (), {}), {})
-        fit(run, wanted, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
+        fit(run, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
         assert steps[-1].batches == 13
         return digest(network)
 

@@ -76,7 +76,7 @@ def train(folder: Path, wanted: Recipe, run: Run | None = None, **options: Any) 
     run = run or create_run(folder, wanted, {})
     store = Store(pixels, wanted.input.to_geometry(), Path("store"), (), {})
     prepared = Prepared(Task(network, wanted, train_part, CPU), feed, val, store, {})
-    history = fit(run, wanted, prepared, Processes(), **options)
+    history = fit(run, prepared, Processes(), **options)
     return run, network, history
 
 
@@ -323,7 +323,7 @@ run = create_run(folder, wanted, {}) if processes.leads else Run(folder)
 task = test_fit.Task(network, wanted, train, test_fit.CPU)
 judged = Feed(pixels, val, wanted.augmentation, 16, test_fit.CPU)
 store = test_fit.Store(pixels, wanted.input.to_geometry(), folder, (), {})
-fit(run, wanted, Prepared(task, feed, judged, store, {}), processes)
+fit(run, Prepared(task, feed, judged, store, {}), processes)
 """
 
 

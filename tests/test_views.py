@@ -210,7 +210,7 @@ def train(folder: Path, stop_at: int = 0) -> tuple[str, list[dict[str, float]]]:
             steps.append(event)
 
     prepared = Prepared(task, feed, val, Store(pixels, wanted.input.to_geometry(), folder, (), {}), {})
-    history = fit(run, wanted, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
+    history = fit(run, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)
     digest = hashlib.sha256()
     for tensor in task.network.state_dict().values():
         digest.update(tensor.numpy().tobytes())

@@ -25,7 +25,6 @@ from hilum.training.feed.feed import Batch, Feed
 from hilum.training.observer import Epoch, Observer, Step, unobserved
 from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
-from hilum.training.recipe import Recipe
 from hilum.training.run import Run
 from hilum.training.state import COUNTS, TrainState
 from hilum.training.task.task import Task
@@ -44,7 +43,6 @@ class Interrupted(Exception):
 
 def fit(
     run: Run,
-    recipe: Recipe,
     prepared: Prepared,
     processes: Processes,
     *,
@@ -55,7 +53,8 @@ def fit(
 
     `asked_to_stop` is asked after every batch; once it says yes the step is finished, saved, and Interrupted raised.
     """
-    task, train, val, settings = prepared.task, prepared.train, prepared.val, recipe.training
+    task, train, val = prepared.task, prepared.train, prepared.val
+    recipe, settings = task.recipe, task.recipe.training
     device, precision = train.device, PRECISIONS.get(settings.precision)
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     network = task.network

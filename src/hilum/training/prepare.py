@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import timm
@@ -50,12 +49,11 @@ def prepare(
     device: torch.device,
     processes: Processes,
     *,
-    stores: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Build or open the store, choose the films, create the network."""
     network = network_of(recipe)  # first, since its weights may not be to be had, and a store takes long
-    store = build_store(manifest, recipe.input.to_geometry(), stores, on_progress=on_progress)
+    store = build_store(manifest, recipe.input.to_geometry(), on_progress=on_progress)
     known = wanted_of(recipe)
     train, val = (choose_examples(manifest, store, recipe.classes, [split], known) for split in ("train", "val"))
     for split, examples in (("train", train), ("val", val)):

@@ -119,9 +119,7 @@ class Session:
                 self._tell_time(prepared, recipe)
                 self.processes.once(lambda: create_run(plan.folder, recipe, facts))
             self.observer(Learning(plan.folder, recipe.epochs))
-            history = fit(
-                run, recipe, prepared, self.processes, observer=self.observer, asked_to_stop=self.asked_to_stop
-            )
+            history = fit(run, prepared, self.processes, observer=self.observer, asked_to_stop=self.asked_to_stop)
         except Interrupted:
             self.observer(Notice(f"stopped; {again}"))
             raise Interrupted(f"stopped; {again}") from None
