@@ -1,8 +1,8 @@
 """`hilum serve` against a plain FastAPI handler with eager torch, LitServe, and `Predictor.stream` offline, in one run.
 
-Films go to one server after the other from a process of its own, at growing concurrency; the peers (serve_peers.py)
-run the same network. Throughput and times to the answer depend on what else the machine does; seconds of a core that
-all processes of a server take for a film do so less. Errors are answers other than 200.
+Films go to one server after the other from a process of its own, at growing concurrency; the peers run the same network
+(serve_plain.py, serve_litserve.py). Throughput and times to the answer depend on what else the machine does; seconds of
+a core that all processes of a server take for a film do so less. Errors are answers other than 200.
 
     python benchmarks/serve.py [--bundle FILE] [--films N] [--concurrency 1 4 16]
 
@@ -23,7 +23,7 @@ import tempfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from threading import local
@@ -130,7 +130,8 @@ def server(port: int, *command: str | Path) -> Iterator[int]:
         yield process.pid
     finally:
         for each in family(process.pid):
-            os.kill(each, 9)
+            with suppress(ProcessLookupError):
+                os.kill(each, 9)
         process.wait()
 
 
@@ -161,10 +162,10 @@ def compare(films: list[Path], bundle: Path, weights: Path, concurrency: list[in
     loads: dict[str, dict[int, Load]] = {}
     commands: dict[str, tuple[str, tuple[str | Path, ...]]] = {
         "hilum serve": ("/v1/predictions?gate=false", ("-m", "hilum", "serve", "--model", bundle, "--port")),
-        "FastAPI + torch": ("/predict", (HERE / "serve_peers.py", "plain")),
+        "FastAPI + torch": ("/predict", (HERE / "serve_plain.py",)),
     }
     if find_spec("litserve") is not None:
-        commands["LitServe + ONNX"] = ("/predict", (HERE / "serve_peers.py", "litserve"))
+        commands["LitServe + ONNX"] = ("/predict", (HERE / "serve_litserve.py",))
     for name, (path, command) in commands.items():
         port = free_port()
         network: tuple[Path, ...] = () if name == "hilum serve" else (weights if "torch" in name else bundle,)
