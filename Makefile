@@ -5,9 +5,9 @@ SEED ?= 1
 START := $(shell date +%s)
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: test soak demo serve wheel model fuzz docs benchmark benchmark-feed clean
+.PHONY: test browser soak demo serve wheel model fuzz docs benchmark benchmark-feed clean
 
-test: .venv/installed
+test: .venv/installed browser
 	@date +%s > .venv/set-up
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -17,6 +17,12 @@ test: .venv/installed
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/pytest
 	@set -- $(START) $$(cat .venv/set-up .venv/linted) $$(date +%s) && \
 	  echo "set-up $$(($$2 - $$1)) s, style and types $$(($$3 - $$2)) s, tests $$(($$4 - $$3)) s"
+
+# Chromium for the tests of the page, which skip without one. It is installed where that needs nobody's password.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install --no-install-recommends -y chromium; } >/dev/null 2>&1 \
+	  || echo "no Chromium here: the page's tests in a browser are skipped"
 
 # What the model in the box says of a real chest film, which comes with pydicom-data.
 demo: .venv-demo/installed

@@ -16,7 +16,7 @@ PAGE = Path(hilum.__file__).parent / "service" / "page"
 SOURCES = [PAGE / "index.html", *sorted(PAGE.glob("*.js"))]
 LANGUAGES = ("en", "de")
 # Spoken under a key that is put together, so that no source has the whole of it.
-FAMILIES = ("answer", "reason", "by", "class", "group", "point", "state", "warning", "keys")
+FAMILIES = ("answer", "reason", "by", "class", "group", "point", "warning", "keys")
 
 
 def flat(words: dict[str, Any], before: str = "") -> dict[str, str]:

@@ -78,6 +78,7 @@ function drawTools() {
   the("heatmap").setAttribute("aria-pressed", String(shown.heatmap));
   the("boxes").setAttribute("aria-pressed", String(shown.boxes));
   the("boxes").hidden = !films.card?.boxes;
+  for (const id of ["heatmap", "opacity"]) the(id).hidden = films.card?.heatmap.startsWith("none") ?? false;
   the("magnifier").setAttribute("aria-pressed", String(viewer.magnifying));
   the("compare").setAttribute("aria-pressed", String(films.pinnedId !== null));
   the("zoom").textContent = look ? `${Math.round(100 * look.view.scale)}%` : "";
