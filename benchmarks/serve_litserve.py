@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from fastapi import Request
 from numpy.typing import NDArray
 from PIL import Image
 from serve_plain import decoded
@@ -18,7 +19,7 @@ litserve: Any = import_module("litserve")
 
 
 class Api(litserve.LitAPI):  # type: ignore[misc]
-    """A film as its form's only file; LitServe wants these names."""
+    """A film as a file of a form; LitServe wants these very names and this type."""
 
     def setup(self, device: str) -> None:
         options = onnxruntime.SessionOptions()
@@ -27,7 +28,7 @@ class Api(litserve.LitAPI):  # type: ignore[misc]
         self.names = [output.name for output in self.session.get_outputs()]
         self.size = tuple(self.session.get_inputs()[0].shape[:1:-1])
 
-    def decode_request(self, request: Any) -> NDArray[np.uint8]:
+    def decode_request(self, request: Request) -> NDArray[np.uint8]:
         picture = decoded(request["film"].file.read()).convert("L")
         return np.asarray(picture.resize(self.size, Image.Resampling.BILINEAR))[None, None]
 
