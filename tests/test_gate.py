@@ -158,6 +158,7 @@ def test_the_graphs_row_becomes_a_reason(row: list[float], reason: str, says: st
     ("row", "reason", "says"),
     [
         ([0.8, 0.01, 0, 0, 0, 0, 0, 0.99], "lateral", "looks like a lateral film; give the frontal one of the study"),
+        ([0.8, 0.1, 0, 0, 0, 0, 0, 0.9], "lateral", "looks like a lateral film"),
         ([0.8, 0.1, 0, 0, 0, 0, 0.2, 0.7], "not_a_chest_film", "if it is one, it looks like a lateral film"),
         ([0.8, 0.3, 0.2, 0, 0, 0, 0.3, 0.2], "not_a_chest_film", "unlike the films"),
     ],
