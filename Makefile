@@ -72,7 +72,9 @@ model: .venv/installed
 	if test -f $(RUN_OF_MODEL)/run.json; then .venv/bin/hilum train --resume $(RUN_OF_MODEL) --device $(DEVICE); \
 	  else .venv/bin/hilum train model/films.parquet --recipe hilum --set training.seed=$(SEED_OF_MODEL) \
 	  --set training.precision=$(if $(filter cuda%,$(DEVICE)),bf16,float32) --device $(DEVICE) --out $(RUN_OF_MODEL); fi
-	.venv/bin/hilum export $(RUN_OF_MODEL) --fp16-weights -o src/hilum/models/default.onnx
+	.venv/bin/hilum data import table $(DATA)/lateral/images.csv --map path=image --map view=view --map patient=patient \
+	  -o model/lateral.parquet
+	.venv/bin/hilum export $(RUN_OF_MODEL) --fp16-weights --turn-away model/lateral.parquet -o src/hilum/models/default.onnx
 	.venv/bin/python results/model_cards.py model/films.parquet docs/models
 
 benchmark: .venv/installed
