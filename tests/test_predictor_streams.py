@@ -142,9 +142,9 @@ def test_a_predictor_is_pickled_by_path_and_digest(tmp_path: Path, monkeypatch: 
         pickle.loads(packed)
 
 
-def test_bundles_that_ship_are_pickled_by_name() -> None:
+def test_the_bundle_that_ships_is_pickled_by_name() -> None:
     """hilum may be installed elsewhere on the other machine."""
-    assert name_anywhere(shipped_bundle("boxes")) == "boxes"
+    assert name_anywhere(shipped_bundle("default")) == "default"
 
 
 def test_films_are_put_together_for_devices_that_like_it(tmp_path: Path) -> None:

@@ -41,16 +41,14 @@ T = TypeVar("T")
 
 
 def load(path: str | os.PathLike[str] | None = None, *, threads: int | None = None, device: str = CPU) -> Predictor:
-    """The Predictor of a bundle, or of one that ships with hilum: "default" or "boxes". Raises BundleError or OSError.
+    """The Predictor of a bundle, or of the one that ships with hilum. Raises BundleError or OSError.
 
     `threads` is how many films are worked on at once; as many as there are cores where it is left out. `device` is
     where the network runs: "cpu", or what the installed onnxruntime has besides, as "cuda" or "coreml".
 
     >>> model = hilum.load()
     >>> model.card.classes
-    ['normal', 'bacterial', 'viral']
-    >>> hilum.load("boxes").card.task
-    'detection'
+    ['normal', 'other_finding', 'bacterial', 'viral']
     """
     bundle = OpenBundle(path, device)
     bundle.session()

@@ -1,4 +1,4 @@
-"""The bundles that ship with hilum, by name: `default` says whether a film shows pneumonia, `boxes` where."""
+"""The bundle that ships with hilum, by its name."""
 
 from __future__ import annotations
 
@@ -8,31 +8,29 @@ from pathlib import Path
 
 from hilum.bundle.card import BundleError
 
-DEFAULT, BOXES = "default", "boxes"
-# By these a bundle is known to be the one that ships, wherever it lies; `make model` makes new ones.
-DIGESTS = {DEFAULT: "f0050153fba6d89b4b5bf70bd31e900f", BOXES: "e402aa05f8cef4daa9c5c63386e1e588"}
+DEFAULT = "default"
+# By this a bundle is known to be the one that ships, wherever it lies; `make model` makes a new one.
+DIGESTS = {DEFAULT: "f0050153fba6d89b4b5bf70bd31e900f"}
 
 
 def find_bundle(model: str | os.PathLike[str] | None) -> Path:
-    """The file of a bundle given as a path, or by the name of one that ships; None is the default.
+    """The file of a bundle given as a path, or by the name of the one that ships, which is also meant by None.
 
-    A folder may have the name of a model, as pictures go to `--heatmap boxes`: only a file comes before what ships.
+    A folder may have the name of a model: only a file comes before what ships.
     """
     if model is None:
         return shipped_bundle(DEFAULT)
     path = Path(model)
-    if str(model) in (DEFAULT, BOXES) and not path.is_file():
+    if str(model) in DIGESTS and not path.is_file():
         return shipped_bundle(str(model))
     if path.suffix != ".onnx" and not path.exists():
-        raise BundleError(
-            f"{path}: there is no such bundle; {DEFAULT} and {BOXES} ship with hilum, others are .onnx files"
-        )
+        raise BundleError(f"{path}: there is no such bundle; {DEFAULT} ships with hilum, others are .onnx files")
     return path
 
 
 def name_anywhere(path: Path) -> str:
     """What finds this bundle from another folder, or in another installation of hilum."""
-    return next((name for name in (DEFAULT, BOXES) if shipped_bundle(name) == path), str(path.absolute()))
+    return next((name for name in DIGESTS if shipped_bundle(name) == path), str(path.absolute()))
 
 
 def shipped_bundle(name: str) -> Path:

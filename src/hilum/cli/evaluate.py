@@ -15,9 +15,7 @@ from hilum.cli.terminal.table import print_table
 
 
 def evaluate(
-    model: Annotated[
-        Path, typer.Argument(help="The bundle to judge, or default or boxes, which ship.", metavar="MODEL")
-    ],
+    model: Annotated[Path, typer.Argument(help="The bundle to judge, or default, which ships.", metavar="MODEL")],
     films: Annotated[
         Path,
         typer.Argument(

@@ -14,7 +14,7 @@ from hilum.cli.terminal.progress import report_stages
 
 
 def robustness(
-    model: Annotated[Path, typer.Argument(help="The bundle, or default or boxes, which ship.", metavar="MODEL")],
+    model: Annotated[Path, typer.Argument(help="The bundle, or default, which ships.", metavar="MODEL")],
     films: Annotated[
         Path,
         typer.Argument(

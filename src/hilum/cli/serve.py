@@ -22,7 +22,7 @@ def serve(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="A bundle to serve, FILE or NAME=FILE; or default or boxes, which ship with hilum. Again for more: "
+            help="A bundle to serve, FILE or NAME=FILE; or default, which ships with hilum. Again for more: "
             "clients ask for them by name, and get the first one else.",
             metavar="MODEL",
         ),

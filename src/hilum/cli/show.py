@@ -23,7 +23,7 @@ def show(
     model: Annotated[
         str,
         typer.Argument(
-            help="A bundle, as `hilum export` writes it; or default or boxes, which ship with hilum.", metavar="MODEL"
+            help="A bundle, as `hilum export` writes it; or default, which ships with hilum.", metavar="MODEL"
         ),
     ] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as one JSON object.")] = False,

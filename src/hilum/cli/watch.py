@@ -21,7 +21,7 @@ def watch(
     folder: Annotated[Path, typer.Argument(help="Where films arrive; folders below it count, too.", metavar="PATH")],
     out: Annotated[Path, typer.Option(help="Where the results go, and the journal of what is done.", metavar="DIR")],
     model: Annotated[
-        str, typer.Option(help="The bundle to use; or default or boxes, which ship with hilum.", metavar="MODEL")
+        str, typer.Option(help="The bundle to use; or default, which ships with hilum.", metavar="MODEL")
     ] = "default",
     operating_point: Annotated[
         str | None, typer.Option(help="Decide at this operating point of the bundle.", metavar="NAME")

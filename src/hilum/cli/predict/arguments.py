@@ -51,10 +51,9 @@ def parse(arguments: list[str]) -> Namespace:
         ".onnx is the bundle.",
     )
     add("--model", metavar="MODEL", help="The bundle to use, made with `hilum export`; else the one that ships.")
-    add("--boxes", action="store_true", help="Use the detector that ships: boxes around opacities.")
     add("--operating-point", metavar="NAME", help="Decide at this operating point of the bundle.")
     add("--threshold", metavar="P", type=_probability, help="Decide at this probability instead.")
-    add("--box-threshold", metavar="P", type=_probability, help="Give a detector's boxes from this score on instead.")
+    add("--box-threshold", metavar="P", type=_probability, help="Give boxes from this score on instead.")
     add(
         "--patient",
         metavar="WHO",
@@ -69,7 +68,7 @@ def parse(arguments: list[str]) -> Namespace:
         "--heatmap",
         metavar="DIR",
         type=Path,
-        help="Draw each film with what speaks for pneumonia over it into DIR: a heatmap, or a detector's boxes.",
+        help="Draw each film with what speaks for pneumonia over it into DIR: heatmap, boxes and lungs.",
     )
     add("-h", "--help", action="help", help="Show this message and exit.")
     given = parser.parse_intermixed_args(arguments)  # options may stand between bundle and films
@@ -77,12 +76,6 @@ def parse(arguments: list[str]) -> Namespace:
         given.model, *given.paths = given.paths
         if not given.paths:
             parser.error("name the films after the bundle")
-    if given.boxes:
-        from hilum.bundle.shipped import BOXES, shipped_bundle
-
-        if given.model is not None:
-            parser.error("--boxes is for the detector that ships; a bundle was named, too")
-        given.model = shipped_bundle(BOXES)
     given.paths = _matches(given.paths)
     return given
 

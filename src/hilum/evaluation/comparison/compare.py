@@ -12,7 +12,7 @@ from typing import Any
 
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.bundle.predictor import load
-from hilum.bundle.shipped import BOXES, DEFAULT, find_bundle
+from hilum.bundle.shipped import DIGESTS, find_bundle
 from hilum.evaluation.comparison.paired import ALONE, Comparison, compare_predictions
 from hilum.evaluation.data_set import open_data_set
 from hilum.evaluation.evaluate import OnProgress, Report, check_folder
@@ -149,8 +149,8 @@ def compare(
 
 
 def _bundle(path: Path) -> Path | None:
-    """The bundle that is meant; None for predictions, which may be called as a bundle that ships."""
-    shipped = str(path) in (DEFAULT, BOXES) and not path.exists()
+    """The bundle that is meant; None for predictions, which may be called as the bundle that ships."""
+    shipped = str(path) in DIGESTS and not path.exists()
     return find_bundle(path) if shipped or path.suffix == ".onnx" else None
 
 
