@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hilum.export.export import export_run
 from hilum.export.film_fits import (
     FilmFit,
     Validation,
+    calibrated,
     fit_films,
     for_boxes,
     group_cards,
@@ -103,6 +105,22 @@ def test_a_group_of_too_few_films_is_fitted_on_everyones() -> None:
     chance = given["probabilities"][:, 1, 2]
     called = chance >= cards[1].operating_points[0].threshold
     assert cards[1].operating_points[0].sensitivity == pytest.approx(called[truth].mean())
+
+
+def test_classes_are_calibrated_where_nearly_all_films_say_theirs() -> None:
+    """Two films of children that say pneumonia alone do not keep the kinds of all others from being calibrated."""
+    validation, truth = known_films()
+    either = np.eye(3, dtype=bool)[validation.films.targets]
+
+    def fitted(unsure: int) -> Calibration:
+        may_be = either.copy()
+        may_be[np.flatnonzero(~truth)[:unsure], 1] = True  # one or the other of those that are no pneumonia
+        films = replace(validation.films, either=may_be)
+        return calibrated(validation.logits, films, POSITIVE, 0)
+
+    few, many = fitted(2), fitted(100)
+    assert few.figures["films"] == len(truth) - 2 and many.figures["films"] == len(truth)
+    assert many.method != "temperature"
 
 
 def test_too_few_films_of_everyone_are_refused() -> None:

@@ -24,6 +24,7 @@ from hilum.measures.films.thresholds import FEWEST
 from hilum.radiograph.patient import PATIENTS, Patient
 from hilum.training.feed.examples import Examples
 
+NEARLY_ALL = 0.95  # of films
 UNCALIBRATED = Calibration("none", 1.0, [], [], {})
 Given = Mapping[str, NDArray[np.float32]]  # the outputs of a bundle's file for all validation films
 
@@ -101,9 +102,13 @@ def _fit(validation: Validation, seed: int) -> FilmFit:
 
 
 def calibrated(logits: Floats, films: Examples, positive: list[int], seed: int) -> Calibration:
-    """Where labels stand for one of several classes, only the odds of pneumonia are calibrated, which are sure."""
-    if films.sure.all():
-        return calibrate(logits, films.targets, positive, seed)
+    """Where labels stand for one of several classes, only the odds of pneumonia are calibrated, which are sure.
+
+    A few such films among many that are sure are left out instead.
+    """
+    sure = films.sure
+    if sure.mean() >= NEARLY_ALL:
+        return calibrate(logits[sure], films.targets[sure], positive, seed)
     score = positive_score(logits, positive)
     made = calibrate(np.stack([-score, score], 1) / 2, is_positive(films, positive).astype(np.int64), [1], seed)
     if made.method != "temperature":
