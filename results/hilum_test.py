@@ -110,7 +110,7 @@ def rows_of(judged: Judgement, name: str, chosen: Bools) -> Iterator[Row]:
     if name == CHILDREN:
         found["kinds right"] = kinds_right(judged)
     found["ece"] = Figure(calibration(films.probability, films.truth).ece)
-    found["turned away"] = share(int(films.turned_away.sum()), len(films))
+    found["turned away"] = share(int(films.turned_away.sum()), len(films), "no films")
     if chosen.all() and (boxes := measure_boxes(judged, USUAL)):
         found |= {figure: boxes.figures[figure] for figure in ("map_50", "rsna_score", "sensitivity_at_1")}
     for figure, value in found.items():

@@ -55,7 +55,7 @@ def main() -> None:
     writer.writerow(("films_of", "wanted", "films", "right", "share", "low", "high", "median_probability_of_child"))
     for name, (wanted, paths) in groups.items():
         child = np.array(probabilities_of_child(predictor, paths))
-        right = share(int(((child >= 0.5) == (wanted == "child")).sum()), len(child))
+        right = share(int(((child >= 0.5) == (wanted == "child")).sum()), len(child), "no films")
         ends = [None if value is None else round(value, 4) for value in (right.value, right.low, right.high)]
         writer.writerow((name, wanted, len(child), right.hits, *ends, round(float(np.median(child)), 4)))
         sys.stdout.flush()
