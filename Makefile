@@ -37,7 +37,7 @@ demo: .venv-demo/installed
 PORT ?= 8000
 serve: .venv-serve/installed
 	@echo "Open http://127.0.0.1:$(PORT) once it serves; Ctrl-C ends it."
-	.venv-serve/bin/hilum serve --port $(PORT) --model default --model boxes
+	.venv-serve/bin/hilum serve --port $(PORT)
 
 # The source distribution, and from it the wheel, into dist/.
 wheel: .venv/installed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-FILM = "937e9eb7-77ef-4896-b5a5-e0f4e749e17f.dcm"
+FILM = "a76d4369-861e-4876-ab82-1dede0770c04.dcm"
 OUT = Path(__file__).parent / "images" / "overlays.png"
 HEIGHT = 640
 
@@ -17,7 +17,7 @@ HEIGHT = 640
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        hilum("data", "phantom", folder / "films", "-n", "24", "--layout", "rsna", "--size", "640", "--seed", "11")
+        hilum("data", "phantom", folder / "films", "-n", "80", "--layout", "rsna", "--size", "640", "--seed", "11")
         film = folder / "films" / "stage_2_train_images" / FILM
         hilum("predict", film, "--heatmap", folder / "drawn")
         picture = Image.open(folder / "drawn" / f"{FILM}.png").convert("RGB")

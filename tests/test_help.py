@@ -17,7 +17,20 @@ ROOT = Path(__file__).parents[1]
 DOCS = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))))
 # What a value is, in one word that is the same everywhere; or the choices themselves.
 METAVARS = {
-    *("DATA", "WHO", "FILE", "DIR", "PATH", "MODEL", "MANIFEST", "MANIFEST|DIR", "RUN", "AUDIT", "SUBMISSION", "[KIND] PATH"),
+    *(
+        "DATA",
+        "WHO",
+        "FILE",
+        "DIR",
+        "PATH",
+        "MODEL",
+        "MANIFEST",
+        "MANIFEST|DIR",
+        "RUN",
+        "AUDIT",
+        "SUBMISSION",
+        "[KIND] PATH",
+    ),
     *("NAME", "COLUMN", "KIND", "RECIPE", "DEVICE", "N", "P", "SHARE", "SIZE"),
 }
 

@@ -41,12 +41,28 @@ PROGRAMS = ("hilum", "python", "pip", "make", "torchrun")
 INSTALLS = "installs from the network; tests/test_wheel.py and `make demo` install hilum"
 OURS = "sets up an environment of its own: `make test` is what runs this, and tests/test_wheel.py walks the demo"
 REAL = "is about real films, which are not in the repository"
+SERVES = "waits for requests until it is stopped; tests/test_serve.py and its neighbors start it and ask it"
+WATCHES = "waits for films until it is stopped; tests/test_watch.py starts it and stops it in every way"
+CONTAINERS = "needs a container engine and base images"
 HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
 NOT_RUN = {
     "pip install .": INSTALLS,
     "pip install '.[data]'": INSTALLS,
     "pip install '.[train]'": INSTALLS,
+    "pip install '.[serve]'": INSTALLS,
     "make demo": OURS,
+    "make serve": SERVES,
+    "hilum serve": SERVES,
+    "hilum serve --model default --model ward=model.onnx": SERVES,
+    "hilum serve --model ward=model.onnx --port 9000": SERVES,
+    "curl http://127.0.0.1:8000/v1/predictions -H 'Content-Type: application/dicom' --data-binary @film.dcm": SERVES,
+    "curl http://127.0.0.1:8000/v1/predictions -F film=@one.png -F film=@two.dcm": SERVES,
+    "hilum watch /mnt/films --out results": WATCHES,
+    "hilum watch /mnt/films --out results --overlays": WATCHES,
+    "docker build -t hilum .": CONTAINERS,
+    "docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --memory 4g --publish "
+    '127.0.0.1:8000:8000 --env HILUM_TOKEN="$(cat token)" hilum --name films.example.org': CONTAINERS,
+    "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' > token && chmod 600 token": "is the shell's",
     "make test": OURS,
     "hilum data fetch kermany films": "downloads a data set; tests/test_fetch.py fetches from a server of its own",
     "make model DATA=FOLDER": REAL,
@@ -64,7 +80,13 @@ NOT_RUN = {
     "--sweep network.name=alexnet,vgg16,resnet18,resnet50": HOURS,
 }
 # Blocks that are neither commands nor Python, by their first line.
-NO_CODE = {"patientId,PredictionString": "a file as it is written"}
+NO_CODE = {
+    "patientId,PredictionString": "a file as it is written",
+    "server {": "a proxy's settings",
+    "[Unit]": "a service manager's settings",
+    "[Service]": "the same",
+    "[Install]": "the same",
+}
 
 
 class Block(NamedTuple):
@@ -76,8 +98,9 @@ class Block(NamedTuple):
     is_python: bool
 
     def commands(self) -> list[str]:
-        """As typed, without what is said of them."""
-        return [re.sub(r"\s+#\s.*$", "", line).strip() for line in self.text.splitlines() if line.strip()]
+        """As typed, without what is said of them; a line that ends in a backslash goes on in the next."""
+        lines = re.sub(r"\\\n\s*", "", self.text).splitlines()
+        return [command for line in lines if (command := re.sub(r"(^|\s+)#\s.*$", "", line).strip())]
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -151,6 +174,9 @@ def presumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         film.save(folder / name / "film.png")
     for name in ("film.jpeg", "negative.png", "films/one.png"):
         film.save(folder / name)
+    write_phantoms(folder / "lateral", 4, "folder", size=64)
+    lateral, _, _ = import_folder(folder / "lateral", processes=1)
+    save_manifest(lateral, folder / "lateral.parquet")
     shutil.copy(tiny_bundle(folder), folder / "model.onnx")
     for name in ("fold0.onnx", "fold1.onnx"):
         shutil.copy(tiny_detection_bundle(folder), folder / name)
