@@ -33,7 +33,7 @@ demo: .venv-demo/installed
 	@echo "Open demo/overlays/film.dcm.png: what speaks for pneumonia and how much, and boxes around opacities, if it has any."
 	@echo "Next: .venv-demo/bin/hilum predict YOUR-FILMS --heatmap overlays, or: .venv-demo/bin/hilum show"
 
-# The service, with both models in the box, until Ctrl-C.
+# The service, with the model in the box, until Ctrl-C.
 PORT ?= 8000
 serve: .venv-serve/installed
 	@echo "Open http://127.0.0.1:$(PORT) once it serves; Ctrl-C ends it."
