@@ -310,7 +310,7 @@ def test_what_cannot_be_done_is_one_line(
 @pytest.mark.parametrize(
     ("model", "films", "error", "expected"),
     [
-        ("boxes2", "films", BundleError, "default and boxes ship with hilum"),
+        ("boxes2", "films", BundleError, "default ships with hilum"),
         ("default", "nowhere", ManifestError, "there is no such manifest or folder"),
         ("default", "", SourceError, "no JPEG, PNG or DICOM film lies in it"),
     ],

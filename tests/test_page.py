@@ -65,7 +65,10 @@ def said(page: Page) -> list[str]:
 
 
 def percent(probability: float) -> str:
-    return f"{100 * probability:.0f}%"
+    """As the page writes it: nothing is impossible to it, and nothing certain."""
+    if probability < 0.01:
+        return "<1%"
+    return ">99%" if probability > 0.99 else f"{100 * probability:.0f}%"
 
 
 def test_films_get_the_answers_of_the_service(page: Page, service: Service) -> None:

@@ -47,7 +47,7 @@ class Question(BaseModel):
         """The same as the processes take it. Raises Problem where the bundle cannot do it."""
         served = running.served(self.model)
         pictures = tuple(kind for kind in PICTURES if getattr(self, kind)) or (PICTURES if MIXED in accept else ())
-        points = [point.name for point in served.card.operating_points]
+        points = served.card.point_names
         if self.operating_point is not None and self.operating_point not in points:
             raise Problem("not_possible", f"no such operating point; {served.name} has {', '.join(points)}")
         asked = Asked(
