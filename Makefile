@@ -21,7 +21,8 @@ test: .venv/installed browser
 # Chromium for the tests of the page, which skip without one. It is installed where that needs nobody's password.
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install --no-install-recommends -y chromium; } >/dev/null 2>&1 \
+	  || { [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get -qq update && \
+	  apt-get -qq install --no-install-recommends -y chromium'; } >/dev/null 2>&1 \
 	  || echo "no Chromium here: the page's tests in a browser are skipped"
 
 # What the model in the box says of a real chest film, which comes with pydicom-data.
