@@ -50,7 +50,8 @@ def main() -> None:
         lines.append(f"# Judged: {title}\n")
         lines += judged(Manifest(films.table.filter(rows), films.folder))
     lines.append(
-        "# Made with\n\n    make model DATA=FOLDER    # kermany-224, siim-covid-256, nih-adult-256, rsna-256\n\n"
+        "# Made with\n\n    make model DATA=FOLDER    # kermany-224, siim-covid-256, nih-adult-256, rsna-256, lateral\n"
+        "\n"
         "This page is made by results/model_cards.py from `hilum show --md` and `hilum evaluate`."
     )
     (folder / f"{DEFAULT}.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")

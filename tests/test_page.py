@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    tiny = tiny_bundle(tmp_path_factory.mktemp("bundle"))
+    tiny = tiny_bundle(tmp_path_factory.mktemp("bundle"), gate=False)  # its own gate knows no film
     with served("--model", "default", "--model", f"tiny={tiny}", "--processes", "1") as started:
         yield started
 
