@@ -29,7 +29,7 @@ def become(rank: int, port: int) -> int:
             runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as end:
         return int(end.code or 0)
-    except Exception:
+    except Exception:  # as the interpreter ends a script; past here a fork would go on as its parent
         traceback.print_exc()
         return 1
     return 0

@@ -6,8 +6,7 @@ import math
 
 from hilum.measures.intervals import Z
 
-POWER = 0.8
-Z_POWER = 0.8416212335729143  # of 80%
+Z_POWER = 0.8416212335729143  # of a power of 80%
 
 
 def smallest_of_auroc(error: float, alike: float) -> float:
