@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ from hilum.cli.train.watching import Watcher
 from hilum.training.observer import Epoch, Learning, Notice, Step, Working
 
 LEARNING = (Learning(Path("run"), 2), Step(1, 2, 1, 9, 0.5, 10.0))
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_are_heard() -> Iterator[None]:
+    """Who starts the tests in the background of a script starts them deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_while_a_network_learns_the_first_is_noted_and_the_second_ends_the_command() -> None:
