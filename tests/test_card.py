@@ -28,6 +28,26 @@ def test_a_card_survives_json() -> None:
     assert card_from_json(ungated.to_json()) == ungated
 
 
+def test_a_card_keeps_its_parents_and_answers_for_their_networks() -> None:
+    parents = [
+        tiny_card(title=title, recipe={"network": {"name": network}}).as_parent(digest(title))
+        for title, network in (("first", "small_cnn1"), ("second", "vgg11"))
+    ]
+    made_of_both = tiny_card(parents=parents, recipe={})
+    assert card_from_json(made_of_both.to_json()) == made_of_both
+    assert made_of_both.networks == ["small_cnn1", "vgg11"]
+    # A bundle made of an ensemble still has the networks of both.
+    grandchild = tiny_card(recipe={}, parents=[made_of_both.as_parent(digest("both"))])
+    assert grandchild.networks == ["small_cnn1", "vgg11"]
+    assert tiny_card(recipe={}).networks == []
+
+
+def test_a_card_from_before_parents_has_none() -> None:
+    values = json.loads(tiny_card().to_json())
+    del values["parents"]
+    assert card_from_json(json.dumps(values)).parents == []
+
+
 def test_a_gate_from_before_lateral_films_has_the_states_of_then() -> None:
     values = json.loads(tiny_card().to_json())
     del values["gate"]["states"]

@@ -144,11 +144,33 @@ class DataCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ParentCard:
+    """A bundle that this one was made of: how to know it again, and what its own card said of how good it was.
+
+    `networks` are the names of its networks, several of an ensemble. Its points and calibration are of `groups` where
+    it has such, as in a Card.
+    """
+
+    digest: str
+    name: str
+    title: str
+    made: str
+    networks: list[str]
+    recipe: dict[str, Any]
+    geometry: Geometry
+    calibration: Calibration | None
+    operating_points: list[OperatingPoint]
+    groups: list[GroupCard]
+    figures: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """All that a Bundle says of itself.
 
-    A bundle with `groups` answers for each group of patients apart: each has its own calibration and operating points,
-    and those of the card itself are None and empty.
+    A bundle made of other bundles names them in `parents`; one with several is an ensemble, whose networks and recipes
+    are those of its parents. A bundle with `groups` answers for each group of patients apart: each has its own
+    calibration and operating points, and those of the card itself are None and empty.
     """
 
     format: int
@@ -173,6 +195,7 @@ class Card:
     notes: list[str]
     boxes: BoxCard | None = None  # of a detector
     groups: list[GroupCard] = field(default_factory=list)
+    parents: list[ParentCard] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if (self.task == "detection") != (self.boxes is not None):
@@ -193,6 +216,12 @@ class Card:
                 raise BundleError(f"the card's default operating point {self.default_point!r} is not among its points")
             if names != self.point_names:
                 raise BundleError("the card's groups of patients have operating points of different names")
+
+    @property
+    def networks(self) -> list[str]:
+        """What its networks are called: one, or those of an ensemble; none where the card does not say."""
+        own = self.recipe.get("network", {}).get("name")
+        return [str(own)] if own else [name for parent in self.parents for name in parent.networks]
 
     @property
     def point_names(self) -> list[str]:
@@ -217,6 +246,22 @@ class Card:
             raise BundleError("this bundle has operating points of children and of adults; say whose is meant")
         points = self.operating_points if patient is None or not self.groups else self.group(patient).operating_points
         return next(point for point in points if point.name == wanted)
+
+    def as_parent(self, digest: str) -> ParentCard:
+        """What stays of it on the card of a bundle made of the one with this digest."""
+        return ParentCard(
+            digest=digest,
+            name=self.name,
+            title=self.title,
+            made=self.made,
+            networks=self.networks,
+            recipe=self.recipe,
+            geometry=self.geometry,
+            calibration=self.calibration,
+            operating_points=self.operating_points,
+            groups=self.groups,
+            figures=self.figures,
+        )
 
     def to_json(self) -> str:
         """The card as it stands in the file; `card_from_json` reads it."""

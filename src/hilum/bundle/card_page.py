@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hilum.bundle.card import BoxCard, Calibration, Card, GroupCard, OperatingPoint
+from hilum.bundle.card import BoxCard, Calibration, Card, GroupCard, OperatingPoint, ParentCard
 from hilum.bundle.format import LATERAL
 
 HEATMAPS = {
@@ -27,6 +27,7 @@ BOX_FIGURES = {
     "map_50": "mAP at 0.5",
     "sensitivity_at_1": "sensitivity at one false box a film",
 }
+PARENT = ("parent", "network", "input", "validation, its own", "made", "digest")
 FIGURES = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
 
 
@@ -61,7 +62,10 @@ def sections(card: Card, file_bytes: int, digest: str) -> Iterator[CardSection]:
         yield CardSection(title, [*_group(group, card), *_calibration(group.calibration)])
     yield CardSection("Gate", list(_gate(card)))
     yield CardSection("Data", list(_data(card)))
-    yield CardSection("Training", list(_training(card)))
+    if training := list(_training(card)):
+        yield CardSection("Training", training)
+    if card.parents:
+        yield CardSection("Made of", [_parent(parent) for parent in card.parents], PARENT)
     yield CardSection("Versions", list(card.versions.items()))
     if card.notes:
         yield CardSection("Notes", lines=card.notes)
@@ -81,7 +85,7 @@ def as_markdown(card: Card, parts: Iterator[CardSection]) -> str:
 def _model(card: Card, file_bytes: int, digest: str) -> Iterator[tuple[str, str]]:
     yield "name", card.name
     yield "answers", ", ".join(f"{name} (positive)" if name in card.positive else name for name in card.classes)
-    yield "network", str(card.recipe.get("network", {}).get("name", "unknown"))
+    yield ("networks" if len(card.networks) > 1 else "network"), ", ".join(card.networks) or "unknown"
     yield "input", f"grey levels, {card.geometry}"
     yield "heatmaps", HEATMAPS.get(card.heatmap, card.heatmap)
     yield "file", f"{file_bytes / 1e6:.1f} MB, format {card.format}, made {card.made}"
@@ -179,6 +183,12 @@ def _data(card: Card) -> Iterator[tuple[str, str]]:
     }
     yield "split by", f"{data.split_by}; {splits[data.split_by]}"
     yield "manifest", data.digest
+
+
+def _parent(parent: ParentCard) -> tuple[str, ...]:
+    validated = parent.figures.get("validation", {})
+    shown = ", ".join(f"{FIGURES[name]} {_number(validated[name])}" for name in FIGURES if name in validated)
+    return parent.title, ", ".join(parent.networks), str(parent.geometry), shown, parent.made, parent.digest
 
 
 def _training(card: Card) -> Iterator[tuple[str, str]]:

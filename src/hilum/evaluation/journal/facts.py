@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hilum import __version__
+from hilum.bundle.card import Card
 from hilum.dataset.audit.finding import counted
 from hilum.evaluation.journal.checklist import Fact
 from hilum.evaluation.journal.flow import flow
@@ -134,7 +135,7 @@ def _of_model(evaluation: Evaluation) -> Stated:
     judged = evaluation.judgement
     card, recipe = judged.card, judged.card.recipe
     network = recipe.get("network", {})
-    name = network.get("name", "")
+    name = " and ".join(card.networks)
     yield "technology", f"Deep learning, {card.task}" + (f": {name}." if name else "."), CARD
     yield (
         "preprocessing",
@@ -164,7 +165,7 @@ def _of_model(evaluation: Evaluation) -> Stated:
     yield "initialization", f"Weights before training: {network['weights']}." if network.get("weights") else "", CARD
     yield "training", _training(recipe), CARD
     yield "selection", _selection(card.figures.get("training", {}), recipe), CARD
-    yield "ensembling", f"None: one network, {name}." if name else "", CARD
+    yield "ensembling", _ensembling(card), CARD
     loss = recipe.get("loss", {})
     weights = loss.get("class_weights", "")
     none = weights == "none"
@@ -184,6 +185,16 @@ def _of_model(evaluation: Evaluation) -> Stated:
             ABSTENTIONS,
         )
     yield "not updated", "The model was judged as it is: neither weights, calibration nor thresholds were changed.", END
+
+
+def _ensembling(card: Card) -> str:
+    if len(card.networks) < 2:
+        return f"None: one network, {card.networks[0]}." if card.networks else ""
+    boxes = " Their boxes are averaged by weighted box fusion." if card.boxes is not None else ""
+    return (
+        f"The mean of the calibrated probabilities of {len(card.networks)} networks ({', '.join(card.networks)}), each "
+        f"counting the same.{boxes} A film is turned away where the gates of most turn it away."
+    )
 
 
 def _training(recipe: dict[str, Any]) -> str:

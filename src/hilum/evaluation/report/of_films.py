@@ -157,7 +157,7 @@ def provenance(judged: Judgement) -> Section:
     ]
     facts = [
         ["Bundle", f"{judged.model.name}, {judged.model.stat().st_size / 1e6:.1f} MB, made {card.made}"],
-        ["Network", str(card.recipe.get("network", {}).get("name", "not stated"))],
+        ["Network", " and ".join(card.networks) or "not stated"],
         ["Recipe", str(card.recipe.get("title") or card.name)],
         ["Input", str(card.geometry)],
         ["Classes", ", ".join(name + (" (means pneumonia)" if name in card.positive else "") for name in card.classes)],
@@ -166,6 +166,7 @@ def provenance(judged: Judgement) -> Section:
         ["Terms", _terms(data.license, data.terms)],
         ["Validation figures", _inline(card.figures.get("validation", {}))],
         ["Versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())],
+        *(["Made of", f"{parent.title}, made {parent.made}, {parent.digest}"] for parent in card.parents),
     ]
     judged_on = [
         ["Manifest", f"{judged.manifest_name}, data set {judged.manifest.digest}"],
