@@ -43,6 +43,7 @@ EVERYTHING = Augmentation(
     gamma=(0.7, 1.4),
     blur=0.9,
     noise=0.02,
+    jpeg=60,
     erase=0.5,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -170,7 +171,9 @@ def test_grey_levels_are_those_of_torchvision(sampler: Sampler, films: Grey) -> 
 
 
 @pytest.mark.parametrize("fill", [0, 90, "edge", "reflect"])
-@pytest.mark.parametrize("described", [*PUBLISHED.values(), EVERYTHING], ids=[*PUBLISHED, "everything"])
+@pytest.mark.parametrize(
+    "described", [*PUBLISHED.values(), replace(EVERYTHING, jpeg=100)], ids=[*PUBLISHED, "everything"]
+)
 def test_samplers_agree(films: Grey, described: Augmentation, fill: int | Literal["edge", "reflect"]) -> None:
     draws = draw(replace(described, fill=fill), (224, 224), 3, 1, np.arange(len(films)))
     apart = difference(on_cpu(films, draws), on_torch(films, draws))
@@ -205,9 +208,25 @@ def test_noise_has_its_spread_and_differs_between_films_and_epochs(sampler: Samp
     flat = np.full((6, 128, 128), 128, np.uint8)
     epochs = [draw(Augmentation(noise=0.03), (128, 128), 1, epoch, np.arange(6)) for epoch in (0, 1)]
     noise = np.concatenate([sampler(flat, draws) for draws in epochs]).astype(float).reshape(12, -1) - 128
-    assert noise.std() == pytest.approx(0.03 * 255, rel=0.02)
-    assert abs(noise.mean()) < 0.1
-    assert np.abs(np.corrcoef(noise) - np.eye(12)).max() < 0.05
+    wanted = np.concatenate([draws.noise for draws in epochs])
+    assert (wanted < 0.03 * 255).all()
+    strong = wanted > 1  # what rounding to whole levels leaves as it is
+    assert noise[strong].std(1) == pytest.approx(np.hypot(wanted[strong], 1 / np.sqrt(12)), abs=0.1)
+    assert np.abs(noise.mean(1)).max() < 0.2
+    assert np.abs(np.corrcoef(noise[strong]) - np.eye(strong.sum())).max() < 0.05
+
+
+@samplers
+@pytest.mark.parametrize("side", [128, 99])
+def test_jpeg_is_that_of_pillow(sampler: Sampler, side: int, films: Grey) -> None:
+    film = np.ascontiguousarray(films[:1, :side, :side])
+    for quality in (25, 50, 77, 95):
+        written = BytesIO()
+        Image.fromarray(film[0]).save(written, "JPEG", quality=quality)
+        theirs = np.asarray(Image.open(written)).astype(int)
+        ours = sampler(film, fixed((side, side), Augmentation(jpeg=20), jpeg=quality))[0].astype(int)
+        # libjpeg computes in whole numbers, so where it is close another step is taken.
+        assert np.abs(ours - theirs).mean() < 0.25, quality
 
 
 @samplers

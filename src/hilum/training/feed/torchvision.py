@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,8 @@ def transforms(augmentation: Augmentation, size: tuple[int, int]) -> v2.Compose:
         raise RecipeError("training.feed = torchvision: torchvision draws no gamma; leave augmentation.gamma at [1, 1]")
     if augmentation.blur:
         raise RecipeError("training.feed = torchvision: its blur is drawn for a batch; leave augmentation.blur at 0")
+    if augmentation.jpeg < 100:
+        raise RecipeError("training.feed = torchvision: its JPEG comes before noise; leave augmentation.jpeg at 100")
     if not isinstance(augmentation.fill, int):
         raise RecipeError("training.feed = torchvision: its turns fill with one grey level; set augmentation.fill = 0")
     rotation, far, fill = augmentation.rotation, augmentation.translation, augmentation.fill
@@ -105,10 +107,15 @@ def transforms(augmentation: Augmentation, size: tuple[int, int]) -> v2.Compose:
         steps.append(v2.ColorJitter(brightness=augmentation.brightness))
     steps += [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
     if augmentation.noise:
-        steps.append(v2.GaussianNoise(sigma=augmentation.noise))
+        steps.append(v2.Lambda(partial(_noisy, most=augmentation.noise)))
     if augmentation.erase:
         steps.append(v2.RandomErasing(augmentation.erase))
     return v2.Compose([*steps, v2.ToPureTensor()])
+
+
+def _noisy(film: torch.Tensor, most: float) -> torch.Tensor:
+    noisy: torch.Tensor = v2.functional.gaussian_noise(film, sigma=float(torch.rand(()) * most))
+    return noisy
 
 
 class FilmFiles(Dataset[torch.Tensor | str]):

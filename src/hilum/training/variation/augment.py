@@ -32,9 +32,8 @@ WHOLE: Range = (1.0, 1.0)
 ATTEMPTS = 10  # of torchvision, at finding a crop or patch that fits
 ERASED_AREA, ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)  # defaults of RandomErasing
 # Every parameter has its own random numbers for each film, so a new one leaves the others as they were.
-FLIP_HORIZONTAL, FLIP_VERTICAL, ANGLE, ZOOM, SHIFT_X, SHIFT_Y, CONTRAST, BRIGHTNESS, GAMMA, GRAIN, ERASE, BLUR = range(
-    12
-)
+FLIP_HORIZONTAL, FLIP_VERTICAL, ANGLE, ZOOM, SHIFT_X, SHIFT_Y, CONTRAST, BRIGHTNESS, GAMMA, GRAIN, ERASE = range(11)
+BLUR, NOISE, JPEG = 11, 12, 13
 CROP, PATCH = 100, 200  # and the 21 after each
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 GRAIN_OFFSETS = 2**20
@@ -59,7 +58,9 @@ class Augmentation:
     contrast: Share = 0.0  # as ColorJitter, and always before brightness, where ColorJitter shuffles
     gamma: Factor = WHOLE  # the power that grey levels are raised to
     blur: Annotated[float, Bounds(0, 10)] = 0.0  # a Gaussian of a standard deviation from 0 to this, in pixels
-    noise: Annotated[float, Bounds(0, 0.5)] = 0.0  # standard deviation, where black is 0 and white is 1
+    # Of a standard deviation from 0 to this, where black is 0 and white is 1.
+    noise: Annotated[float, Bounds(0, 0.5)] = 0.0
+    jpeg: Annotated[int, Bounds(1, 100)] = 100  # a copy by JPEG, of a quality from this to 100; 100 is off
     erase: Share = 0.0  # probability of a black rectangle, as RandomErasing's
     # What lies outside the film: a grey level, or more of the film.
     fill: Annotated[int, Bounds(0, 255)] | Literal["edge", "reflect"] = 0
@@ -93,7 +94,9 @@ class Draws:
     brightness: Floats
     gamma: Floats
     blur: Floats  # standard deviation in pixels of the result
+    noise: Floats  # standard deviation in grey levels
     grain: NDArray[np.int64]  # where in the run's noise this film's begins
+    jpeg: NDArray[np.int64]  # quality
     patch: Floats  # left, top, width, height of what is blackened, as shares of the frame
 
     def __len__(self) -> int:
@@ -119,7 +122,7 @@ def draw(
     Images may each have an epoch of their own.
     """
     keys = _number(_number(_number(np.zeros(1, np.uint64), seed % 2**64), epoch), images)
-    unit = _unit(keys, np.arange(BLUR + 1))
+    unit = _unit(keys, np.arange(JPEG + 1))
     height, width = source_size
 
     def uniform(stream: int, low: float, high: float) -> Floats:
@@ -156,7 +159,9 @@ def draw(
         brightness=factor(BRIGHTNESS, augmentation.brightness),
         gamma=log_uniform(GAMMA, augmentation.gamma),
         blur=uniform(BLUR, 0.0, augmentation.blur),
+        noise=uniform(NOISE, 0.0, 255 * augmentation.noise),
         grain=(unit[:, GRAIN] * GRAIN_OFFSETS).astype(np.int64),
+        jpeg=uniform(JPEG, augmentation.jpeg, 101 if augmentation.jpeg < 100 else 100).astype(np.int64),
         patch=patch,
     )
 
@@ -249,8 +254,7 @@ def grade(levels: Levels, mean: Levels, contrast: Levels, brightness: Levels, ga
     return (levels * 255).round()
 
 
-def grain(seed: int, noise: float, pixels: int) -> NDArray[np.int16]:
-    """The noise of a run in grey levels; each film takes as many in a row as it has pixels, from where it was told."""
+def grain(seed: int, pixels: int) -> NDArray[np.float32]:
+    """The noise of a run, of deviation 1; each film takes as many in a row as it has pixels, from where it was told."""
     random = np.random.Generator(np.random.Philox(seed % 2**64))
-    drawn = random.standard_normal(GRAIN_OFFSETS + pixels, np.float32)
-    return np.asarray(np.rint(drawn * np.float32(255 * noise)), np.int16)
+    return random.standard_normal(GRAIN_OFFSETS + pixels, np.float32)

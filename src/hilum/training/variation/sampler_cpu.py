@@ -78,12 +78,19 @@ def vary(levels: Pixels, draws: Draws, result: Pixels) -> None:
             cv2.sepFilter2D(film, cv2.CV_8U, kernel, kernel, film, borderType=cv2.BORDER_REPLICATE)
     values = LEVELS if result.dtype == np.uint8 else UNIT
     tables = _tables(draws, levels) if described.grades else np.broadcast_to(LEVELS, (len(levels), 256))
-    if described.noise:
-        noise = _grain(draws.seed, described.noise, height * width)
-        for film, table, start in zip(levels, tables, draws.grain, strict=True):
+    if described.noise or described.jpeg < 100:
+        for film, table in zip(levels, tables, strict=True):
             cv2.LUT(film, table, film)
-            cv2.add(film, noise[start : start + film.size].reshape(film.shape), film, None, cv2.CV_8U)
         tables = np.broadcast_to(LEVELS, tables.shape)
+    if described.noise:
+        noise = _grain(draws.seed, height * width)
+        for film, start, deviation in zip(levels, draws.grain, draws.noise, strict=True):
+            added = np.rint(noise[start : start + film.size] * np.float32(deviation)).astype(np.int16)
+            cv2.add(film, added.reshape(film.shape), film, None, cv2.CV_8U)
+    if described.jpeg < 100:
+        for film, quality in zip(levels, draws.jpeg, strict=True):
+            _, written = cv2.imencode(".jpg", film, (cv2.IMWRITE_JPEG_QUALITY, int(quality)))
+            film[:] = cv2.imdecode(written, cv2.IMREAD_GRAYSCALE)
     # One pass for the grey levels and for making floats of them.
     if described.grades or result is not levels:
         for film, table, into in zip(levels, values[tables], result, strict=True):

@@ -11,11 +11,25 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import dct
 from torch import Tensor
 from torch.nn.functional import conv2d, grid_sample, pad
 
 from hilum.training.variation.augment import Draws, Floats, grade, grain, kernels
 
+# Annex K of the JPEG standard, at quality 50.
+LUMINANCE = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
 PADDINGS = {"edge": "border", "reflect": "reflection"}
 
 
@@ -45,9 +59,12 @@ def vary(levels: Tensor, draws: Draws) -> Tensor:
         levels = levels.float()
         levels = grade(levels, levels.mean((1, 2), keepdim=True), contrast, brightness, gamma)
     if described.noise:
-        noise = _grain_on(device, draws.seed, described.noise, height * width)
+        noise = _grain_on(device, draws.seed, height * width)
         window = torch.from_numpy(draws.grain).to(device)[:, None] + torch.arange(height * width, device=device)
-        levels = (levels + noise[window].view_as(levels)).clip(0, 255)
+        added = (noise[window] * _on(device, draws.noise[:, None])).round().view_as(levels)
+        levels = (levels + added).clip(0, 255)
+    if described.jpeg < 100:
+        levels = _as_jpeg(levels.float(), draws.jpeg)
     if described.erase:
         edges = np.rint(draws.patch * [width, height, width, height])
         left, top, across, down = _on(device, edges.T[..., None, None])
@@ -61,6 +78,25 @@ def _blurred(levels: Tensor, kernel: Tensor) -> Tensor:
     films, reach = len(levels), kernel.shape[1] // 2
     down = conv2d(pad(levels[None], (0, 0, reach, reach), "replicate"), kernel[:, None, :, None], groups=films)
     return conv2d(pad(down, (reach, reach, 0, 0), "replicate"), kernel[:, None, None, :], groups=films)[0].round()
+
+
+def _as_jpeg(levels: Tensor, quality: NDArray[np.int64]) -> Tensor:
+    """What JPEG leaves of grey films: the cosine transform of each 8 x 8, in libjpeg's steps at this quality."""
+    height, width = levels.shape[1:]
+    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    steps = _on(levels.device, ((LUMINANCE * scale[:, None, None] + 50) // 100).clip(1, 255)[:, None, None])
+    cosines = _on(levels.device, dct(np.eye(8), axis=0, norm="ortho"))
+    padded = pad(levels[:, None], (0, -width % 8, 0, -height % 8), "replicate")[:, 0]
+    blocks = padded.reshape(len(levels), padded.shape[1] // 8, 8, -1, 8).transpose(2, 3) - 128
+    kept = torch.round(_transformed(blocks, cosines) / steps) * steps
+    copied = _transformed(kept, cosines.T).round().clip(-128, 127) + 128
+    return copied.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, :height, :width]
+
+
+def _transformed(blocks: Tensor, matrix: Tensor) -> Tensor:
+    """Along both sides. Not by a product of matrices, which autocast or TF32 would do too coarsely."""
+    down = (matrix[:, :, None] * blocks[..., None, :, :]).sum(-2)
+    return (down[..., None, :] * matrix).sum(-1)
 
 
 def _grid(matrices: Floats, size: tuple[int, int], result_size: tuple[int, int], device: torch.device) -> Tensor:
@@ -82,5 +118,5 @@ def _on(device: torch.device, values: Floats) -> Tensor:
 
 
 @lru_cache(maxsize=2)
-def _grain_on(device: torch.device, seed: int, noise: float, pixels: int) -> Tensor:
-    return torch.from_numpy(grain(seed, noise, pixels)).to(device)
+def _grain_on(device: torch.device, seed: int, pixels: int) -> Tensor:
+    return torch.from_numpy(grain(seed, pixels)).to(device)
