@@ -211,7 +211,7 @@ def test_all_of_it_goes_without_a_mouse(page: Page) -> None:
     expect(page.locator("#list").get_by_role("option", selected=True)).to_contain_text("two.dcm")
     page.keyboard.press("]")
     expect(page.get_by_role("radio", checked=True)).to_have_value("specific")
-    for key, button in (("i", "Invert"), ("h", "Heatmap"), ("m", "Magnifier"), ("c", "Compare")):
+    for key, button in (("i", "Invert"), ("h", "Heatmap"), ("m", "Magnifier"), ("c", "Compare"), ("l", "Lung edge")):
         pressed = page.get_by_role("button", name=button, exact=True)
         before = pressed.get_attribute("aria-pressed")
         page.keyboard.press(key)

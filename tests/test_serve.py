@@ -86,6 +86,22 @@ def test_pictures_come_beside_the_answer(service: Service, bundle: Path) -> None
         assert Image.open(BytesIO(heatmap)).mode == "RGBA"
 
 
+def test_the_lungs_come_as_a_mask_of_the_films_proportions(service: Service) -> None:
+    content = Path(hilum.__file__).parent.joinpath("service", "page", "drawn-film.jpg").read_bytes()
+    reply = service.post(content, "image/jpeg", "model=default&lungs=true")
+    message = email.message_from_bytes(
+        b"Content-Type: " + reply.headers["content-type"].encode() + b"\r\n\r\n" + reply.content,
+        policy=email.policy.HTTP,
+    )
+    _, part = message.iter_parts()
+    mask = Image.open(BytesIO(part.get_content()))
+    answer = hilum.load().predict(content)
+    assert isinstance(answer, hilum.Answered)
+    assert part.get_filename() is None and part.get_param("name", header="content-disposition") == "lungs-0"
+    assert np.allclose(np.asarray(mask) / 255, answer.lungs_on_film(mask.height, mask.width), atol=0.01)
+    assert mask.width / mask.height == pytest.approx(answer.width / answer.height, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("content", "status", "reason"),
     [

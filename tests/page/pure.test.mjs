@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { decided, percent } from "./decide.js";
 import { actual, fit, onCanvas, pan, resized, scaleBar, toFilm, visible, zoomAt } from "./geometry.js";
 import { parts } from "./multipart.js";
+import { outline } from "./outline.js";
 import { brightest, dragged, preset, shades } from "./window.js";
 import { mostUrgent, shrunk } from "./work.js";
 
@@ -167,4 +168,21 @@ test("the film one looks at comes first, then its answer, then the others", () =
 test("a small picture has the means of its blocks", () => {
   const grey = Uint16Array.from([0, 10, 20, 30, 40, 50, 60, 70]);
   assert.deepEqual(shrunk({ grey, width: 4, height: 2 }, 2), { grey: Uint16Array.from([25, 45]), width: 2, height: 1 });
+});
+
+test("the outline of a mask lies where it passes through a half", () => {
+  const [width, height, radius] = [90, 60, 17];
+  const grey = Uint8Array.from({ length: width * height }, (_, at) => {
+    const apart = Math.hypot((at % width) - 40, Math.floor(at / width) - 25);
+    return Math.min(Math.max(127.5 + 20 * (radius - apart), 0), 255);
+  });
+  const lines = outline({ grey, width, height });
+  let around = 0;
+  for (let at = 0; at < lines.length; at += 4) {
+    const [x, y, toX, toY] = [0, 1, 2, 3].map((end) => lines[at + end] * (end % 2 ? height : width) - 0.5);
+    assert.ok(Math.abs(Math.hypot(x - 40, y - 25) - radius) < 0.1);
+    around += Math.hypot(toX - x, toY - y);
+  }
+  assert.ok(Math.abs(around - 2 * Math.PI * radius) < 1);
+  assert.equal(outline({ grey: grey.fill(255), width, height }).length, 0);
 });

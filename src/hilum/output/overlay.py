@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hilum.bundle.prediction import RESEARCH_USE, Abstained, Answered, Failed, Prediction
+from hilum.output.lungs import found_lungs
 from hilum.output.marks import blend, draw_boxes, draw_edge_of_lungs
 from hilum.output.table import decision_in_words, group_in_words, percent
 from hilum.radiograph import Radiograph
@@ -54,7 +55,7 @@ def draw_overlay(prediction: Prediction, film: Radiograph) -> Image.Image:
     if isinstance(prediction, Answered) and heatmap is not None:
         most = float(np.abs(heatmap).max())  # either way: little evidence on a film full of the contrary is faint
         levels = blend(levels, prediction.heatmap_on_film(height, width), most)
-    if isinstance(prediction, Answered) and _found_lungs(prediction):
+    if isinstance(prediction, Answered) and found_lungs(prediction):
         levels = draw_edge_of_lungs(levels, prediction.lungs_on_film(height, width))
     picture = Image.fromarray(levels)
     if isinstance(prediction, Answered):
@@ -140,17 +141,13 @@ def _about(answer: Answered, most: float) -> list[str]:
         least = f"Boxes are drawn from a score of {percent(answer.box_threshold)} on"
         meaning = "; a score is the share of such boxes that overlapped a true one by half on validation."
         lines.append(least + (meaning if answer.boxes else ": none on this film."))
-    if _found_lungs(answer):
+    if found_lungs(answer):
         lines.append("Thin line around the lungs: what the network looks at once more by itself.")
     elif answer.lungs is not None:
         lines.append("It found no pair of lungs to look at by themselves.")
     if not _sees_all(answer):
         lines.append("The network looks at the part inside the thin rectangle.")
     return lines
-
-
-def _found_lungs(answer: Answered) -> bool:
-    return answer.lungs is not None and bool((answer.lungs < 128).any())
 
 
 def _sees_all(answer: Answered) -> bool:

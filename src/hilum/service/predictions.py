@@ -42,6 +42,7 @@ class Question(BaseModel):
     invert: Annotated[bool, Field(description="Exchange black and white first.")] = False
     overlay: Annotated[bool, Field(description="Add the film with what was found drawn over it.")] = False
     heatmap: Annotated[bool, Field(description="Add the evidence for pneumonia alone, transparent around it.")] = False
+    lungs: Annotated[bool, Field(description="Add the mask of the lungs, of a bundle that has one.")] = False
 
     def wanted(self, running: Running, accept: str) -> Wanted:
         """The same as the processes take it. Raises Problem where the bundle cannot do it."""

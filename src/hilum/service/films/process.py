@@ -19,6 +19,7 @@ from PIL import Image
 from hilum.bundle.prediction import Answered, Failed, Prediction
 from hilum.bundle.predictor import Predictor
 from hilum.output.heatmap import draw_heatmap
+from hilum.output.lungs import draw_lungs, found_lungs
 from hilum.output.overlay import TALLEST, draw_overlay
 from hilum.output.table import to_json_line
 from hilum.radiograph import Radiograph
@@ -106,9 +107,11 @@ def _drawn(kind: str, prediction: Prediction, film: Radiograph | None) -> bytes:
         return b""
     if kind == "overlay":
         return _png(draw_overlay(prediction, film))
-    if isinstance(prediction, Answered) and prediction.heatmap is not None:
-        return _png(draw_heatmap(prediction))
-    return b""
+    if not isinstance(prediction, Answered):
+        return b""
+    if kind == "lungs":
+        return _png(draw_lungs(prediction)) if found_lungs(prediction) else b""
+    return b"" if prediction.heatmap is None else _png(draw_heatmap(prediction))
 
 
 def _png(picture: Image.Image) -> bytes:

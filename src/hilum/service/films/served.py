@@ -16,7 +16,7 @@ from hilum.bundle.reading import Unreadable
 from hilum.bundle.shipped import name_anywhere
 from hilum.output.table import to_json_line
 
-PICTURES = ("overlay", "heatmap")
+PICTURES = ("overlay", "heatmap", "lungs")
 PIXELS = "pixels"
 FAILED, BUG = "failed", "bug"
 

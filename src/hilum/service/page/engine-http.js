@@ -50,16 +50,21 @@ export class HttpEngine {
 
   /**
    * What a model says of a film: as `hilum predict --json` prints it, with pictures where they are asked for.
-   * @returns {Promise<{answer: any, heatmap: Blob | null, overlay: Blob | null}>}
+   * `lungs` are levels, 255 inside them.
+   * @returns {Promise<{answer: any, heatmap: Blob | null, overlay: Blob | null,
+   *   lungs: import("./outline.js").Levels | null}>}
    */
   async predict(file, asked) {
     const reply = await this.#post(`v1/predictions${query(asked)}`, file);
     const type = reply.headers.get("Content-Type");
-    if (!type.startsWith("multipart/")) return { answer: await reply.json(), heatmap: null, overlay: null };
+    if (!type.startsWith("multipart/")) return { answer: await reply.json(), heatmap: null, overlay: null, lungs: null };
     const found = parts(new Uint8Array(await reply.arrayBuffer()), type);
     const picture = (name) => found.has(name) ? new Blob([found.get(name).content], { type: "image/png" }) : null;
     const answer = JSON.parse(new TextDecoder().decode(found.get("prediction-0").content));
-    return { answer, heatmap: picture("heatmap-0"), overlay: picture("overlay-0") };
+    const lungs = picture("lungs-0");
+    return {
+      answer, heatmap: picture("heatmap-0"), overlay: picture("overlay-0"), lungs: lungs && (await levelsOf(lungs)),
+    };
   }
 
   #post(path, file) {
@@ -90,6 +95,16 @@ export class HttpEngine {
 function query(values) {
   const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
   return given.length ? `?${new URLSearchParams(given)}` : "";
+}
+
+/** The levels of a grey picture. */
+async function levelsOf(picture) {
+  const bitmap = await createImageBitmap(picture);
+  const { width, height } = bitmap;
+  const pen = new OffscreenCanvas(width, height).getContext("2d");
+  pen.drawImage(bitmap, 0, 0);
+  const pixels = new Uint32Array(pen.getImageData(0, 0, width, height).data.buffer);
+  return { grey: Uint8Array.from(pixels, (pixel) => pixel & 255), width, height };
 }
 
 function littleEndian(buffer) {

@@ -5,7 +5,7 @@ import { decided } from "./decide.js";
 /**
  * state: waiting, judging, answered, turned_away, unreadable. `reading`: its pixels are on their way.
  * @typedef {{id: number, name: string, file: Blob, state: string, answer: any, problem: {reason: string, detail: string}
- *   | null, heatmap: ImageBitmap | null, pixels: any, full: any, wantsFull: boolean, reading: boolean, thumb: any,
+ *   | null, heatmap: ImageBitmap | null, lungs: Float32Array | null, pixels: any, full: any, wantsFull: boolean, reading: boolean, thumb: any,
  *   patient: string | null, round: number}} Film
  */
 
@@ -21,7 +21,7 @@ export class Films extends EventTarget {
   pinnedId = null;
   sort = "given";
   notice = null;
-  shown = { heatmap: true, opacity: 0.8, boxes: true, inverted: false };
+  shown = { heatmap: true, opacity: 0.8, boxes: true, lungs: false, inverted: false };
   #next = 1;
   #announced = false;
 
@@ -43,7 +43,7 @@ export class Films extends EventTarget {
   add(files) {
     const added = files.map((file) => ({
       id: this.#next++, name: file.name || "film", file, state: "waiting", answer: null, problem: null, heatmap: null,
-      pixels: null, full: null, wantsFull: false, reading: false, thumb: null, patient: null, round: 0,
+      lungs: null,      pixels: null, full: null, wantsFull: false, reading: false, thumb: null, patient: null, round: 0,
     }));
     this.films.push(...added);
     if (added.length && this.current === null) this.currentId = added[0].id;
@@ -54,7 +54,7 @@ export class Films extends EventTarget {
   judgeAgain(films) {
     for (const film of films) {
       if (film.state === "unreadable") continue;
-      Object.assign(film, { state: "waiting", answer: null, heatmap: null, round: film.round + 1 });
+      Object.assign(film, { state: "waiting", answer: null, heatmap: null, lungs: null, round: film.round + 1 });
     }
     this.changed();
   }

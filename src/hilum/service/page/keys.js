@@ -18,6 +18,7 @@ export function listenToKeys(actions, held) {
     { keys: ["i"], shown: "i", name: "invert", does: [actions.invert] },
     { keys: ["h"], shown: "h", name: "heatmap", does: [actions.heatmap] },
     { keys: ["b"], shown: "b", name: "boxes", does: [actions.boxes] },
+    { keys: ["l"], shown: "l", name: "lungs", does: [actions.lungs] },
     { keys: ["0"], shown: "0", name: "fit", does: [actions.fit] },
     { keys: ["1"], shown: "1", name: "actual", does: [actions.actual] },
     { keys: ["+", "-"], shown: "+ −", name: "zoom", does: [() => actions.zoom(1.25), () => actions.zoom(0.8)] },

@@ -77,6 +77,8 @@ function drawTools() {
   the("invert").setAttribute("aria-pressed", String(shown.inverted));
   the("heatmap").setAttribute("aria-pressed", String(shown.heatmap));
   the("boxes").setAttribute("aria-pressed", String(shown.boxes));
+  the("lungs").setAttribute("aria-pressed", String(shown.lungs));
+  the("lungs").hidden = !films.films.some((film) => film.lungs);
   the("boxes").hidden = !films.card?.boxes;
   for (const id of ["heatmap", "opacity"]) the(id).hidden = films.card?.heatmap.startsWith("none") ?? false;
   the("magnifier").setAttribute("aria-pressed", String(viewer.magnifying));
@@ -109,6 +111,7 @@ const actions = {
   invert: toggle("inverted"),
   heatmap: toggle("heatmap"),
   boxes: toggle("boxes"),
+  lungs: toggle("lungs"),
   fit: () => viewers.forEach((each) => each.fit()),
   actual: () => viewer.actual(),
   zoom: (factor) => viewer.zoom(factor),
@@ -138,7 +141,7 @@ function listen() {
     const drawn = await (await fetch(DRAWN)).blob();
     films.add([new File([drawn], t("welcome.drawn"), { type: "image/jpeg" })]);
   });
-  for (const id of ["invert", "heatmap", "boxes", "fit", "actual", "magnifier", "compare"]) on(id, "click", actions[id]);
+  for (const id of ["invert", "heatmap", "boxes", "lungs", "fit", "actual", "magnifier", "compare"]) on(id, "click", actions[id]);
   on("opacity", "input", () => {
     Object.assign(films.shown, { opacity: the("opacity").value / 100, heatmap: true });
     redraw();

@@ -4,6 +4,7 @@ import * as geometry from "./geometry.js";
 import { dragged, preset, shades } from "./window.js";
 
 const BOX = "#ffbe3c";
+const LUNGS = "#c4d6e0b0"; // a thin line that must not look like a finding
 const LENS = { radius: 120, factor: 2.5 };
 
 export class Viewer {
@@ -137,6 +138,7 @@ export class Viewer {
       pen.drawImage(this.#film.heatmap, all.x, all.y, all.width, all.height);
       pen.globalAlpha = 1;
     }
+    if (shown.lungs && this.#film.lungs) this.#drawOutline(pen, all, this.#film.lungs);
     if (shown.boxes) for (const box of this.#film.answer?.boxes ?? []) this.#drawBox(pen, view, box);
   }
 
@@ -165,6 +167,17 @@ export class Viewer {
     }
     if (this.#part.width < width || this.#part.height < height) this.#part = new OffscreenCanvas(width, height);
     this.#part.getContext("2d").putImageData(shaded, 0, 0);
+  }
+
+  #drawOutline(pen, all, lines) {
+    pen.beginPath();
+    for (let at = 0; at < lines.length; at += 4) {
+      pen.moveTo(all.x + lines[at] * all.width, all.y + lines[at + 1] * all.height);
+      pen.lineTo(all.x + lines[at + 2] * all.width, all.y + lines[at + 3] * all.height);
+    }
+    pen.strokeStyle = LUNGS;
+    pen.lineWidth = 1.5 * devicePixelRatio;
+    pen.stroke();
   }
 
   #drawBox(pen, view, box) {

@@ -1,6 +1,7 @@
 // What is to be done next for the films, and doing it: always the most urgent thing that is missing.
 
 import { LONGEST, Refused } from "./engine-http.js";
+import { outline } from "./outline.js";
 
 const AT_ONCE = 4;
 const AHEAD = 3;
@@ -100,12 +101,13 @@ export class Work {
     const { round } = film;
     film.state = "judging";
     this.films.changed();
-    const asked = { model: this.films.card.model, patient: film.patient, heatmap: true };
+    const asked = { model: this.films.card.model, patient: film.patient, heatmap: true, lungs: true };
     try {
-      const { answer, heatmap } = await this.engine.predict(film.file, asked);
+      const { answer, heatmap, lungs } = await this.engine.predict(film.file, asked);
       const picture = heatmap && (await createImageBitmap(heatmap));
       if (film.round !== round) return;
-      Object.assign(film, { answer, heatmap: picture, state: answer.decision === "abstain" ? "turned_away" : "answered" });
+      const state = answer.decision === "abstain" ? "turned_away" : "answered";
+      Object.assign(film, { answer, heatmap: picture, lungs: lungs && outline(lungs), state });
     } catch (error) {
       if (film.round !== round) return;
       if (this.#mayWait(error)) film.state = "waiting";
