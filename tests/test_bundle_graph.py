@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -227,6 +228,8 @@ def calibrated(draw: st.DrawFn) -> tuple[Calibration, np.ndarray, list[int]]:
         made = Calibration("isotonic", 1.0, [value / 1000 for value in x], y, {})
     else:
         made = UNCALIBRATED
+    if draw(st.booleans()):
+        made = replace(made, slope=draw(st.floats(0.1, 3)), offset=draw(st.floats(-3, 3)))
     return made, np.array(rows), positive
 
 

@@ -43,7 +43,8 @@ class Calibration:
     """How scores became probabilities. It is done inside the graph; this records what was done and what it changed.
 
     `x` and `y`: for platt x = [a, b] of sigmoid(a * s + b), s being the logit of the positive probability; for isotonic
-    the knots x -> y of the positive probability.
+    the knots x -> y of the positive probability. Last of all the log odds of the positive classes become
+    slope * log odds + offset, which films of the place where a bundle is used may have set.
     """
 
     method: Literal["none", "temperature", "platt", "isotonic"]
@@ -51,6 +52,8 @@ class Calibration:
     x: list[float]
     y: list[float]
     figures: dict[str, float]
+    slope: float = 1.0
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,17 @@ class GroupCard:
 
 @dataclass(frozen=True, slots=True)
 class GateCard:
-    """When a film is turned away. `distance_false_rejection`: the share of validation films that the limit rejects."""
+    """When a film is turned away. `distance_false_rejection`: the share of validation films that the limit rejects.
+
+    `limit` is in units of the limit that was learned with the network.
+    """
 
     distance_false_rejection: float
     turned_limit: float  # P(any state but upright) above it rejects
     films: int
     note: str
     states: list[str] = field(default_factory=lambda: [*STATES])  # of the graph's columns, in their order
+    limit: float = 1.0
 
     def __post_init__(self) -> None:
         if self.states not in ([*STATES], [*STATES, LATERAL]):

@@ -5,6 +5,8 @@ docs/bundle.md tells the same to those who run bundles without hilum.
 
 from __future__ import annotations
 
+from hilum.radiograph.patient import Patient
+
 FILMS = "films"  # uint8 (N, 1, height, width)
 PROBABILITIES, HEATMAPS, FEATURES, GATE = "probabilities", "heatmaps", "features", "gate"
 BOXES, SCORES = "boxes", "scores"  # of a bundle that says where
@@ -17,3 +19,14 @@ GROUPS = "groups"  # of a bundle that answers for children and for adults apart,
 DISTANCE = 0
 STATES = ("upright", "turned by 90", "turned by 180", "turned by 270", "inverted", "no chest film")
 LATERAL = "lateral"
+
+# Numbers that stand in the graph by their names, to be set anew for films of one's own: the gate's distance is divided
+# by its limit, and the log odds of pneumonia are changed along a line at last, for each group of patients where there
+# are any.
+GATE_LIMIT = "gate.limit"
+
+
+def line_names(patient: Patient | None) -> tuple[str, str]:
+    """What the slope and the offset of the log odds are called."""
+    whose = f"{patient}." if patient else ""
+    return f"calibration.{whose}slope", f"calibration.{whose}offset"

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +27,9 @@ MODEL_IR_VERSION, MODEL_GRAPH, MODEL_METADATA, MODEL_TRAINING, MODEL_FUNCTIONS =
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE = 1, 5, 15
 NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 4, 5, 7
 ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS, ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
-TENSOR_DIMS, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 13, 14
+TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 2, 8, 9, 13, 14
 TENSOR_NUMBERS = (4, 5, 6, 7, 9, 10, 11)
+FLOAT32, FLOAT32_BYTES = 1, 4
 MOST_NUMBERS_A_BYTE = 4  # of the narrowest type, of 2 bits
 STANDARD_DOMAINS = (b"", b"ai.onnx")
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -149,6 +151,32 @@ def write_metadata(model: bytes, card: Card) -> bytes:
         raise BundleError("no ONNX model to write a card into") from None
     kept += _metadata_entry(CARD, card.to_json())
     return bytes(kept) + _metadata_entry(DIGEST, digest(bytes(kept)))
+
+
+def write_numbers(model: bytes, numbers: Mapping[str, float]) -> bytes:
+    """The model with these values of single numbers that stand in its graph by name, in the place of those it had.
+
+    Raises BundleError, which does not name the file yet, if there is no such number.
+    """
+    changed, left = bytearray(model), dict(numbers)
+    walk = _Walk(model)
+    try:
+        graphs = [field for field in walk.fields(0, len(model)) if field.number == MODEL_GRAPH]
+        tensors = [field for graph in graphs for field in walk.inside(graph) if field.number == GRAPH_INITIALIZER]
+        for tensor in tensors:
+            parts = {part.number: part for part in walk.inside(tensor)}
+            named, raw, kind = (parts.get(number) for number in (TENSOR_NAME, TENSOR_RAW, TENSOR_TYPE))
+            name = model[named.body : named.end].decode("utf-8", "replace") if named else ""
+            if name in left and raw and raw.end - raw.body == FLOAT32_BYTES and kind and kind.value == FLOAT32:
+                changed[raw.body : raw.end] = struct.pack("<f", left.pop(name))
+    except _Damage:
+        raise BundleError("no ONNX model to set numbers in") from None
+    if left:
+        raise BundleError(
+            f"made by an earlier hilum, which wrote no {' and no '.join(left)} to be set anew; "
+            "export it again from its run"
+        )
+    return bytes(changed)
 
 
 class _Damage(Exception):

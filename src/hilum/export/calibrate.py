@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_softmax, logsumexp, softmax
+from scipy.special import expit, log_softmax, logit, logsumexp, softmax
 from sklearn.isotonic import IsotonicRegression
 
 from hilum.bundle.card import BundleError, Calibration, OperatingPoint
@@ -74,13 +74,14 @@ def apply(calibration: Calibration, logits: NDArray[np.floating], positive: Sequ
     """The calibrated probabilities of all classes; what the graph of a bundle computes, in NumPy."""
     scores = np.asarray(logits, np.float64)
     if calibration.method in ("none", "temperature"):
-        return np.asarray(softmax(scores / calibration.temperature, axis=1))
-    score = positive_score(scores, positive)
-    if calibration.method == "platt":
+        scores = scores / calibration.temperature
+        odds = positive_score(scores, positive)
+    elif calibration.method == "platt":
         slope, offset = calibration.x
-        chance = expit(slope * score + offset)
+        odds = slope * positive_score(scores, positive) + offset
     else:
-        chance = np.interp(expit(score), calibration.x, calibration.y)
+        odds = logit(np.interp(expit(positive_score(scores, positive)), calibration.x, calibration.y))
+    chance = expit(calibration.slope * odds + calibration.offset)
     inside, outside = groups(scores.shape[1], positive)
     probabilities = np.empty_like(scores)
     probabilities[:, inside] = chance[:, None] * softmax(scores[:, inside], axis=1)

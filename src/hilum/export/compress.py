@@ -14,7 +14,10 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from hilum.bundle.card import BundleError
+from hilum.bundle.format import line_names
+from hilum.radiograph.patient import PATIENTS
 
+LINES = {name for patient in (None, *PATIENTS) for name in line_names(patient)}
 # Smaller tensors are biases and constants: nothing to gain, and some of them must be exact.
 HALVED_FROM = 1024
 
@@ -66,7 +69,7 @@ def int8(model: onnx.ModelProto, films: NDArray[np.uint8]) -> onnx.ModelProto:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=[node.name for node in model.graph.node if _reads_places(node)],
+            nodes_to_exclude=[node.name for node in model.graph.node if _stays(node)],
         )
         quantized = onnx.load(after)
     kept = [opset for opset in quantized.opset_import if opset.domain in ("", "ai.onnx")]
@@ -77,9 +80,9 @@ def int8(model: onnx.ModelProto, films: NDArray[np.uint8]) -> onnx.ModelProto:
     return quantized
 
 
-def _reads_places(node: onnx.NodeProto) -> bool:
-    """Whether it makes a class activation map of the last feature map of a view."""
-    return any("each_place" in name for name in node.input)
+def _stays(node: onnx.NodeProto) -> bool:
+    """Whether it makes a class activation map of the last feature map of a view, or adds a number that can be set."""
+    return any("each_place" in name or name in LINES for name in node.input)
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

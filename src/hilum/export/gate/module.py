@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
+from hilum.bundle.format import GATE_LIMIT
+from hilum.export.graph.adjustable import Adjustable
+
 THUMBNAIL = 8  # cells along each side
 EDGES, DIRECTIONS = 4, 8  # cells along each side, and directions told apart in each
 SMALL = 66  # pixels along each side of the picture that both are taken from: 64 without its border
@@ -199,6 +202,7 @@ class GateModule(nn.Module):
         self.scatters = nn.ModuleList(scatter for _, scatter in scatters)
         self.register_buffer("slopes", lines[0])  # (features, 7)
         self.register_buffer("offsets", lines[1])
+        self.limit = Adjustable(GATE_LIMIT, 1.0)
 
     def forward(self, grey: Tensor, maps: Sequence[Tensor]) -> Tensor:
         return self.judge(self.view(grey, maps))
@@ -208,7 +212,8 @@ class GateModule(nn.Module):
         standard = (rows - self.center) / self.scale
         # No feature alone may outweigh all others, however strange a picture is.
         states = torch.matmul(standard.clamp(-BOUND, BOUND), self.slopes) + self.offsets
-        return torch.cat((self.distances(standard).amax(1, keepdim=True), states.softmax(1)), 1)
+        distance = self.distances(standard).amax(1, keepdim=True) / self.limit.number
+        return torch.cat((distance, states.softmax(1)), 1)
 
     def distances(self, standard: Tensor) -> Tensor:
         """By each part that has a distance of its own (n, parts); a film is as far away as the furthest says."""

@@ -8,6 +8,7 @@ import onnx
 import torch
 
 from hilum.bundle.card import BundleError
+from hilum.export.graph.adjustable import kept_apart, set_by_name
 from hilum.export.graph.graph import Graph
 
 # The lowest that torch's exporter writes.
@@ -18,7 +19,7 @@ def as_onnx(graph: Graph) -> onnx.ModelProto:
     """The graph as a model; `films` in, `graph.outputs` out."""
     films = torch.zeros((2, 1, *graph.input_size), dtype=torch.uint8)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), kept_apart(graph) as numbers:
             # torch 2.11 still uses itself what it warns others of.
             warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)
             program = torch.onnx.export(
@@ -31,14 +32,15 @@ def as_onnx(graph: Graph) -> onnx.ModelProto:
                 opset_version=OPSET,
                 verbose=False,
             )
+            assert program is not None
+            model = program.model_proto  # made now, of the numbers that keep it apart
     except torch.onnx.OnnxExporterError as error:
         # The chain ends in what went wrong; before it stand pages of advice to programmers.
         reason = str(error.__cause__ or error).strip().partition("\n")[0]
         raise BundleError(f"{graph.name} cannot be written as ONNX ({reason}); train another network") from error
-    assert program is not None
-    model = program.model_proto
     _forget_origin(model)
     _share_equal(model)
+    set_by_name(model, numbers)
     onnx.checker.check_model(model)
     return model
 

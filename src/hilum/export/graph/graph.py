@@ -62,7 +62,7 @@ class Graph(nn.Module):
             self.body = folded.body
             self.reading = reading_of(folded, last_maps(self.body, self.normalization(example))[0])
         self.probabilities = nn.ModuleList(
-            Probabilities(fit.calibration, network.classes, fitted.positive) for fit in fitted.films
+            Probabilities(fit.calibration, network.classes, fitted.positive, fit.patient) for fit in fitted.films
         )
         self.boxes = CalibratedBoxes(network, fitted) if network.boxes is not None else None
         joinings = [fit.joining for fit in fitted.films if fit.joining is not None]
