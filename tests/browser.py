@@ -45,7 +45,7 @@ def opened(browser: Browser, service: Service, **how: Any) -> Iterator[Page]:
     expect(page.locator("#choose")).not_to_be_empty()  # which it is until it listens
     yield page
     context.close()
-    assert not wrong
+    assert not wrong, wrong
 
 
 def film(name: str, content: bytes) -> FilePayload:

@@ -196,6 +196,27 @@ def test_twenty_films_at_once_are_judged_in_their_order_and_can_be_sorted(page: 
     assert shares == sorted(shares, reverse=True) and len(shares) > 1
 
 
+def test_a_film_on_a_slow_way_says_how_much_of_it_has_gone(page: Page) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (700, 700), np.uint8)
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", slow)
+    page.evaluate(
+        """() => {
+          window.heard = [];
+          const all = () => [...document.querySelectorAll(".said, #notice")];
+          const hear = () => window.heard.push(...all().map((one) => one.textContent));
+          new MutationObserver(hear).observe(document.body, { subtree: true, childList: true, characterData: true });
+        }"""
+    )
+    choose(page, film("noise.png", picture(Image.fromarray(noise), "PNG")))
+    heard = page.evaluate("window.heard")
+    shares = [int(found[1]) for words in heard if (found := re.search(r"Being sent, (\d+)%", words))]
+    assert any(0 < share < 100 for share in shares)
+    assert not page.locator("#list .sending").count()
+
+
 def test_all_of_it_goes_without_a_mouse(page: Page) -> None:
     choosers: list[FileChooser] = []
     page.on("filechooser", lambda chooser: choosers.append(chooser))

@@ -1,7 +1,9 @@
 // The engine that asks a server. Another one, which judges in the browser itself, has the same three calls:
-// model(name), pixels(file, longest), predict(file, asked). What cannot be done throws a Refused.
+// model(name), pixels(file, longest, onSent), predict(file, asked, onSent); who has the file at hand never calls onSent.
+// What cannot be done throws a Refused.
 
 import { parts } from "./multipart.js";
+import { send } from "./sending.js";
 
 export const LONGEST = 2048;
 
@@ -31,11 +33,14 @@ export class HttpEngine {
 
   /**
    * The film's grey values, at most `longest` on a side.
+   * @param {Blob} file
+   * @param {number} longest
+   * @param {(share: number) => void} [onSent]
    * @returns {Promise<{grey: Uint16Array, width: number, height: number, fullWidth: number, fullHeight: number,
    *   bits: number, spacing: number[] | null}>}
    */
-  async pixels(file, longest) {
-    const answer = await this.#post(`v1/pixels${query({ longest })}`, file);
+  async pixels(file, longest, onSent) {
+    const answer = await this.#post(`v1/pixels${query({ longest })}`, file, onSent);
     const number = (name) => Number(answer.headers.get(`Film-${name}`));
     return {
       grey: littleEndian(await answer.arrayBuffer()),
@@ -51,11 +56,14 @@ export class HttpEngine {
   /**
    * What a model says of a film: as `hilum predict --json` prints it, with pictures where they are asked for.
    * `lungs` are levels, 255 inside them.
+   * @param {Blob} file
+   * @param {object} asked
+   * @param {(share: number) => void} [onSent]
    * @returns {Promise<{answer: any, heatmap: Blob | null, overlay: Blob | null,
    *   lungs: import("./outline.js").Levels | null}>}
    */
-  async predict(file, asked) {
-    const reply = await this.#post(`v1/predictions${query(asked)}`, file);
+  async predict(file, asked, onSent) {
+    const reply = await this.#post(`v1/predictions${query(asked)}`, file, onSent);
     const type = reply.headers.get("Content-Type");
     if (!type.startsWith("multipart/")) return { answer: await reply.json(), heatmap: null, overlay: null, lungs: null };
     const found = parts(new Uint8Array(await reply.arrayBuffer()), type);
@@ -67,17 +75,16 @@ export class HttpEngine {
     };
   }
 
-  #post(path, file) {
+  #post(path, file, onSent) {
     const type = ["image/jpeg", "image/png"].includes(file.type) ? file.type : "application/dicom";
-    return this.#ask(path, { method: "POST", body: file, headers: { "Content-Type": type } });
+    return this.#ask(path, (headers) => send(path, file, { ...headers, "Content-Type": type }, onSent));
   }
 
-  async #ask(path, request = {}) {
+  async #ask(path, request = (headers) => fetch(path, { headers })) {
     const shown = this.#token;
-    const headers = { ...request.headers, ...(shown ? { Authorization: `Bearer ${shown}` } : {}) };
     let answer;
     try {
-      answer = await fetch(path, { ...request, headers });
+      answer = await request(shown ? { Authorization: `Bearer ${shown}` } : {});
     } catch {
       throw new Refused("offline", "", 3);
     }

@@ -3,9 +3,10 @@
 import { decided } from "./decide.js";
 
 /**
- * state: waiting, judging, answered, turned_away, unreadable. `reading`: its pixels are on their way.
+ * state: waiting, judging, answered, turned_away, unreadable. `reading`: its pixels are on their way. `sent`: how much of
+ * it has gone to the server, from 0 to 1, while it goes.
  * @typedef {{id: number, name: string, file: Blob, state: string, answer: any, problem: {reason: string, detail: string}
- *   | null, heatmap: ImageBitmap | null, lungs: Float32Array | null, pixels: any, full: any, wantsFull: boolean, reading: boolean, thumb: any,
+ *   | null, heatmap: ImageBitmap | null, lungs: Float32Array | null, pixels: any, full: any, wantsFull: boolean, reading: boolean, sent: number | null, thumb: any,
  *   patient: string | null, round: number}} Film
  */
 
@@ -43,7 +44,7 @@ export class Films extends EventTarget {
   add(files) {
     const added = files.map((file) => ({
       id: this.#next++, name: file.name || "film", file, state: "waiting", answer: null, problem: null, heatmap: null,
-      lungs: null,      pixels: null, full: null, wantsFull: false, reading: false, thumb: null, patient: null, round: 0,
+      lungs: null,      pixels: null, full: null, wantsFull: false, reading: false, sent: null, thumb: null, patient: null, round: 0,
     }));
     this.films.push(...added);
     if (added.length && this.current === null) this.currentId = added[0].id;

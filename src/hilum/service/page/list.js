@@ -2,6 +2,7 @@
 
 import { verdict } from "./decide.js";
 import { make, shape, the } from "./dom.js";
+import { DONE } from "./films.js";
 import { share, t } from "./words.js";
 import { shades } from "./window.js";
 
@@ -56,19 +57,24 @@ function newRow(film, films) {
 }
 
 function drawRow(row, film, films) {
-  row.element.setAttribute("aria-selected", String(film.id === films.currentId));
-  row.element.classList.toggle("kept", film.id === films.pinnedId);
   if (film.thumb && !row.drawn) {
     drawThumb(row.thumb, film.thumb);
     row.drawn = true;
   }
   const what = verdict(film, films.card, films.point);
-  const key = `${what} ${film.answer?.probability} ${document.documentElement.lang}`;
-  if (row.key === key) return;
-  row.key = key;
-  row.said.replaceChildren(shape(what), shortWords(what), " ");
-  if (film.state === "answered") row.said.append(make("b", {}, share(film.answer.probability)));
-  row.element.className = `verdict ${what}`;
+  const sending = film.sent !== null && !DONE.includes(film.state);
+  const key = `${what} ${film.answer?.probability} ${sending && share(film.sent)} ${document.documentElement.lang}`;
+  if (row.key !== key) {
+    row.key = key;
+    const words = sending ? make("span", {}, t("answer.sending", { percent: share(film.sent) })) : shortWords(what);
+    row.said.replaceChildren(shape(what), words, " ");
+    if (film.state === "answered") row.said.append(make("b", {}, share(film.answer.probability)));
+    row.element.className = `verdict ${what}`;
+  }
+  row.element.style.setProperty("--sent", String(sending ? film.sent : 1));
+  row.element.classList.toggle("sending", sending);
+  row.element.setAttribute("aria-selected", String(film.id === films.currentId));
+  row.element.classList.toggle("kept", film.id === films.pinnedId);
 }
 
 function shortWords(what) {

@@ -63,6 +63,7 @@ function draw() {
 function drawNotice(film) {
   const words = films.notice ? t(`reason.${films.notice}`)
     : film?.state === "unreadable" && !film.pixels ? why(film)
+    : film && !film.pixels && film.sent !== null ? t("answer.sending", { percent: share(film.sent) })
     : film && !film.pixels ? t("film.loading")
     : film?.wantsFull && !film.full ? t("film.full")
     : "";

@@ -80,11 +80,12 @@ export class Work {
   async #do({ what, film }) {
     if (what === "answer") return this.#judge(film);
     film.reading = true;
+    const onSent = (share) => this.#sent(film, share);
     try {
-      if (what === "thumb") film.thumb = await this.engine.pixels(film.file, THUMB);
-      else if (what === "full") film.full = await this.engine.pixels(film.file, 65536);
+      if (what === "thumb") film.thumb = await this.engine.pixels(film.file, THUMB, onSent);
+      else if (what === "full") film.full = await this.engine.pixels(film.file, 65536, onSent);
       else {
-        film.pixels = await this.engine.pixels(film.file, LONGEST);
+        film.pixels = await this.engine.pixels(film.file, LONGEST, onSent);
         film.thumb ??= shrunk(film.pixels, THUMB);
         this.#forget();
       }
@@ -93,7 +94,7 @@ export class Work {
       if (what === "full") film.full = film.pixels; // what is shown already is all that can be had
       else Object.assign(film, { state: "unreadable", problem: error });
     } finally {
-      film.reading = false;
+      Object.assign(film, { reading: false, sent: null });
     }
   }
 
@@ -103,7 +104,7 @@ export class Work {
     this.films.changed();
     const asked = { model: this.films.card.model, patient: film.patient, heatmap: true, lungs: true };
     try {
-      const { answer, heatmap, lungs } = await this.engine.predict(film.file, asked);
+      const { answer, heatmap, lungs } = await this.engine.predict(film.file, asked, (share) => this.#sent(film, share));
       const picture = heatmap && (await createImageBitmap(heatmap));
       if (film.round !== round) return;
       const state = answer.decision === "abstain" ? "turned_away" : "answered";
@@ -112,7 +113,14 @@ export class Work {
       if (film.round !== round) return;
       if (this.#mayWait(error)) film.state = "waiting";
       else Object.assign(film, { state: "unreadable", problem: error });
+    } finally {
+      film.sent = null;
     }
+  }
+
+  #sent(film, share) {
+    film.sent = share < 1 ? share : null;
+    this.films.changed();
   }
 
   /** Whether trying again later may help, which is then done. A fault of the page's own shows itself. */
