@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundles import tiny_bundle
+from bundles import tiny_bundle, tiny_group_bundle
 from commands import run
 from films import dicom, picture, shaded, write_films
 from PIL import Image
@@ -188,6 +188,21 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(bundle: Path, tmp_p
     journal.close()
 
 
+def test_the_films_may_all_be_of_children(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_films(folder, 1)
+    options = ["--model", tiny_group_bundle(tmp_path), "--patient", "child", "--settle", "0.1", "--processes", "1"]
+    command = [sys.executable, "-m", "hilum", "watch", folder, "--out", out, *options]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: results(out))
+    finally:
+        process.kill()
+        process.wait()
+    group = json.loads(results(out)["0.png.json"])["patient_group"]
+    assert group == {"name": "child", "by": "asked", "probability": None}
+
+
 def test_a_journal_is_kept_by_one(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with Journal(path) as journal:
@@ -210,6 +225,7 @@ def test_what_cannot_be_watched_is_one_line(bundle: Path, tmp_path: Path) -> Non
         "no folder": (tmp_path / "none", "--out", tmp_path / "out"),
         "name another one": (tmp_path, "--out", tmp_path / "out"),
         "no operating point": (tmp_path, "--out", tmp_path.parent / "out", "--operating-point", "none"),
+        "leave patient out": (tmp_path, "--out", tmp_path.parent / "out", "--patient", "child"),
     }.items():
         answer = run("watch", *options, "--model", bundle)
         assert answer.returncode == 1

@@ -12,6 +12,7 @@ import typer
 
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.lines import say
+from hilum.radiograph.patient import Patient
 
 if TYPE_CHECKING:
     from hilum.service.watch import Counts
@@ -28,6 +29,13 @@ def watch(
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Decide at this probability instead.", min=0, max=1, metavar="P")
+    ] = None,
+    patient: Annotated[
+        Patient | None,
+        typer.Option(
+            help="The films are of a child (under 18) or an adult; else a DICOM age tells, or the network.",
+            metavar="WHO",
+        ),
     ] = None,
     overlays: Annotated[
         bool, typer.Option("--overlays", help="Draw each film with what speaks for pneumonia over it, too.")
@@ -61,10 +69,13 @@ def watch(
     if out.resolve().is_relative_to(folder.resolve()):
         say(f"{out}: lies in the folder that is watched, where results would be taken for films; name another one")
         raise typer.Exit(1)
-    asked = Asked(operating_point=operating_point, threshold=threshold, heatmaps=overlays)
+    asked = Asked(operating_point=operating_point, threshold=threshold, heatmaps=overlays, patient=patient)
     with one_line(BundleError, JournalError):
         predictor = load(model, threads=1)
-        settle_asked(asked, predictor.card)
+        try:
+            settle_asked(asked, predictor.card)
+        except BundleError as error:
+            raise BundleError(f"{model}: {error}") from None
         bundles = (Served.of("watched", predictor),)
         wanted = Wanted("watched", asked, pictures=("overlay",) if overlays else ())
         stopped = Event()
