@@ -20,7 +20,10 @@ from typer.testing import CliRunner
 
 import hilum
 from hilum.bundle.card import BundleError, Card
+from hilum.bundle.drift.comparison import compare
+from hilum.bundle.drift.traits import traits_of_readings
 from hilum.bundle.onnx_file import read_card
+from hilum.bundle.reading import Reading
 from hilum.cli.app import app
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.export.calibrate import apply
@@ -97,6 +100,22 @@ def test_the_card_tells_what_was_done(exported: tuple[Run, Path, Card]) -> None:
     assert card.data.holds("ab" * 16) is None
     assert "Research use only" in card.intended_use
     assert 0 <= card.figures["validation"]["auc"] <= 1
+
+
+def test_the_card_knows_what_validation_films_looked_like(exported: tuple[Run, Path, Card]) -> None:
+    run, out, card = exported
+    assert card.drift is not None
+    films = load_manifest(run.facts()["manifest"])
+    table = films.table.filter(pl.col("split") == "val").sort("file_digest").unique("patient", keep="first")
+    (kind,) = card.drift.kinds
+    assert (kind.source, kind.patient, kind.films) == ("kermany", None, len(table))
+    assert kind.facts["bits"] == {"8": len(table)}
+    readings = list(hilum.load(out).readings(films.path(path) for path in table["path"]))
+    looked = [reading for reading in readings if isinstance(reading, Reading)]
+    found = compare(traits_of_readings(looked, card.drift.axes, [1]), card.drift)
+    # The very films that it was taken of, each as the predictor sees it: nothing is apart by more than a step.
+    assert not found.alarms
+    assert max(shift.apart for shift in found.groups[0].shifts) < 0.05
 
 
 def test_the_file_holds_standard_operators_and_nothing_of_this_machine(exported: tuple[Run, Path, Card]) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
+from hilum.bundle.drift.baseline import DriftCard
 from hilum.bundle.format import LATERAL, STATES
 from hilum.radiograph.geometry import Geometry
 from hilum.radiograph.patient import PATIENTS, Patient
@@ -203,6 +204,7 @@ class Card:
     boxes: BoxCard | None = None  # of a detector
     groups: list[GroupCard] = field(default_factory=list)
     parents: list[ParentCard] = field(default_factory=list)
+    drift: DriftCard | None = None  # what its validation films looked like
 
     def __post_init__(self) -> None:
         if (self.task == "detection") != (self.boxes is not None):

@@ -61,6 +61,7 @@ def sections(card: Card, file_bytes: int, digest: str) -> Iterator[CardSection]:
         title = f"{PATIENTS[group.name].capitalize()}, fitted on validation"
         yield CardSection(title, [*_group(group, card), *_calibration(group.calibration)])
     yield CardSection("Gate", list(_gate(card)))
+    yield CardSection("Drift", list(_drift(card)))
     yield CardSection("Data", list(_data(card)))
     if training := list(_training(card)):
         yield CardSection("Training", training)
@@ -165,6 +166,16 @@ def _gate(card: Card) -> Iterator[tuple[str, str]]:
     yield "learned from", f"{card.gate.films:,} films"
     if card.gate.note:
         yield "note", card.gate.note
+
+
+def _drift(card: Card) -> Iterator[tuple[str, str]]:
+    if card.drift is None:
+        yield "baseline", "none: `hilum drift` cannot be used with this bundle"
+        return
+    kinds = "; ".join(f"{kind.name} ({kind.films:,})" for kind in card.drift.kinds)
+    yield "baseline", f"how films looked, each of another patient: {kinds}"
+    axes = len(card.drift.axes.scale)
+    yield "features", f"read along {axes} axes, found on {card.drift.axes.films:,} training films"
 
 
 def _data(card: Card) -> Iterator[tuple[str, str]]:

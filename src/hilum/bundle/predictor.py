@@ -183,6 +183,10 @@ class Predictor:
             scores=_first(outputs.scores),
             lungs=None if outputs.lungs is None else np.rint(outputs.lungs[0] * 255).astype(np.uint8),
             bundle=self.digest,
+            features=outputs.features[0],
+            gate_row=_first(outputs.gate),
+            bits=radiograph.bits,
+            mode=radiograph.mode,
             groups=_first(outputs.groups),
             patient_by_age=patient_of(radiograph.age),
         )

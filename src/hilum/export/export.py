@@ -29,6 +29,7 @@ from hilum.export.box_sweep import BoxSweep, check_prevalence, into_run
 from hilum.export.calibrate import operating_points
 from hilum.export.compress import half_weights, int8
 from hilum.export.data_card import describe_data, limits_of
+from hilum.export.drift import AXES_FILMS, NONE, describe_films
 from hilum.export.film_fits import (
     Validation,
     fit_films,
@@ -57,7 +58,7 @@ Compression = Literal["none", "int8", "fp16-weights"]
 OnProgress = Callable[[str, int, int], None]
 
 DEFAULT_POINT = "balanced"
-JUDGED = ("probabilities", "groups", "gate", "boxes", "scores")
+JUDGED = ("probabilities", "groups", "features", "gate", "boxes", "scores")
 BOX_FIGURES = ("rsna_score", "map_50", "sensitivity_at_1")
 BATCH = 16
 # How far a probability of the file may be from that of the network it was made from, on any film of validation.
@@ -170,6 +171,10 @@ def export_run(
                 + "."
             )
 
+    of_training = run_model(model, films, some_rows(train, AXES_FILMS), on_progress)
+    drift = describe_films(manifest, val, given, columns, of_training)
+    if drift is None:
+        notes.append(NONE)
     groups = group_cards(validation, fits, given)
     chance = of_own_group(given, val)[:, columns].sum(1, dtype=np.float64)
     card = Card(
@@ -206,6 +211,7 @@ def export_run(
         notes=notes,
         boxes=boxes,
         groups=groups,
+        drift=drift,
     )
     content = write_metadata(model.SerializeToString(deterministic=True), card)
     write_whole(out, content, check=read_card)  # read back before it takes its name

@@ -1,0 +1,201 @@
+"""Films set against the baseline on a card: which of their traits differ, how surely and how much.
+
+A film's numbers are counted between the quantiles of the baseline. How such counts fall where both sets of films are of
+one kind hangs on nothing but the numbers of films, those behind the quantiles included, so p-values are exact however
+the numbers are distributed. Facts are compared by exchanging films between both sets. Holm's correction is for looking
+at many traits. Films are of a bundle's kinds where they are like one of them: the kind that they are least unlike
+speaks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilum.bundle.drift.baseline import FACTS, DriftCard, Floats, Kind, Steps
+from hilum.bundle.drift.traits import Traits
+from hilum.radiograph.patient import Patient
+
+LEVEL = 0.05  # false alarms, of sets of films of the same kind
+DRAWS = 19_999  # a p-value can be no smaller than one in so many
+FEWEST = 20  # films of a group of patients: of fewer nothing is said
+
+
+@dataclass(frozen=True, slots=True)
+class TraitShift:
+    """One trait of films against the baseline. `p` is corrected for all traits of all groups of patients.
+
+    `apart` is the largest share of films by which the two distributions are apart at any place, from 0 to 1. Of a
+    number there are the median of the baseline and of the films; of a fact the value whose share differs the most.
+    """
+
+    trait: str
+    p: float
+    apart: float
+    usual: float | None = None
+    median: float | None = None
+    value: str | None = None
+
+    @property
+    def alarms(self) -> bool:
+        """Whether it differs by more than chance."""
+        return self.p <= LEVEL
+
+
+@dataclass(frozen=True, slots=True)
+class GroupComparison:
+    """The films of one group of patients against the `kind` that they are least unlike; the surest shift first."""
+
+    patient: Patient | None
+    films: int
+    kind: Kind
+    shifts: tuple[TraitShift, ...]
+
+    @property
+    def alarms(self) -> bool:
+        """Whether any trait differs by more than chance."""
+        return any(shift.alarms for shift in self.shifts)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of setting films against a baseline. `skipped` counts films of groups of which there is no kind, or of
+    which there are fewer than FEWEST.
+    """
+
+    groups: tuple[GroupComparison, ...]
+    skipped: int
+
+    @property
+    def alarms(self) -> bool:
+        """Whether films are of another kind; wrong for at most one in twenty sets of films of the same kind."""
+        return any(group.alarms for group in self.groups)
+
+
+def compare(films: Traits, baseline: DriftCard, seed: int = 0) -> Comparison:
+    """Set films against a baseline; each should be of a patient of its own. The same seed gives the same p-values."""
+    parts = [(patient, films.of(patient)) for patient in baseline.patients]
+    parts = [(patient, part) for patient, part in parts if len(part) >= FEWEST]
+    groups = tuple(_nearest(patient, part, baseline, len(parts), seed) for patient, part in parts)
+    return Comparison(groups, len(films) - sum(group.films for group in groups))
+
+
+def strangeness(films: Traits, kind: Kind, names: Sequence[str]) -> Floats:
+    """How far each number of each film lies from the baseline's median, in its spread: (films, names); 0 where the
+    baseline does not know the number.
+
+    The spread is that of a normal distribution with the baseline's quantiles, each side by itself.
+    """
+    far = np.zeros((len(films), len(names)))
+    for column, name in enumerate(names):
+        if (steps := kind.numbers.get(name)) is not None and len(steps.values) > 2:
+            low, middle, high = _quantiles(steps, kind.films, (0.159, 0.5, 0.841))
+            offset = films.numbers[:, column] - middle
+            far[:, column] = offset / np.where(offset < 0, max(middle - low, 1e-9), max(high - middle, 1e-9))
+    return far
+
+
+def _nearest(patient: Patient | None, films: Traits, baseline: DriftCard, groups: int, seed: int) -> GroupComparison:
+    """Against each kind that there is; the one whose surest shift is the least sure speaks, for all need be refuted."""
+    draws = _Draws(len(films), seed)
+    each = [(kind, _shifts(films, kind, baseline.names, groups, draws)) for kind in baseline.kinds_of(patient)]
+    kind, shifts = max(each, key=lambda one: (one[1][0].p, -max(shift.apart for shift in one[1])))
+    return GroupComparison(patient, len(films), kind, shifts)
+
+
+def _shifts(films: Traits, kind: Kind, names: Sequence[str], groups: int, draws: _Draws) -> tuple[TraitShift, ...]:
+    shifts = [
+        _number_shift(name, films.numbers[:, column], kind.numbers[name], kind.films, draws)
+        for column, name in enumerate(names)
+        if name in kind.numbers and kind.numbers[name].values
+    ]
+    shifts += [
+        _fact_shift(name, Counter(facts[place] for facts in films.facts), kind.facts[name], draws)
+        for place, name in enumerate(FACTS)
+    ]
+    shifts.sort(key=lambda shift: (shift.p, -shift.apart))
+    return tuple(_corrected(shifts, groups))
+
+
+def _corrected(shifts: Sequence[TraitShift], groups: int) -> list[TraitShift]:
+    """Holm's correction of shifts in the order of their p-values, and Bonferroni's for several groups."""
+    corrected: list[TraitShift] = []
+    least = 0.0
+    for place, shift in enumerate(shifts):
+        least = max(least, min(shift.p * (len(shifts) - place) * groups, 1.0))
+        corrected.append(TraitShift(shift.trait, least, shift.apart, shift.usual, shift.median, shift.value))
+    return corrected
+
+
+def _number_shift(name: str, values: Floats, steps: Steps, baseline: int, draws: _Draws) -> TraitShift:
+    edges, weights = np.array(steps.values), weights_of(steps, baseline)
+    counts = np.bincount(np.searchsorted(edges, values), minlength=len(weights))
+    expected = np.cumsum(weights)[:-1] / weights.sum()
+    below = np.cumsum(counts)[:-1] / len(values)
+    p = draws.p_of_number(tuple(weights.tolist()), _departure(below, expected))
+    middle = float(_quantiles(steps, baseline, (0.5,))[0])
+    return TraitShift(name, p, float(np.abs(below - expected).max()), middle, float(np.median(values)))
+
+
+def _fact_shift(name: str, films: Counter[str], baseline: dict[str, int], draws: _Draws) -> TraitShift:
+    values = sorted({*films, *baseline})
+    here = np.array([films[value] for value in values])
+    usual = np.array([baseline.get(value, 0) for value in values])
+    p = draws.p_of_fact(here + usual, here) if len(values) > 1 else 1.0
+    share, usual_share = here / here.sum(), usual / usual.sum()
+    most = int(np.argmax(np.abs(share - usual_share)))
+    return TraitShift(name, p, float(np.abs(share - usual_share).sum() / 2), value=values[most])
+
+
+def weights_of(steps: Steps, films: int) -> NDArray[np.int64]:
+    """How likely a further film of the kind lies between quantiles, in shares of their sum: below the first, between
+    each two, above the last.
+    """
+    return np.diff([0, *steps.ranks, films + 1])
+
+
+class _Draws:
+    """How tests come out for so many films where nothing differs, drawn by chance."""
+
+    def __init__(self, films: int, seed: int) -> None:
+        self.films = films
+        self.seed = seed
+        self._of_numbers = cache(self._departures)
+
+    def p_of_number(self, weights: tuple[int, ...], departure: Floats | float) -> float:
+        """Films fall between quantiles as Polya's urn says: the shares are Dirichlet's, the counts multinomial."""
+        return _share_at_least(self._of_numbers(weights), departure)
+
+    def p_of_fact(self, both: NDArray[np.int64], films: NDArray[np.int64]) -> float:
+        """Every choice of these films among all is as likely as any other."""
+        random = np.random.default_rng([self.seed, 2])
+        drawn = random.multivariate_hypergeometric(both, self.films, DRAWS, method="marginals")
+        expected = both * self.films / both.sum()
+        squares = (np.square(drawn - expected) / expected).sum(1)
+        return _share_at_least(squares, float((np.square(films - expected) / expected).sum()))
+
+    def _departures(self, weights: tuple[int, ...]) -> Floats:
+        random = np.random.default_rng([self.seed, 1])
+        shares = random.dirichlet(weights, DRAWS)
+        counts = random.multinomial(self.films, shares)
+        expected = np.cumsum(weights)[:-1] / sum(weights)
+        return _departure(np.cumsum(counts, 1)[:, :-1] / self.films, expected)
+
+
+def _departure(below: Floats, expected: Floats) -> Floats:
+    """Anderson's and Darling's: squared differences of the distributions, in units of their variance."""
+    return np.asarray((np.square(below - expected) / (expected * (1 - expected))).mean(-1))
+
+
+def _share_at_least(drawn: Floats, seen: Floats | float) -> float:
+    """A bit below what was seen counts, too, for sums of the same numbers may differ in their last digit."""
+    return float((1 + (drawn >= seen * (1 - 1e-9)).sum()) / (len(drawn) + 1))
+
+
+def _quantiles(steps: Steps, films: int, shares: Sequence[float]) -> Floats:
+    return np.interp(shares, np.array(steps.ranks) / (films + 1), steps.values)
