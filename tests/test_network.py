@@ -164,7 +164,7 @@ def test_efficientnet_lite_wants_what_it_was_trained_on() -> None:
 
 def test_the_mlp_head_is_the_published_one() -> None:
     view = created("resnet34", head="mlp").eval()
-    view.set_body_trainable(False)
+    view.set_body_trainable(False, moving_statistics=False)
     trainable = [parameter for parameter in view.parameters() if parameter.requires_grad]
     assert sum(parameter.numel() for parameter in trainable) == 131_842
     assert list(map(id, trainable)) == list(map(id, view.head.parameters()))
@@ -205,13 +205,13 @@ def unchanged(before: list[Tensor], after: list[Tensor]) -> bool:
 def test_a_frozen_body_stays_the_function_it_was() -> None:
     view = created("resnet18", input_size=(64, 64))
     before = statistics(view)
-    view.set_body_trainable(False)
+    view.set_body_trainable(False, moving_statistics=False)
     view.train()
     view(films(view)).sum().backward()
     assert all(parameter.grad is None for parameter in view.body.parameters())
     assert all(parameter.grad is not None for parameter in view.head.parameters())
     assert unchanged(before, statistics(view))
-    view.set_body_trainable(True)
+    view.set_body_trainable(True, moving_statistics=True)
     view(films(view)).sum().backward()
     assert all(parameter.grad is not None for parameter in view.body.parameters())
     assert not unchanged(before, statistics(view))

@@ -45,6 +45,7 @@ SERVES = "waits for requests until it is stopped; tests/test_serve.py and its ne
 WATCHES = "waits for films until it is stopped; tests/test_watch.py starts it and stops it in every way"
 CONTAINERS = "needs a container engine and base images"
 HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
+GOES_ON = "trains a large network for minutes; tests/test_start.py goes on from smaller ones"
 NOT_RUN = {
     "pip install .": INSTALLS,
     "pip install '.[data]'": INSTALLS,
@@ -73,6 +74,9 @@ NOT_RUN = {
     "hilum train films --recipe boxes --set input.height=160 --set input.width=160 --set detector.first_stride=8": (
         "trains for minutes on these 1,500 phantoms, for the figure beside it"
     ),
+    "hilum train films/manifest.parquet --from default -o mine": GOES_ON,
+    "hilum train films/manifest.parquet --from default": GOES_ON,
+    "hilum train films/manifest.parquet --from runs/mine": GOES_ON,
     "hilum train films/manifest.parquet --recipe three-classes-small-cnn --sweep training.batch_size=1,35,300": HOURS,
     "hilum train films/manifest.parquet --recipe transfer-published "
     "--sweep optimizer.name=adam,sgd,rmsprop,adagrad,adadelta": HOURS,

@@ -300,6 +300,12 @@ def pack_digests(digests: Iterable[str]) -> str:
     return b64encode(b"".join(prefixes)).decode("ascii")
 
 
+def join_digests(packed: Iterable[str]) -> str:
+    """What `pack_digests` made of several lots of films, as of all of them together."""
+    prefixes = sorted({prefix for lot in packed for prefix in _unpack_digests(lot)})
+    return b64encode(b"".join(prefixes)).decode("ascii")
+
+
 @lru_cache(maxsize=16)
 def _unpack_digests(packed: str) -> tuple[bytes, ...]:
     joined = b64decode(packed)

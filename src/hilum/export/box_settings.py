@@ -100,6 +100,11 @@ def truths_of(val: Examples, size: tuple[int, int]) -> list[Floats | None]:
     return [None if corners is None else sides_of(corners) / frame for corners in val.boxes]
 
 
+def too_few_boxes(truths: Sequence[Floats | None]) -> bool:
+    """Whether these are too few for a threshold."""
+    return sum(len(boxes) for boxes in truths if boxes is not None) < FEWEST
+
+
 def highest_scores(raw: Sequence[RawFilm], card: BoxCard, positive: Sequence[int]) -> Floats:
     """What the network in torch gives each film's best box, which no suppression takes away; 0 where it is none."""
     films = [positive_score(film.image[None], positive)[0] for film in raw]

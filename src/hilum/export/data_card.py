@@ -7,13 +7,16 @@ from typing import Literal
 
 import polars as pl
 
-from hilum.bundle.card import DataCard, pack_digests
+from hilum.bundle.card import Card, DataCard, join_digests, pack_digests
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.terms import TERMS, UNKNOWN, sources
 
 
-def describe_data(manifest: Manifest, digests: dict[str, Sequence[str]]) -> DataCard:
-    """The card's part on data; `digests` are the file digests of the films that each split really used."""
+def describe_data(manifest: Manifest, digests: dict[str, Sequence[str]], start: Card | None = None) -> DataCard:
+    """The card's part on data; `digests` are the file digests of the films that each split really used.
+
+    The films behind the bundle that a network went on from, `start`, stay known as such.
+    """
     used = {split: manifest.table.filter(pl.col("file_digest").is_in(list(files))) for split, files in digests.items()}
     kinds = sources(manifest)
     licenses = {kind: TERMS[kind].license if kind in TERMS else "unknown" for kind in kinds}
@@ -27,7 +30,12 @@ def describe_data(manifest: Manifest, digests: dict[str, Sequence[str]]) -> Data
         terms=_each(terms),
         split_by=_split_by([table["patient"] for table in used.values()]),
         films={
-            split: pack_digests([*table["file_digest"], *table["pixel_digest"].drop_nulls()])
+            split: join_digests(
+                [
+                    pack_digests([*table["file_digest"], *table["pixel_digest"].drop_nulls()]),
+                    "" if start is None else start.data.films.get(split, ""),
+                ]
+            )
             for split, table in used.items()
         },
     )

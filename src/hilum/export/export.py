@@ -23,6 +23,7 @@ from hilum.export.box_settings import (
     choose_settings,
     figures_of_file,
     highest_scores,
+    too_few_boxes,
     truths_of,
 )
 from hilum.export.box_sweep import BoxSweep, check_prevalence, into_run
@@ -52,6 +53,7 @@ from hilum.system.files import write_whole
 from hilum.training.feed.examples import Examples
 from hilum.training.recipe import Recipe
 from hilum.training.run import Run
+from hilum.training.start import started_from
 from hilum.training.task.objective import figures
 
 Compression = Literal["none", "int8", "fp16-weights"]
@@ -123,11 +125,15 @@ def export_run(
     raw = look_at(network, films, val.rows, on_progress)
     validation = Validation.of(raw, val, columns)
     fits = fit_films(validation, recipe.training.seed, by_group=network.group is not None)
+    start, start_digest = started_from(run.folder) or (None, "")
     truths: list[Floats | None] = []
     boxes: BoxCard | None = None
     if network.boxes is not None:
         raw = with_logits(raw, for_boxes(validation, fits))
         truths = truths_of(val, network.input_size)
+    if start is not None and start.boxes is not None and too_few_boxes(truths):
+        boxes = start.boxes
+    elif network.boxes is not None:
         on_progress("choosing suppression, size and threshold of boxes", 0, 1)
         boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns), prevalence)
         if into_run(out, run):  # elsewhere one file was asked for, and `hilum sweep` shows the settings
@@ -153,6 +159,8 @@ def export_run(
         f"Against the network in PyTorch: probabilities differ by at most {apart:.1g} on {len(val):,} films.",
         *notes_of(fits),
     ]
+    if start is not None and boxes is start.boxes:
+        notes.append("Validation has too few boxes: their threshold, suppression and figures are those of its parent.")
     given = plain
     if compression != "none":
         if compression == "int8":
@@ -161,7 +169,7 @@ def export_run(
             model = half_weights(model)
         given = run_model(model, films, val.rows, on_progress)
         notes += compared(compression, plain, given, val, columns)
-    if boxes is not None:
+    if boxes is not None and (start is None or boxes is not start.boxes):
         boxes = replace(boxes, figures=finite(figures_of_file(given, truths, boxes.threshold)))
         if compression != "none":
             before = figures_of_file(plain, truths, boxes.threshold)
@@ -194,6 +202,7 @@ def export_run(
         data=describe_data(
             manifest,
             {"train": [store.digests[row] for row in train.rows], "val": [store.digests[row] for row in val.rows]},
+            start,
         ),
         figures={
             "validation": judged(given, val, columns),
@@ -212,6 +221,7 @@ def export_run(
         boxes=boxes,
         groups=groups,
         drift=drift,
+        parents=[] if start is None else [start.as_parent(start_digest)],
     )
     content = write_metadata(model.SerializeToString(deterministic=True), card)
     write_whole(out, content, check=read_card)  # read back before it takes its name

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import polars as pl
 
-from hilum.bundle.card import BundleError
+from hilum.bundle.card import BundleError, Card
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.export.calibrate import check_enough
 from hilum.export.material import positive_classes
@@ -17,17 +17,20 @@ from hilum.training.recipe import Recipe
 INSTEAD = "or train without a bundle: --no-bundle, in Python bundle=False"
 
 
-def check_requirements(manifest: Manifest, recipe: Recipe) -> None:
-    """Raises BundleError for whatever already keeps a run of this recipe on these films from ending in a bundle."""
+def check_requirements(manifest: Manifest, recipe: Recipe, start: Card | None = None) -> None:
+    """Raises BundleError for whatever already keeps a run of this recipe on these films from ending in a bundle.
+
+    `start` is the card of the bundle that it goes on from.
+    """
     if find_spec("onnxscript") is None:
         raise BundleError(f"no bundle can be made, since onnxscript is not installed; install it, {INSTEAD}")
     try:
-        _check_films(manifest, recipe)
+        _check_films(manifest, recipe, start)
     except BundleError as error:
         raise BundleError(f"this run cannot end in a bundle: {error}; {INSTEAD}") from None
 
 
-def _check_films(manifest: Manifest, recipe: Recipe) -> None:
+def _check_films(manifest: Manifest, recipe: Recipe, start: Card | None) -> None:
     positive = positive_classes(manifest, recipe)
     named = {label for labels in recipe.classes.values() for label in labels}
     val = manifest.table.filter(
@@ -39,7 +42,8 @@ def _check_films(manifest: Manifest, recipe: Recipe) -> None:
     kinds = [{name in positive for name, labels in recipe.classes.items() if label in labels} for label in val["label"]]
     check_enough(np.array([True in kind for kind in kinds if len(kind) == 1], bool))
     boxes = int(val["boxes"].list.len().sum() or 0)
-    if recipe.detector is not None and boxes < FEWEST:
+    known = start is not None and start.boxes is not None
+    if recipe.detector is not None and boxes < FEWEST and not known:
         raise BundleError(
             f"validation has {boxes:,} true boxes, and a threshold for boxes needs at least {FEWEST}; "
             "split the data set again with more films for validation"

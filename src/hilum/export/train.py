@@ -15,6 +15,7 @@ from hilum.dataset.manifest.manifest import load_manifest
 from hilum.export.export import export_run
 from hilum.export.in_words import bundle_in_words
 from hilum.export.requirements import check_requirements
+from hilum.export.start import open_start
 from hilum.system.notebook import html_table
 from hilum.training.observer import Notice, Observer, Working, unobserved
 from hilum.training.processes import join_processes
@@ -121,11 +122,12 @@ class TrainedSweep:
 def train(
     data: Named | None = None,
     *,
-    recipe: Named = "default",
+    recipe: Named | None = None,
     settings: Settings = (),
     sweep: None = None,
     out: Named | None = None,
     resume: Named | None = None,
+    start: Named | None = None,
     device: str = "auto",
     bundle: bool = True,
     observer: Observer = unobserved,
@@ -137,11 +139,12 @@ def train(
 def train(
     data: Named | None = None,
     *,
-    recipe: Named = "default",
+    recipe: Named | None = None,
     settings: Settings = (),
     sweep: Sweeping,
     out: Named | None = None,
     resume: Named | None = None,
+    start: Named | None = None,
     device: str = "auto",
     bundle: bool = True,
     observer: Observer = unobserved,
@@ -152,11 +155,12 @@ def train(
 def train(
     data: Named | None = None,
     *,
-    recipe: Named = "default",
+    recipe: Named | None = None,
     settings: Settings = (),
     sweep: Sweeping | None = None,
     out: Named | None = None,
     resume: Named | None = None,
+    start: Named | None = None,
     device: str = "auto",
     bundle: bool = True,
     observer: Observer = unobserved,
@@ -165,9 +169,10 @@ def train(
     """Train a network by a recipe on a manifest or a folder of films; the run ends in a bundle of its best epoch.
 
     `settings` change the recipe, as {"training.batch_size": 16}; a `sweep` trains every combination of some, as
-    {"optimizer.name": ["adam", "sgd"]}. `resume` takes a run or sweep up where it stopped. Nothing is printed: an
-    `observer` is called with what happens (`hilum.training.observer.lines` prints it as the command does), and once
-    `stop` says yes the step in progress is saved and Interrupted raised. Works in a thread, a notebook or a worker.
+    {"optimizer.name": ["adam", "sgd"]}. `resume` takes a run or sweep up where it stopped; `start` is a bundle or a run
+    whose network learns on, by the recipe `fine-tune` if none is named. Nothing is printed: an `observer` is called
+    with what happens (`hilum.training.observer.lines` prints it as the command does), and once `stop` says yes the step
+    in progress is saved and Interrupted raised. Works in a thread, a notebook or a worker.
 
     >>> small = {"network.name": "small_cnn1", "network.weights": "none", "network.dropout": 0, "training.ema": 0}
     >>> small |= {"input.height": 16, "input.width": 16, "training.batch_size": 8, "phases.0.epochs": 1}
@@ -179,12 +184,13 @@ def train(
     session = Session(where, processes, observer if processes.leads else unobserved, stop)
     wanted = TrainOptions(
         None if data is None else Path(data),
-        str(recipe),
+        str(recipe) if recipe is not None else "default" if start is None else "fine-tune",
         as_settings(settings),
         as_sweep(sweep or ()),
         None if out is None else Path(out),
         None if resume is None else Path(resume),
         bundle,
+        None if start is None else open_start(start),
     )
     plan = processes.once(lambda: _plan(session, wanted))
     made = _train_sweep(session, plan) if isinstance(plan, Sweep) else _train_run(session, plan)
@@ -198,7 +204,8 @@ def _plan(session: Session, wanted: TrainOptions) -> Plan | Sweep:
     if isinstance(plan, Plan) and not plan.bundle:
         return plan
     try:
-        check_requirements(load_manifest(plan.manifest), plan.recipe)
+        start = plan.start.card if isinstance(plan, Plan) and plan.start is not None else None
+        check_requirements(load_manifest(plan.manifest), plan.recipe, start)
     except BundleError as error:
         if isinstance(plan, Plan):
             raise

@@ -13,19 +13,19 @@ class Freezable(nn.Module):
     body: Any
     statistics_frozen: bool = False
 
-    def set_body_trainable(self, trainable: bool, *, moving_statistics: bool = False) -> None:
-        """Freezes the body, or sets it free.
+    def set_body_trainable(self, trainable: bool, *, moving_statistics: bool) -> None:
+        """Freezes the body, or sets it free, and so its batch normalization.
 
-        A frozen body keeps the statistics of its batch normalization too, so it stays the very function it was.
-        Published code often stops the gradients only and trains on with statistics that follow the new films:
-        `moving_statistics` does as that does. Dropout inside the body stays on in either case.
+        With frozen statistics a frozen body stays the very function it was, and a free one goes on from that function.
+        Published code often stops the gradients only and trains on with statistics that follow the new films. Dropout
+        inside the body stays on in either case.
         """
         self.body.requires_grad_(trainable)
-        self.statistics_frozen = not trainable and not moving_statistics
+        self.statistics_frozen = not moving_statistics
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's, but a frozen body keeps its statistics."""
+        """As torch's, but frozen statistics stay."""
         super().train(mode)
         if self.statistics_frozen:
             for module in self.body.modules():

@@ -21,7 +21,7 @@ from hilum.network.heads.opacity import STRIDES as OPACITY_STRIDES
 from hilum.network.heads.opacity import OpacityHead
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.view import Head, Looked, View, create_head
-from hilum.network.weights import WeightsError, fit_weights, imagenet_weights, read_weights
+from hilum.network.weights import WeightsError, fit_weights, imagenet_weights, origin_of, read_weights
 
 T = TypeVar("T")
 
@@ -131,7 +131,7 @@ class Network(nn.Module):
         chosen = torch.nonzero(seen.looked).squeeze(1)
         return spread(self.lungs.look(self.blackened(x[chosen], masks[chosen])), chosen, len(x))
 
-    def set_body_trainable(self, trainable: bool, *, moving_statistics: bool = False) -> None:
+    def set_body_trainable(self, trainable: bool, *, moving_statistics: bool) -> None:
         """Freezes the bodies of all views, or sets them free; see `Freezable`."""
         for view in self.views:
             view.set_body_trainable(trainable, moving_statistics=moving_statistics)
@@ -239,7 +239,7 @@ def load_weights(network: Network, weights: str | Path) -> None:
         source = f"ImageNet ({backbone.hub}, {backbone.license})"
         given = imagenet_weights(backbone, network.input_size)
     else:
-        source, given = Path(weights).name, read_weights(Path(weights))
+        source, given = origin_of(Path(weights)), read_weights(Path(weights))
     of_view = {name.removeprefix("film."): tensor for name, tensor in given.items() if name.startswith("film.")}
     try:
         fitting = fit_weights(of_view or given, view.state_dict(), view.body)

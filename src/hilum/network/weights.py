@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import torchvision.models
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -25,6 +25,8 @@ from hilum.network.body import Body
 ENVELOPES = ("state_dict", "model_state_dict", "model", "net", "network")
 PREFIXES = ("module.", "_orig_mod.", "model.")
 SECONDS_TO_ANSWER = 30
+# Under which key the metadata of a .safetensors file tell where its weights come from.
+ORIGIN = "hilum.origin"
 # What PyTorch's reader, which is written in Python, raises on damaged bytes: found by damaging files.
 DAMAGE = (
     RuntimeError,
@@ -111,6 +113,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     while wrapped := [prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in held)]:
         held = {name.removeprefix(wrapped[0]): tensor for name, tensor in held.items()}
     return held
+
+
+def origin_of(path: Path) -> str:
+    """Where a file says that its weights come from; its name where it says nothing."""
+    if path.suffix != ".safetensors" or not path.is_file():
+        return path.name
+    try:
+        with safe_open(path, "pt") as held:
+            return str((held.metadata() or {}).get(ORIGIN, path.name))
+    except (SafetensorError, OSError):
+        return path.name  # reading the weights themselves says what is wrong
 
 
 def is_named_tensor(item: tuple[object, object]) -> bool:

@@ -12,6 +12,9 @@ from typing import Any
 from hilum.system.files import write_whole
 from hilum.training.recipe import Recipe, recipe_from, to_toml
 
+# What lies in a run's folder before it begins, where it goes on from another network.
+STARTS = ("start.safetensors", "start.json")
+
 
 class RunError(RuntimeError):
     """A run that cannot be started or taken up; one line with what to do."""
@@ -82,7 +85,7 @@ def ended(recipe: Recipe, history: list[dict[str, float]]) -> bool:
 
 def create_run(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> Run:
     """A new run in an empty or new folder."""
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(file.name not in STARTS for file in folder.iterdir()):
         raise RunError(f"{folder}: is not empty; take the run in it up with --resume {folder}, or name another --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "recipe.toml", to_toml(recipe))

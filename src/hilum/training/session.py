@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hilum.training.prepare import Prepared, describe, prepare
 from hilum.training.processes import PeerLostError, Processes
 from hilum.training.recipe import Recipe, read_recipe
 from hilum.training.run import Run, RunError, check_unchanged, create_run, open_run
+from hilum.training.start import Start, going_on
 from hilum.training.sweep import (
     PLOT,
     Combination,
@@ -42,12 +44,16 @@ History = list[dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be trained on what, in which directory; `bundle` tells whether it is to end in one."""
+    """What is to be trained on what, in which directory; `bundle` tells whether it is to end in one.
+
+    `start` is what a new run goes on from, if that is another network.
+    """
 
     folder: Path
     recipe: Recipe
     manifest: Path
     bundle: bool = True
+    start: Start | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class TrainOptions:
     out: Path | None = None
     resume: Path | None = None
     bundle: bool = True
+    start: Start | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Session:
 
     def plan(self, wanted: TrainOptions) -> Plan | Sweep:
         """What is to be trained; a plain folder of films is imported, audited and split on the way."""
-        if wanted.resume and (wanted.settings or wanted.sweep or wanted.out or not wanted.bundle):
+        if wanted.resume and (wanted.settings or wanted.sweep or wanted.out or wanted.start or not wanted.bundle):
             raise RunError(f"{wanted.resume}: a run goes on with its own recipe, in its own directory, to its own end")
         if wanted.resume and is_sweep(wanted.resume):
             return open_sweep(wanted.resume)
@@ -87,11 +94,16 @@ class Session:
             raise RunError("name a manifest or a folder of films to train on")
         recipe, varied = read_recipe(wanted.recipe, wanted.settings), parse_settings(wanted.sweep)
         named = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{Path(wanted.recipe).stem}"
+        if varied and wanted.start:
+            raise RunError("a sweep begins each run as its recipe says; leave --from or --sweep out")
         if varied:
             folder = wanted.out or named.with_name(f"{named.name}-sweep")
             return create_sweep(folder, recipe, varied, self._manifest(wanted.data))
+        folder, start = wanted.out or named, wanted.start
+        if start is not None:
+            recipe, start = going_on(recipe, start, folder)
         sized = recipe.sized()  # names a network that there is not, before films are read
-        return Plan(wanted.out or named, sized, self._manifest(wanted.data), wanted.bundle)
+        return Plan(folder, sized, self._manifest(wanted.data), wanted.bundle, start)
 
     def train(self, plan: Plan) -> History:
         """The history of the run in the plan's directory, which is begun, or taken up if it is there."""
@@ -103,6 +115,8 @@ class Session:
         again = f"go on with: {self.processes.command} train --resume {shlex.quote(str(resumed))}"
         try:
             taken_up = self.processes.once(run.exists)
+            if plan.start is not None and not taken_up:
+                self.processes.once(partial(plan.start.save, plan.folder))
             prepared = prepare(
                 load_manifest(plan.manifest),
                 recipe,

@@ -26,9 +26,17 @@ def train(
         Path | None, typer.Argument(help="A manifest, or a folder of films.", metavar="MANIFEST|DIR")
     ] = None,
     recipe: Annotated[
-        str,
-        typer.Option(help=f"A .toml file, or a recipe that ships: {', '.join(shipped_recipes())}.", metavar="RECIPE"),
-    ] = "default",
+        str | None,
+        typer.Option(
+            help=f"A .toml file, or a recipe that ships: {', '.join(shipped_recipes())}; default if left out, with "
+            "--from fine-tune.",
+            metavar="RECIPE",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Go on from this bundle, from default, or from a run.", metavar="MODEL"),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change the recipe, as training.batch_size=16; repeatable.", metavar="KEY=VALUE"),
@@ -58,6 +66,10 @@ def train(
     A plain folder works too: films are imported, audited, split by patient and stored on the way, and what was decided
     is said. The epoch that is kept is chosen by validation alone; the run ends in a bundle of it, RUN/model.onnx. What
     cannot end in one, as with too few films for validation, is refused before it starts.
+
+    With --from the network is that of a trained model, and so are its input and its classes, unless the recipe names
+    others; the recipe tells how it learns on. `--from default` is the model in the box: with a few hundred films of
+    one's own it fits a hospital better than what ImageNet begins with.
 
     A sweep trains the combinations one after the other, each as a run of its own, and ends in one table and one plot.
     On several GPUs: torchrun --nproc-per-node N -m hilum train ...
@@ -89,6 +101,7 @@ def train(
                     sweep=sweep or [],
                     out=out,
                     resume=resume,
+                    start=start,
                     device=device,
                     bundle=not no_bundle,
                     observer=watcher,

@@ -144,7 +144,13 @@ class Phase:
     epochs: Count = 10  # passes over the training films
     train: Literal["all", "head"] = "all"  # head: the body is held fast
     learning_rate: Positive | None = None  # left out: the optimizer's
-    body_statistics: Literal["frozen", "moving"] = "frozen"  # of batch normalization while only the head trains
+    # Of batch normalization in the body; left out: frozen while only the head trains, moving while all does.
+    body_statistics: Literal["frozen", "moving"] | None = None
+
+    @property
+    def statistics_move(self) -> bool:
+        """Whether batch normalization in the body follows the films."""
+        return (self.body_statistics or ("moving" if self.train == "all" else "frozen")) == "moving"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,10 +118,10 @@ class Task:
         either = None if films.either is None else films.either[whole]
         measured = figures(logits[whole], films.targets[whole], either)
         detector, head = self.recipe.detector, self.network.boxes
-        if detector is not None and head is not None:
+        # Of films that show their lungs alone no boxes were sought.
+        drawn = films.boxes and [known if seen else None for known, seen in zip(films.boxes, whole, strict=True)]
+        if detector is not None and head is not None and any(known is not None for known in drawn or ()):
             boxes = [part.boxes for part in outputs if part.boxes is not None]
-            # Of films that show their lungs alone no boxes were sought.
-            drawn = films.boxes and [known if seen else None for known, seen in zip(films.boxes, whole, strict=True)]
             of_boxes = box_figures(boxes, replace(films, boxes=drawn), head, detector)
             measured |= {**of_boxes, "loss": of_boxes["loss"] + detector.image_weight * measured["loss"]}
         if films.facts is not None and self.network.lungs is not None:

@@ -35,8 +35,7 @@ def view_figures(outputs: Sequence[Outputs], films: Examples) -> dict[str, float
 
 def positive_columns(facts: Facts, targets: NDArray[np.int64]) -> list[int]:
     """The classes that mean pneumonia, as most of their films say."""
-    classes = range(int(targets.max()) + 1)
-    return [column for column in classes if np.mean(facts.pneumonia[targets == column] > 0) > 0.5]
+    return [int(column) for column in np.unique(targets) if np.mean(facts.pneumonia[targets == column] > 0) > 0.5]
 
 
 def film_scores(outputs: Sequence[Outputs], positive: Sequence[int]) -> Floats:

@@ -1,0 +1,49 @@
+"""What training goes on from, as a person names it: a bundle, the one that ships, or a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnx
+
+from hilum.bundle.card import BundleError
+from hilum.bundle.opening import OpenBundle
+from hilum.dataset.manifest.manifest import load_manifest
+from hilum.export.graph.unfold import check_same, weights_of
+from hilum.export.material import best_network, positive_classes
+from hilum.training.prepare import network_of
+from hilum.training.recipe import recipe_from
+from hilum.training.run import Run
+from hilum.training.start import Start
+
+EIGHT_BITS = "QuantizeLinear"
+
+
+def open_start(named: str | os.PathLike[str]) -> Start:
+    """The network of a bundle, taken back out of its graph, or of a run's best epoch."""
+    if Run(Path(named)).exists():
+        return _of_run(Run(Path(named)))
+    opened = OpenBundle(named)
+    card = opened.card
+    if not card.recipe:
+        raise BundleError(f"{opened.path}: is made of several networks; go on from one of those it was made of")
+    model = onnx.load(opened.path)
+    if any(node.op_type == EIGHT_BITS for node in model.graph.node):
+        raise BundleError(f"{opened.path}: its weights have 8 bits, too few to learn on; go on from its run instead")
+    recipe = recipe_from(card.recipe)
+    network = network_of(recipe, "none")
+    try:
+        weights = weights_of(model, network)
+        network.load_state_dict(weights)
+        check_same(model, network)
+    except BundleError as error:
+        raise BundleError(f"{opened.path}: {error}") from None
+    return Start(opened.path.stem, recipe, card.positive, weights, card, opened.digest)
+
+
+def _of_run(run: Run) -> Start:
+    recipe = run.recipe()
+    positive = positive_classes(load_manifest(run.facts()["manifest"]), recipe)
+    network, _ = best_network(run, recipe)
+    return Start(run.folder.name, recipe, positive, network.state_dict())
