@@ -48,7 +48,7 @@ class Guard:
     """The application with all of this around it."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
-        self._app = app
+        self.app = app
         self._settings = settings
         self._metrics = metrics
         self._headers = HEADERS | ({"Strict-Transport-Security": FOREVER} if settings.cert is not None else {})
@@ -56,7 +56,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, which gets an answer whatever happens."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         request_id = scope["request_id"] = secrets.token_hex(8)
         began, status = time.perf_counter(), 0
@@ -75,7 +75,7 @@ class Guard:
             if (refusal := self._refusal(scope["path"], scope["method"], Headers(scope=scope))) is not None:
                 await problem_response(refusal, request_id)(scope, receive, send_guarded)
             else:
-                await self._app(scope, receive, send_guarded)
+                await self.app(scope, receive, send_guarded)
         except Exception as error:
             _log_bug(error, request_id)
             if not status:
