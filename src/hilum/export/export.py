@@ -72,8 +72,8 @@ INTENDED_USE = (
     "pneumonia. Research use only: not a medical device, not for the care of patients."
 )
 LIMITS = (
-    "Knows upright frontal films only, and pneumonia only: other diseases are no part of its answer, and many of them "
-    "look like pneumonia.",
+    "Knows upright frontal films only, and names pneumonia only: other diseases have no name in its answer, and many "
+    "of them look like pneumonia.",
 )
 LIMIT_OF_HEATMAPS = "A heatmap shows which places spoke for an answer, not where a disease begins or ends."
 LIMIT_OF_BOXES = "Boxes are drawn as the readers of its training films drew them; other readers draw other boxes."
