@@ -65,14 +65,14 @@ def hilum_feed(manifest: Manifest, stores: Path, device: torch.device) -> Feed:
     import numpy as np
 
     from hilum.training.feed.examples import Examples
-    from hilum.training.feed.feed import Feed
+    from hilum.training.feed.feed import Feed, Shown
     from hilum.training.variation.augment import Augmentation
 
     store = build_store(manifest, Geometry("crop", SIDE, SIDE), stores)
     described = Augmentation(flip_horizontal=0.5, flip_vertical=0.5, rotation=ANGLE, area=AREA, ratio=RATIO)
     films = len(store.digests)
     examples = Examples(np.arange(films), np.zeros(films, np.int64), [""] * films, films)
-    return Feed(store.pixels, examples, described, BATCH, device)
+    return Feed(Shown(store.pixels, examples, described), BATCH, device)
 
 
 def hilum_batches(feed: Feed, *, three_channels: bool) -> Batches:

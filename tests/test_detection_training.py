@@ -13,7 +13,7 @@ import torch
 from hilum.dataset.store.store import Store
 from hilum.network.network import Heads, create_network
 from hilum.training.feed.examples import Examples
-from hilum.training.feed.feed import Feed
+from hilum.training.feed.feed import Course, Feed, Shown
 from hilum.training.fit import Interrupted, fit
 from hilum.training.observer import Event, Step
 from hilum.training.prepare import Prepared
@@ -74,7 +74,7 @@ def train(folder: Path, epochs: int, stop_at: int = 0, mosaic: float = 0.0) -> t
         wanted.network.name, 2, "none", heads=Heads(wanted.detector), dropout=0.2, input_size=(SIDE, SIDE), seed=1
     )
     task = Task(network, wanted, examples, CPU)
-    feed = Feed(pixels, examples, wanted.augmentation, 8, CPU, seed=1)
+    feed = Feed(Shown(pixels, examples, wanted.augmentation), 8, CPU, Course(1))
     run = Run(folder) if folder.exists() else create_run(folder, wanted, {})
     steps: list[Event] = []
 

@@ -38,7 +38,7 @@ from hilum.measures.boxes.overlap import Detections, shrink, suppress
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.network import Heads, create_network
 from hilum.training.feed.examples import Wanted, choose_examples
-from hilum.training.feed.feed import Feed
+from hilum.training.feed.feed import Course, Feed, Shown
 from hilum.training.fit import fit
 from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
@@ -225,7 +225,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
     facts = {"recipe": "0123456789abcdef", "data": films.digest, "manifest": str(manifest), "weights": "random"}
     run = create_run(folder / "run", wanted, facts | dict.fromkeys(("hilum", "torch", "torchvision", "timm"), "0.1"))
     cpu = torch.device("cpu")
-    feeds = [Feed(store.pixels, examples, wanted.augmentation, 8, cpu, seed=1) for examples in (train, val)]
+    feeds = [Feed(Shown(store.pixels, examples, wanted.augmentation), 8, cpu, Course(1)) for examples in (train, val)]
     prepared = Prepared(Task(network, wanted, train, cpu), feeds[0], feeds[1], store, {})
     fit(run, prepared, Processes())
     return run, manifest

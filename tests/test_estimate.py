@@ -14,7 +14,7 @@ from hilum.dataset.store.store import Store
 from hilum.network.network import create_network
 from hilum.radiograph.geometry import Geometry
 from hilum.training.estimate import Estimate, estimate, in_words
-from hilum.training.feed.feed import Feed
+from hilum.training.feed.feed import Course, Feed, Shown
 from hilum.training.fit import fit
 from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
@@ -30,9 +30,9 @@ def prepared(wanted: Recipe) -> Prepared:
     # Batch normalization, so that statistics could be changed, and dropout, so that random numbers could be used up.
     network = create_network("mobilenetv3_small_050", 2, "none", dropout=0.2, input_size=(SIDE, SIDE), seed=1)
     store = Store(pixels, Geometry("squash", SIDE, SIDE), Path("store"), (), {})
-    feed = Feed(pixels, train, wanted.augmentation, wanted.training.batch_size, CPU, seed=1)
+    feed = Feed(Shown(pixels, train, wanted.augmentation), wanted.training.batch_size, CPU, Course(1))
     task = Task(network, wanted, train, CPU)
-    return Prepared(task, feed, Feed(pixels, val, wanted.augmentation, 16, CPU), store, {})
+    return Prepared(task, feed, Feed(Shown(pixels, val, wanted.augmentation), 16, CPU), store, {})
 
 
 @pytest.mark.parametrize("phases", [[{"epochs": 1}], TWO_PHASES])

@@ -23,8 +23,8 @@ from hilum.dataset.phantom.film import draw_phantom
 from hilum.dataset.store.store import StoreError, build_store
 from hilum.radiograph.geometry import Geometry
 from hilum.training.feed.dali import DaliFeed
-from hilum.training.feed.examples import Examples, File, choose_examples, originals
-from hilum.training.feed.feed import Batch, Feed
+from hilum.training.feed.examples import Examples, File, Originals, choose_examples, originals
+from hilum.training.feed.feed import Batch, Course, Feed, Shown
 from hilum.training.feed.torchvision import TorchvisionFeed, transforms
 from hilum.training.recipe import BINARY, RecipeError
 from hilum.training.variation import sampler_cpu
@@ -61,11 +61,11 @@ def make(request: pytest.FixtureRequest, manifest: Manifest, tmp_path_factory: p
 
     @cache  # a DataLoader's workers take a while to start
     def made(augmentation: Augmentation, **options: Any) -> Feed:
-        given = (store.pixels, examples, augmentation, options.pop("batch_size", 4), CPU)
+        shown, batch_size = Shown(store.pixels, examples, augmentation), options.pop("batch_size", 4)
         if request.param == "store":
-            return Feed(*given, **options)
+            return Feed(shown, batch_size, CPU, Course(**options))
         kind = {"torchvision": TorchvisionFeed, "dali": DaliFeed}[request.param]
-        return kind(originals(manifest, examples, request.param), geometry, *given, **options)
+        return kind(originals(manifest, examples, geometry, request.param), shown, batch_size, CPU, Course(**options))
 
     return made
 
@@ -154,9 +154,8 @@ def test_leaving_early_or_late_leaves_no_thread(make: Make) -> None:
 
 def store_feed(augmentation: Augmentation, batch_size: int = 4, **share: Any) -> Feed:
     pixels = np.random.default_rng(0).integers(0, 256, (10, SIDE, SIDE), np.uint8)
-    return Feed(
-        pixels, Examples(np.arange(10), np.arange(10), [""] * 10, 10), augmentation, batch_size, CPU, seed=5, **share
-    )
+    examples = Examples(np.arange(10), np.arange(10), [""] * 10, 10)
+    return Feed(Shown(pixels, examples, augmentation), batch_size, CPU, Course(seed=5, **share))
 
 
 def test_processes_share_a_batch() -> None:
@@ -253,14 +252,14 @@ def test_files_that_are_no_plain_pictures_are_refused_by_name(name: str, tmp_pat
     manifest = import_folder(tmp_path / "films", "folder")[0]
     examples = Examples(np.zeros(1, np.int64), np.zeros(1, np.int64), manifest.table["path"].to_list(), 1)
     with pytest.raises(RecipeError, match=rf"a\.dcm: dicom.*training\.feed = {name} decodes JPEG and PNG"):
-        originals(manifest, examples, name)
+        originals(manifest, examples, Geometry("squash", SIDE, SIDE), name)
 
 
 def test_a_file_that_is_gone_ends_an_epoch_in_one_line(tmp_path: Path) -> None:
     examples = Examples(np.arange(2), np.zeros(2, np.int64), ["gone.png", "too.png"], 2)
     files = [File(tmp_path / path, 100, 100) for path in examples.paths]
     geometry, pixels = Geometry("squash", SIDE, SIDE), np.zeros((2, SIDE, SIDE), np.uint8)
-    feed = TorchvisionFeed(files, geometry, pixels, examples, Augmentation(), 2, CPU)
+    feed = TorchvisionFeed(Originals(files, geometry), Shown(pixels, examples, Augmentation()), 2, CPU)
     with pytest.raises(StoreError, match=r"^\S*(gone|too)\.png: No such file or directory; put it back[^\n]*$"):
         list(feed.batches(0))
 
@@ -269,9 +268,8 @@ def test_without_dali_the_way_to_it_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "nvidia.dali", None)
     examples = Examples(np.arange(1), np.zeros(1, np.int64), [""], 1)
     with pytest.raises(RecipeError, match=r"NVIDIA DALI is not installed; pip install '.*\[dali\]'"):
-        DaliFeed(
-            [], Geometry("crop", SIDE, SIDE), np.zeros((1, SIDE, SIDE), np.uint8), examples, Augmentation(), 1, CPU
-        )
+        shown = Shown(np.zeros((1, SIDE, SIDE), np.uint8), examples, Augmentation())
+        DaliFeed(Originals([], Geometry("crop", SIDE, SIDE)), shown, 1, CPU)
 
 
 @needs_dali
@@ -289,8 +287,8 @@ def test_dali_shows_what_the_store_shows(tmp_path: Path, augmentation: Augmentat
     store = build_store(manifest, geometry, tmp_path / "stores", processes=1)
     digests, paths = manifest.table["file_digest"].to_list(), manifest.table["path"].to_list()
     examples = Examples(store.rows(digests), np.zeros(6, np.int64), paths, 6)
-    given = (store.pixels, examples, augmentation, 4, CPU)
-    ours, theirs = Feed(*given), DaliFeed(originals(manifest, examples, "dali"), geometry, *given)
+    given = (Shown(store.pixels, examples, augmentation), 4, CPU)
+    ours, theirs = Feed(*given), DaliFeed(originals(manifest, examples, geometry, "dali"), *given)
     for stored, decoded in zip(ours.batches(0), theirs.batches(0), strict=True):
         apart = (stored.films - decoded.films).abs() * 255
         assert apart.mean() < 0.1 and apart.max() <= (4 if augmentation.grades else 1.01)

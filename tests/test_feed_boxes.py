@@ -15,7 +15,7 @@ from hilum.dataset.store.store import Store
 from hilum.radiograph.geometry import Geometry
 from hilum.training.feed.boxes import boxes_in_picture
 from hilum.training.feed.examples import Examples, Wanted, choose_examples
-from hilum.training.feed.feed import Batch, Feed
+from hilum.training.feed.feed import Batch, Course, Feed, Shown
 from hilum.training.variation.augment import Augmentation
 
 CPU = torch.device("cpu")
@@ -35,7 +35,7 @@ def patch_feed(seed: int, augmentation: Augmentation) -> Feed:
         film[top:bottom, left:right] = 255
         boxes.append(np.array([[left, top, right, bottom]], np.float64))
     examples = Examples(np.arange(8), np.zeros(8, np.int64), [""] * 8, 8, None, boxes)
-    return Feed(pixels, examples, augmentation, 8, CPU, seed=seed)
+    return Feed(Shown(pixels, examples, augmentation), 8, CPU, Course(seed))
 
 
 def first(feed: Feed, epoch: int) -> Batch:
@@ -95,7 +95,7 @@ def test_boxes_come_from_the_manifest_through_the_geometry(tmp_path: Path) -> No
     assert none is not None
     assert len(none) == 0
     assert told["unknown.png"] is None
-    batch = next(Feed(store.pixels, examples, Augmentation(), 3, CPU).in_order())
+    batch = next(Feed(Shown(store.pixels, examples, Augmentation()), 3, CPU).in_order())
     assert batch.boxes is not None
     known = dict(zip(examples.paths, batch.boxes.known.tolist(), strict=True))
     assert known == {"known.png": True, "none.png": True, "unknown.png": False}

@@ -12,7 +12,7 @@ from test_fit import CPU, SIDE, SMALL, digest, films, recipe
 
 from hilum.dataset.store.store import Store
 from hilum.network.network import create_network
-from hilum.training.feed.feed import Feed
+from hilum.training.feed.feed import Course, Feed, Shown
 from hilum.training.feed.offline import OfflineFeed
 from hilum.training.fit import Interrupted, fit
 from hilum.training.observer import Event, Step
@@ -26,9 +26,9 @@ from hilum.training.variation.sampler_torch import sample
 PASSES = 3
 
 
-def feed(passes: int = PASSES, **share: int) -> OfflineFeed:
+def feed(passes: int = PASSES, course: Course = Course(7)) -> OfflineFeed:  # noqa: B008, it is immutable
     pixels, train, _ = films()
-    return OfflineFeed(passes, pixels, train, recipe().augmentation, 10, CPU, **({"seed": 7} | share))
+    return OfflineFeed(passes, Shown(pixels, train, recipe().augmentation), 10, CPU, course)
 
 
 def shown(offline: OfflineFeed, epoch: int) -> dict[int, list[NDArray[np.float32]]]:
@@ -69,14 +69,14 @@ def test_variations_are_those_of_the_first_epochs_of_the_usual_feed() -> None:
 
 def test_processes_share_an_epoch() -> None:
     whole = [batch.examples.tolist() for batch in feed().batches(2)]
-    halves = [[batch.examples.tolist() for batch in feed(part=part, parts=2).batches(2)] for part in (0, 1)]
+    halves = [[batch.examples.tolist() for batch in feed(course=Course(7, part, 2)).batches(2)] for part in (0, 1)]
     for together, one, other in zip(whole, *halves, strict=True):
         assert (together[::2], together[1::2]) == (one, other)
 
 
 def test_without_passes_films_are_shown_as_they_are() -> None:
     pixels, train, _ = films()
-    plain = Feed(pixels, train, recipe().augmentation, 10, CPU)
+    plain = Feed(Shown(pixels, train, recipe().augmentation), 10, CPU)
     for film, batch in zip(plain.in_order(), feed(0).in_order(), strict=True):
         torch.testing.assert_close(film.films, batch.films)
     assert all(len(seen) == 1 for seen in shown(feed(0), 0).values())
@@ -96,7 +96,7 @@ def test_a_run_on_them_stopped_in_an_epoch_goes_on_bit_for_bit(tmp_path: Path) -
             if isinstance(event, Step):
                 steps.append(event)
 
-        val = Feed(pixels, judged, wanted.augmentation, 16, CPU)
+        val = Feed(Shown(pixels, judged, wanted.augmentation), 16, CPU)
         task = Task(network, wanted, feed().examples, CPU)
         prepared = Prepared(task, feed(), val, Store(pixels, wanted.input.to_geometry(), folder, (), {}), {})
         fit(run, prepared, Processes(), observer=watch, asked_to_stop=lambda: len(steps) == stop_at)

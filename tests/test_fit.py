@@ -23,7 +23,7 @@ from hilum.network.network import Network, create_network
 from hilum.training.checkpoint import CheckpointError, load_latest, read_state, save_checkpoint
 from hilum.training.events import event_log
 from hilum.training.feed.examples import Examples
-from hilum.training.feed.feed import Feed
+from hilum.training.feed.feed import Course, Feed, Shown
 from hilum.training.fit import Interrupted, NotFiniteError, fit
 from hilum.training.observer import Epoch, Event, Step
 from hilum.training.prepare import Prepared
@@ -71,8 +71,9 @@ def train(folder: Path, wanted: Recipe, run: Run | None = None, **options: Any) 
     pixels, train_part, val_part = films()
     name, head, seed = wanted.network.name, wanted.network.head, wanted.training.seed
     network = create_network(name, 2, "none", head=head, input_size=(SIDE, SIDE), seed=seed)
-    feed = Feed(pixels, train_part, wanted.augmentation, wanted.training.batch_size, CPU, seed=wanted.training.seed)
-    val = Feed(pixels, val_part, wanted.augmentation, 16, CPU)
+    shown = Shown(pixels, train_part, wanted.augmentation)
+    feed = Feed(shown, wanted.training.batch_size, CPU, Course(wanted.training.seed))
+    val = Feed(Shown(pixels, val_part, wanted.augmentation), 16, CPU)
     run = run or create_run(folder, wanted, {})
     store = Store(pixels, wanted.input.to_geometry(), Path("store"), (), {})
     prepared = Prepared(Task(network, wanted, train_part, CPU), feed, val, store, {})
@@ -306,7 +307,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
 import test_fit
-from hilum.training.feed.feed import Feed
+from hilum.training.feed.feed import Course, Feed, Shown
 from hilum.training.fit import fit
 from hilum.training.prepare import Prepared
 from hilum.training.processes import join_processes
@@ -317,11 +318,11 @@ wanted = test_fit.recipe(training={"batch_size": 31}, network=test_fit.PLAIN)
 pixels, train, val = test_fit.films()
 network = test_fit.create_network("small_cnn1", 2, "none", dropout=0.0, input_size=(16, 16), seed=1)
 options = {"seed": 1, "part": processes.rank, "parts": processes.count}
-feed = Feed(pixels, train, wanted.augmentation, 31, test_fit.CPU, **options)
+feed = Feed(Shown(pixels, train, wanted.augmentation), 31, test_fit.CPU, Course(**options))
 folder = Path(sys.argv[2])
 run = create_run(folder, wanted, {}) if processes.leads else Run(folder)
 task = test_fit.Task(network, wanted, train, test_fit.CPU)
-judged = Feed(pixels, val, wanted.augmentation, 16, test_fit.CPU)
+judged = Feed(Shown(pixels, val, wanted.augmentation), 16, test_fit.CPU)
 store = test_fit.Store(pixels, wanted.input.to_geometry(), folder, (), {})
 fit(run, Prepared(task, feed, judged, store, {}), processes)
 """

@@ -13,7 +13,7 @@ from hilum.dataset.manifest.manifest import SCHEMA, Manifest
 from hilum.dataset.store.store import Store
 from hilum.radiograph.geometry import Geometry
 from hilum.training.feed.examples import choose_examples
-from hilum.training.feed.feed import Feed
+from hilum.training.feed.feed import Feed, Shown
 from hilum.training.recipe import Loss
 from hilum.training.task.objective import figures, loss_of, right_of
 from hilum.training.variation.augment import Augmentation
@@ -60,7 +60,7 @@ def test_a_label_of_several_classes_reaches_the_loss(tmp_path: Path) -> None:
         [False, True, True],
     ]
     assert examples.counts(3) == [1, 1, 1]
-    batch = next(Feed(store.pixels, examples, Augmentation(), 4, torch.device("cpu")).in_order())
+    batch = next(Feed(Shown(store.pixels, examples, Augmentation()), 4, torch.device("cpu")).in_order())
     assert batch.targets.tolist() == examples.either.tolist()
 
 

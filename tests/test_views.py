@@ -24,7 +24,7 @@ from hilum.network.heads.resample import Resample
 from hilum.network.network import Heads, Network, Seen, create_network
 from hilum.training.curves import NAMES, draw_curves
 from hilum.training.feed.examples import Examples, Facts
-from hilum.training.feed.feed import Feed
+from hilum.training.feed.feed import Course, Feed, Shown
 from hilum.training.feed.masks import lung_masks
 from hilum.training.fit import Interrupted, fit, judge
 from hilum.training.observer import Event, Step
@@ -200,8 +200,8 @@ def train(folder: Path, stop_at: int = 0) -> tuple[str, list[dict[str, float]]]:
     assert examples.facts is not None
     task = Task(network_of(wanted), wanted, examples, CPU)
     mixture = mix_sources(wanted.training.mixture, 40, examples.facts.sources, examples.facts.labels)
-    feed = Feed(pixels, examples, wanted.augmentation, 8, CPU, seed=1, mixture=mixture)
-    val = Feed(pixels, examples, wanted.augmentation, 16, CPU)
+    feed = Feed(Shown(pixels, examples, wanted.augmentation), 8, CPU, Course(seed=1, mixture=mixture))
+    val = Feed(Shown(pixels, examples, wanted.augmentation), 16, CPU)
     run = Run(folder) if folder.exists() else create_run(folder, wanted, {})
     steps: list[Event] = []
 
@@ -246,7 +246,13 @@ def test_boxes_are_judged_on_whole_films_alone() -> None:
         facts=facts,
     )
     of_all, of_whole = (
-        judge(task, task.network, Feed(pixels, some, wanted.augmentation, batch, CPU), torch.contiguous_format, None)
+        judge(
+            task,
+            task.network,
+            Feed(Shown(pixels, some, wanted.augmentation), batch, CPU),
+            torch.contiguous_format,
+            None,
+        )
         for some, batch in ((examples, 16), (whole, 8))
     )
     for figure in ("loss", "ap50", "rsna_score", "auc"):
@@ -258,7 +264,7 @@ def test_what_a_film_does_not_know_teaches_nothing() -> None:
     wanted = recipe()
     pixels, examples = films()
     task = Task(network_of(wanted), wanted, examples, CPU)
-    batch = next(iter(Feed(pixels, examples, wanted.augmentation, FILMS, CPU, seed=1).batches(0)))
+    batch = next(iter(Feed(Shown(pixels, examples, wanted.augmentation), FILMS, CPU, Course(1)).batches(0)))
     assert batch.seen is not None and batch.boxes is not None and batch.adult is not None
     alone = batch.seen._replace(whole=torch.zeros_like(batch.seen.whole))
     outputs = task.network.train().training_outputs(batch.films, batch.seen)

@@ -22,7 +22,7 @@ from hilum.network.network import Network, create_network
 from hilum.system.text import megabytes
 from hilum.training.feed.dali import DaliFeed
 from hilum.training.feed.examples import Examples, Wanted, choose_examples, originals
-from hilum.training.feed.feed import Feed
+from hilum.training.feed.feed import Course, Feed, Shown
 from hilum.training.feed.mixture import mix_sources
 from hilum.training.feed.offline import OfflineFeed
 from hilum.training.feed.torchvision import TorchvisionFeed
@@ -61,9 +61,9 @@ def prepare(
         _check_examples(split, examples, recipe)
     settings = recipe.training
     task = Task(network, recipe, train, device)
-    feed = _train_feed(manifest, store, train, recipe, device, processes)
+    feed = _train_feed(manifest, store, train, task, processes)
     _check_batches(feed, recipe, processes)
-    judged = Feed(store.pixels, val, recipe.augmentation, max(settings.batch_size, 64), device)
+    judged = Feed(Shown(store.pixels, val, recipe.augmentation), max(settings.batch_size, 64), device)
     facts = {
         "recipe": hashlib.blake2b(to_toml(recipe).encode(), digest_size=8).hexdigest(),
         "data": manifest.digest,
@@ -105,21 +105,21 @@ def network_of(recipe: Recipe, weights: str | None = None) -> Network:
     )
 
 
-def _train_feed(
-    manifest: Manifest, store: Store, train: Examples, recipe: Recipe, device: torch.device, processes: Processes
-) -> Feed:
-    settings = recipe.training
+def _train_feed(manifest: Manifest, store: Store, train: Examples, task: Task, processes: Processes) -> Feed:
+    settings = task.recipe.training
     kind: Callable[..., Feed] = Feed
     if settings.feed != "store":
         decoding = {"torchvision": TorchvisionFeed, "dali": DaliFeed}[settings.feed]
-        kind = partial(decoding, originals(manifest, train, settings.feed), store.geometry)
+        kind = partial(decoding, originals(manifest, train, store.geometry, settings.feed))
     elif settings.offline_passes:
         kind = partial(OfflineFeed, settings.offline_passes)
-    share: dict[str, Any] = {"seed": settings.seed, "part": processes.rank, "parts": processes.count}
+    mixture = None
     if settings.mixture and train.facts is not None:
         films = settings.epoch_films or len(train)
-        share["mixture"] = mix_sources(settings.mixture, films, train.facts.sources, train.facts.labels)
-    return kind(store.pixels, train, recipe.augmentation, settings.batch_size, device, **share)
+        mixture = mix_sources(settings.mixture, films, train.facts.sources, train.facts.labels)
+    course = Course(settings.seed, processes.rank, processes.count, mixture)
+    shown = Shown(store.pixels, train, task.recipe.augmentation)
+    return kind(shown, settings.batch_size, task.frame.device, course)
 
 
 def describe(prepared: Prepared, recipe: Recipe) -> list[str]:

@@ -15,7 +15,7 @@ from hilum.dataset.contact_sheet import Cell, lay_out, sample_films
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.store.store import build_store
 from hilum.training.feed.examples import Examples, choose_examples
-from hilum.training.feed.feed import Batch, Feed
+from hilum.training.feed.feed import Batch, Course, Feed, Shown
 from hilum.training.feed.mosaic import mosaic
 from hilum.training.prepare import wanted_of
 from hilum.training.recipe import Recipe, RecipeError
@@ -67,7 +67,7 @@ def _feed(manifest: Manifest, recipe: Recipe, count: int, seed: int, folder: Pat
     store = build_store(few, recipe.input.to_geometry(), folder, processes=1)
     examples = choose_examples(few, store, recipe.classes, ["train"], wanted_of(recipe))
     pixels = np.array(store.pixels)  # the store's folder goes before the pictures are drawn
-    return Feed(pixels, examples, recipe.augmentation, len(examples), CPU, seed=recipe.training.seed)
+    return Feed(Shown(pixels, examples, recipe.augmentation), len(examples), CPU, Course(recipe.training.seed))
 
 
 def _in_order(batch: Batch) -> Batch:

@@ -6,23 +6,21 @@ the same affine map for each film, and grey levels, noise and erasing from the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.dlpack import from_dlpack
 
 from hilum.dataset.store.store import StoreError
-from hilum.radiograph.geometry import Geometry
 from hilum.system.installed import install_extra
-from hilum.training.feed.examples import Examples, File
-from hilum.training.feed.feed import Batch, Feed, Share, unit_floats
+from hilum.training.feed.examples import Originals
+from hilum.training.feed.feed import Batch, Course, Feed, Share, Shown, unit_floats
 from hilum.training.recipe import RecipeError
 from hilum.training.variation import sampler_cpu, sampler_torch
-from hilum.training.variation.augment import Augmentation, Draws, draw, matrices
+from hilum.training.variation.augment import Draws, draw, matrices
 
 
 class DaliFeed(Feed):
@@ -30,21 +28,18 @@ class DaliFeed(Feed):
 
     def __init__(
         self,
-        files: Sequence[File],
-        geometry: Geometry,
-        pixels: NDArray[np.uint8],
-        examples: Examples,
-        augmentation: Augmentation,
+        originals: Originals,
+        shown: Shown,
         batch_size: int,
         device: torch.device,
-        **share: Any,
+        course: Course = Course(),  # noqa: B008, it is immutable
     ) -> None:
-        super().__init__(pixels, examples, augmentation, batch_size, device, **share)
-        if geometry.mode == "fit":
+        super().__init__(shown, batch_size, device, course)
+        if originals.geometry.mode == "fit":
             raise RecipeError("training.feed = dali: its frames have no padding; set input.geometry to squash or crop")
-        if augmentation.fill == "reflect":
+        if shown.augmentation.fill == "reflect":
             raise RecipeError("training.feed = dali: it does not mirror; set augmentation.fill to a level or to edge")
-        self.files, self.geometry, self.dali = files, geometry, _dali()
+        (self.files, self.geometry), self.dali = originals, _dali()
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from batch `start` on, decoded and varied by DALI."""

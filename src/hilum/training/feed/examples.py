@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.patients import patients_of
 from hilum.dataset.store.store import Store
+from hilum.radiograph.geometry import Geometry
 from hilum.radiograph.patient import PATIENTS
 from hilum.training.feed.boxes import boxes_in_picture
 from hilum.training.recipe import RecipeError
@@ -138,8 +139,15 @@ class File(NamedTuple):
     width: int
 
 
-def originals(manifest: Manifest, examples: Examples, feed: str) -> list[File]:
-    """The files of the examples, for feeds that decode them in every epoch, by libraries that know 8-bit pictures."""
+class Originals(NamedTuple):
+    """The files of examples, and how they are placed."""
+
+    files: Sequence[File]
+    geometry: Geometry
+
+
+def originals(manifest: Manifest, examples: Examples, geometry: Geometry, feed: str) -> Originals:
+    """For feeds that decode the files in every epoch, by libraries that know 8-bit pictures."""
     columns = ("format", "bits", "height", "width")
     facts = {path: found for path, *found in manifest.table.select("path", *columns).iter_rows()}
     for path in examples.paths:
@@ -149,4 +157,4 @@ def originals(manifest: Manifest, examples: Examples, feed: str) -> list[File]:
                 f"{manifest.path(path)}: {kind or 'of unknown format'}{f' of {bits} bits' if bits else ''}, and "
                 f"training.feed = {feed} decodes JPEG and PNG files of 8 bits; use training.feed = store"
             )
-    return [File(manifest.path(path), *facts[path][2:]) for path in examples.paths]
+    return Originals([File(manifest.path(path), *facts[path][2:]) for path in examples.paths], geometry)

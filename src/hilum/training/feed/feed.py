@@ -66,30 +66,31 @@ class Share(NamedTuple):
     counted: NDArray[np.int64]
 
 
+class Shown(NamedTuple):
+    """The films of a store that a feed shows, and how it varies them."""
+
+    pixels: NDArray[np.uint8]
+    examples: Examples
+    augmentation: Augmentation
+
+
+class Course(NamedTuple):
+    """In which order films are shown. `part` of `parts` processes gets its share of every batch; with a `mixture` an
+    epoch is not every film once."""
+
+    seed: int = 0
+    part: int = 0
+    parts: int = 1
+    mixture: Mixture | None = None
+
+
 class Feed:
-    """Batches for one device. `part` of `parts` processes gets its share of every batch.
+    """Batches for one device. The next one is made by other threads while the one before it is learned from."""
 
-    The next batch is made by other threads while the one before it is learned from. With a `mixture` an epoch is not
-    every film once.
-    """
-
-    def __init__(
-        self,
-        pixels: NDArray[np.uint8],
-        examples: Examples,
-        augmentation: Augmentation,
-        batch_size: int,
-        device: torch.device,
-        *,
-        seed: int = 0,
-        part: int = 0,
-        parts: int = 1,
-        mixture: Mixture | None = None,
-    ) -> None:
-        self.mixture = mixture
-        self.pixels, self.examples, self.augmentation = pixels, examples, augmentation
-        self.batch_size, self.seed = batch_size, seed
-        self.part, self.parts = part, parts
+    def __init__(self, shown: Shown, batch_size: int, device: torch.device, course: Course = Course()) -> None:  # noqa: B008, it is immutable
+        self.pixels, self.examples, self.augmentation = shown
+        self.seed, self.part, self.parts, self.mixture = course
+        self.batch_size = batch_size
         # Each thread has its own current GPU, so it is named here.
         named = device.type != "cuda" or device.index is not None
         self.device = device if named else torch.device("cuda", torch.cuda.current_device())

@@ -7,15 +7,12 @@ same draws, so a study of them costs no space.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hilum.training.feed.examples import Examples
-from hilum.training.feed.feed import Batch, Feed, Share
-from hilum.training.variation.augment import Augmentation
+from hilum.training.feed.feed import Batch, Course, Feed, Share, Shown
 
 
 class OfflineFeed(Feed):
@@ -24,14 +21,12 @@ class OfflineFeed(Feed):
     def __init__(
         self,
         passes: int,
-        pixels: NDArray[np.uint8],
-        examples: Examples,
-        augmentation: Augmentation,
+        shown: Shown,
         batch_size: int,
         device: torch.device,
-        **share: Any,
+        course: Course = Course(),  # noqa: B008, it is immutable
     ) -> None:
-        super().__init__(pixels, examples, augmentation, batch_size, device, **share)
+        super().__init__(shown, batch_size, device, course)
         self.passes = passes
 
     @property

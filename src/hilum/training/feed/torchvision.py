@@ -22,8 +22,8 @@ from torchvision.transforms import v2
 from hilum.dataset.store.store import StoreError
 from hilum.radiograph.geometry import Geometry
 from hilum.system.cores import available_cores
-from hilum.training.feed.examples import Examples, File
-from hilum.training.feed.feed import Batch, Feed
+from hilum.training.feed.examples import File, Originals
+from hilum.training.feed.feed import Batch, Course, Feed, Shown
 from hilum.training.recipe import RecipeError
 from hilum.training.variation.augment import WHOLE, Augmentation
 
@@ -35,18 +35,15 @@ class TorchvisionFeed(Feed):
 
     def __init__(
         self,
-        files: Sequence[File],
-        geometry: Geometry,
-        pixels: NDArray[np.uint8],
-        examples: Examples,
-        augmentation: Augmentation,
+        originals: Originals,
+        shown: Shown,
         batch_size: int,
         device: torch.device,
-        **share: Any,
+        course: Course = Course(),  # noqa: B008, it is immutable
     ) -> None:
-        super().__init__(pixels, examples, augmentation, batch_size, device, **share)
-        transform = transforms(augmentation, (geometry.height, geometry.width))
-        self.films = FilmFiles(files, examples.rows, geometry, transform, self.seed)
+        super().__init__(shown, batch_size, device, course)
+        transform = transforms(shown.augmentation, (originals.geometry.height, originals.geometry.width))
+        self.films = FilmFiles(originals.files, shown.examples.rows, originals.geometry, transform, self.seed)
         self.places: list[list[Place]] = []
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
