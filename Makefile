@@ -5,9 +5,9 @@ SEED ?= 1
 START := $(shell date +%s)
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: test browser soak demo serve wheel model fuzz docs benchmark benchmark-feed clean
+.PHONY: test browser typescript soak demo serve wheel model fuzz docs benchmark benchmark-feed clean
 
-test: .venv/installed browser
+test: .venv/installed browser typescript
 	@date +%s > .venv/set-up
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -24,6 +24,12 @@ browser:
 	  || { [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get -qq update && \
 	  apt-get -qq install --no-install-recommends -y chromium'; } >/dev/null 2>&1 \
 	  || echo "no Chromium here: the page's tests in a browser are skipped"
+
+# TypeScript checks the types that the page's code states, which skip without it.
+typescript:
+	@command -v tsc >/dev/null || test -x .node/node_modules/.bin/tsc \
+	  || timeout 120 npm install --silent --no-fund --no-audit --prefix .node typescript@7 >/dev/null 2>&1 \
+	  || echo "no TypeScript here: the types of the page's code are not checked"
 
 # What the model in the box says of a real chest film, which comes with pydicom-data.
 demo: .venv-demo/installed
@@ -119,4 +125,4 @@ benchmark-feed: .venv-dali/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-serve .venv-dali demo dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .node .venv .venv-demo .venv-serve .venv-dali demo dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

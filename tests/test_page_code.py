@@ -1,4 +1,4 @@
-"""The page's code that needs no browser, tested by Node where there is one."""
+"""The page's code that needs no browser, tested by Node and by TypeScript where they are."""
 
 from __future__ import annotations
 
@@ -22,4 +22,16 @@ def test_what_is_pure_does_what_it_says(tmp_path: Path) -> None:
         shutil.copy(source, tmp_path)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     done = subprocess.run([node, "--test", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_its_types_hold() -> None:
+    """What JSDoc says of functions is true of their calls; what it leaves out may be anything."""
+    here = Path(__file__).parents[1] / ".node" / "node_modules" / ".bin" / "tsc"
+    tsc = shutil.which("tsc") or shutil.which(here)
+    if tsc is None:
+        pytest.skip("TypeScript is not installed (make typescript)")
+    options = ["--noEmit", "--allowJs", "--checkJs", "--strict", "false", "--moduleResolution", "bundler"]
+    language = ["--module", "es2022", "--target", "es2022", "--lib", "es2023,dom,dom.iterable"]
+    done = subprocess.run([tsc, *options, *language, *PAGE.glob("*.js")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

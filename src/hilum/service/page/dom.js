@@ -3,6 +3,9 @@
 /** The element of this id. @returns {any} */
 export const the = (id) => document.getElementById(id);
 
+/** The elements that a selector means. @returns {any[]} */
+export const all = (selector) => [...document.querySelectorAll(selector)];
+
 /** A new element; what begins with "on" is listened for, null is left out. @returns {any} */
 export function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);

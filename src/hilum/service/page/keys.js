@@ -6,7 +6,7 @@ import { t } from "./words.js";
 const MOUSE = ["drag", "right_drag", "wheel", "middle_drag", "double"];
 
 /**
- * @param {Record<string, () => void>} actions by the names of the help's words
+ * @param {Record<string, (step?: any) => void>} actions by the names of the help's words
  * @param {{space: (held: boolean) => void}} held
  */
 export function listenToKeys(actions, held) {
@@ -30,11 +30,12 @@ export function listenToKeys(actions, held) {
   const byKey = new Map(table.flatMap(({ keys, does }) => keys.map((key, place) => [key, does[place]])));
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    if (event.key === " " && !event.target.closest("button, input, select")) {
+    const target = /** @type {Element} */ (event.target);
+    if (event.key === " " && !target.closest("button, input, select")) {
       event.preventDefault();
       held.space(true);
     }
-    if (usesItself(event.target, event.key)) return;
+    if (usesItself(target, event.key)) return;
     const action = byKey.get(event.key) ?? byKey.get(event.key.toLowerCase());
     if (!action) return;
     event.preventDefault();

@@ -3,7 +3,7 @@
 import { drawAnswer, why } from "./answer.js";
 import { drawCard } from "./card.js";
 import { inOrder, pointsFor } from "./decide.js";
-import { make, the } from "./dom.js";
+import { all, make, the } from "./dom.js";
 import { HttpEngine, Refused } from "./engine-http.js";
 import { Films } from "./films.js";
 import { drawKeys, listenToKeys } from "./keys.js";
@@ -35,6 +35,8 @@ const viewers = [viewer, beside];
 films.addEventListener("change", draw);
 new Work(films, engine);
 
+let scrolledTo = null;
+
 function draw() {
   const { current, pinned } = films;
   document.body.classList.toggle("empty", !films.films.length);
@@ -52,8 +54,8 @@ function draw() {
   beside.show(pinned);
   drawNotice(current);
   drawTools();
-  if (draw.scrolled !== current) scrollTo(current);
-  draw.scrolled = current;
+  if (scrolledTo !== current) scrollTo(current);
+  scrolledTo = current;
   if (current) the("canvas").setAttribute("aria-label", t("film.alt", { name: current.name, verdict: inWords(current, films) }));
   const answered = Boolean(current?.answer);
   for (const id of ["save-picture", "save-json", "print"]) the(id).disabled = !answered;
@@ -169,10 +171,10 @@ function listen() {
     const open = the("answer").classList.toggle("open");
     the("sheet").setAttribute("aria-expanded", String(open));
   });
-  for (const button of document.querySelectorAll("[data-close]")) {
+  for (const button of all("[data-close]")) {
     button.addEventListener("click", () => button.closest("dialog").close());
   }
-  for (const button of document.querySelectorAll("[data-language]")) {
+  for (const button of all("[data-language]")) {
     button.addEventListener("click", () => say(button.dataset.language));
   }
   addEventListener("paste", (event) => films.add([...event.clipboardData.files]));
@@ -235,20 +237,23 @@ async function useModel(name) {
   drawCard(card);
 }
 
+/** @type {Promise<string> | null} */
+let token = null;
+
 /** Ask for the token; it stays in this window's memory. */
 function askToken() {
-  askToken.asked ??= new Promise((resolve) => {
+  token ??= new Promise((resolve) => {
     the("ask-token").showModal();
     the("ask-token").addEventListener("cancel", (event) => event.preventDefault());
     the("token-form").addEventListener("submit", (event) => {
       event.preventDefault();
       the("ask-token").close();
-      askToken.asked = null;
+      token = null;
       resolve(the("token").value.trim());
       the("token").value = "";
     }, { once: true });
   });
-  return askToken.asked;
+  return token;
 }
 
 async function say(language) {

@@ -1,6 +1,6 @@
 // The parts of a multipart/mixed answer (RFC 2046), as bytes. Pure.
 
-/** @returns {Map<string, {type: string, content: Uint8Array}>} by their names */
+/** @param {Uint8Array<ArrayBuffer>} bytes @returns {Map<string, {type: string, content: Uint8Array<ArrayBuffer>}>} by their names */
 export function parts(bytes, contentType) {
   const boundary = ascii(`--${/boundary="?([^";]+)/.exec(contentType)[1]}`);
   const found = new Map();

@@ -5,6 +5,8 @@ import { dragged, preset, shades } from "./window.js";
 
 const BOX = "#ffbe3c";
 const LUNGS = "#c4d6e0b0"; // a thin line that must not look like a finding
+/** Each line on a dark one that is wider: films are white in places. */
+const drawnTwice = (color) => /** @type {[string, number][]} */ ([["#000", 4], [color, 2]]);
 const LENS = { radius: 120, factor: 2.5 };
 
 export class Viewer {
@@ -184,7 +186,7 @@ export class Viewer {
     const ratio = devicePixelRatio;
     const [x, y] = [view.x + box.x * view.scale, view.y + box.y * view.scale];
     const [width, height] = [box.width * view.scale, box.height * view.scale];
-    for (const [color, line] of [["#000", 4], [BOX, 2]]) {
+    for (const [color, line] of drawnTwice(BOX)) {
       pen.strokeStyle = color;
       pen.lineWidth = line * ratio;
       pen.strokeRect(x, y, width, height);
@@ -206,7 +208,7 @@ export class Viewer {
     const ratio = devicePixelRatio;
     const bar = geometry.scaleBar(this.look.view, spacing[1], Math.min(200 * ratio, this.#size.width / 3));
     const [x, y] = [16 * ratio, this.#size.height - 16 * ratio];
-    for (const [color, line] of [["#000", 4], ["#fff", 2]]) {
+    for (const [color, line] of drawnTwice("#fff")) {
       pen.strokeStyle = color;
       pen.lineWidth = line * ratio;
       pen.beginPath();
@@ -279,7 +281,7 @@ export class Viewer {
       this.lens = null;
       this.draw();
     });
-    for (const end of ["pointerup", "pointercancel"]) {
+    for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
       canvas.addEventListener(end, (event) => this.#pointers.delete(event.pointerId));
     }
   }

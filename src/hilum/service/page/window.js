@@ -16,7 +16,7 @@ export function brightest(bits) {
 
 /**
  * For each grey value its shade as a canvas has it in memory: opaque, red, green and blue alike.
- * @param {Window} window @returns {Uint32Array}
+ * @param {Window} window @returns {Uint32Array<ArrayBuffer>}
  */
 export function shades(window, bits, inverted) {
   const table = new Uint32Array(WHITE + 1);

@@ -1,6 +1,7 @@
 // Everything the page says, from one file a language.
 
 import { percent } from "./decide.js";
+import { all } from "./dom.js";
 
 const LANGUAGES = ["en", "de"];
 let words = {};
@@ -16,12 +17,12 @@ export async function speak(language) {
   words = await (await fetch(`page/words/${language}.json`)).json();
   plural = new Intl.PluralRules(language);
   document.documentElement.lang = language;
-  for (const element of document.querySelectorAll("[data-words]")) element.textContent = t(element.dataset.words);
-  for (const element of document.querySelectorAll("[data-label]")) {
+  for (const element of all("[data-words]")) element.textContent = t(element.dataset.words);
+  for (const element of all("[data-label]")) {
     element.setAttribute("aria-label", t(element.dataset.label));
     if (element.matches("button, select, input")) element.title = t(element.dataset.label);
   }
-  for (const button of document.querySelectorAll("[data-language]")) {
+  for (const button of all("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
   }
 }
