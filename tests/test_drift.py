@@ -88,6 +88,21 @@ def test_children_are_compared_with_children() -> None:
     assert [group.alarms for group in odd.groups] == [False, True]
 
 
+def test_patients_of_whom_nothing_is_known_are_drift() -> None:
+    from scipy.stats import fisher_exact
+
+    random = np.random.default_rng(20)
+    known = joined(some_films(random, 100, patient="adult"), some_films(random, 3, patient="child"))
+    baseline = fit_baseline(known, ["a hospital"] * 103, made_axes())
+    assert baseline is not None
+    for strangers, alarms in ((2, False), (30, True)):
+        films = joined(some_films(random, 60, patient="adult"), some_films(random, strangers, patient="child"))
+        found = compare(films, baseline).strangers
+        expected = fisher_exact([[strangers, 60], [3, 100]], "greater").pvalue
+        assert found.p == pytest.approx(min(2 * expected, 1))  # one more look than at the adults
+        assert (found.films, found.alarms) == (strangers, alarms)
+
+
 def test_of_few_films_nothing_is_said() -> None:
     random = np.random.default_rng(8)
     found = compare(some_films(random, comparison.FEWEST - 1, 99.0), made_baseline(random, 100))

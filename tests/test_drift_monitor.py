@@ -9,7 +9,7 @@ import pytest
 from drifting import joined, made_axes, made_baseline, some_films
 
 from hilum.bundle.drift.fitting import fit_baseline
-from hilum.bundle.drift.monitor import FALSE_ALARM_EVERY, Alarm, Monitor, MonitorError
+from hilum.bundle.drift.monitor import FALSE_ALARM_EVERY, STRANGERS, Alarm, Monitor, MonitorError
 
 
 def test_false_alarms_come_once_in_ten_thousand_films_at_most() -> None:
@@ -86,11 +86,17 @@ def test_children_are_watched_apart() -> None:
     assert (alarm.patient, alarm.film > 150) == ("child", True)
 
 
-def test_films_of_patients_of_whom_nothing_is_known_are_counted_and_not_judged() -> None:
+def test_films_of_patients_of_whom_nothing_is_known_are_found_soon() -> None:
     random = np.random.default_rng(6)
-    monitor = Monitor(made_baseline(random, 100))
-    assert monitor.add(some_films(random, 50, 9.0, "child")) is None
-    assert (monitor.films, monitor.skipped) == (50, 50)
+    known = joined(some_films(random, 100, patient="adult"), some_films(random, 2, patient="child"))
+    baseline = fit_baseline(known, ["here"] * 102, made_axes())
+    assert baseline is not None and baseline.others == 2
+    monitor = Monitor(baseline)
+    films = joined(some_films(random, 98, patient="adult"), some_films(random, 2, patient="child"))
+    assert monitor.add(films) is None
+    alarm = monitor.add(some_films(random, 20, patient="child"))
+    assert alarm is not None
+    assert (alarm.traits, alarm.film <= 112) == ([STRANGERS], True)
 
 
 def test_restarts_change_nothing(tmp_path: Path) -> None:
@@ -111,6 +117,7 @@ def test_restarts_change_nothing(tmp_path: Path) -> None:
     np.testing.assert_allclose(one._groups[0]._wealth, other._groups[0]._wealth, rtol=1e-9)
     assert (one._groups[0]._counts == other._groups[0]._counts).all()
     assert one.films == other.films == len(films)
+    assert one._state.on_strangers == other._state.on_strangers
 
 
 def test_a_state_holds_no_number_of_a_film(tmp_path: Path) -> None:

@@ -26,8 +26,11 @@ from test_box_sweeps import drawn
 
 import hilum
 from hilum.bundle.card import Card
+from hilum.bundle.drift.baseline import DriftCard
+from hilum.bundle.drift.fitting import local_baseline
+from hilum.bundle.reading import Reading
 from hilum.dataset.importing import import_folder
-from hilum.dataset.manifest.manifest import Manifest, save_manifest
+from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.dataset.phantom import phantom
 from hilum.dataset.phantom.phantom import write_phantoms
 from hilum.export import train as export_train
@@ -165,6 +168,15 @@ def phantoms(folder: Path) -> Path:
     return folder / "manifest.parquet"
 
 
+def known_films(folder: Path) -> DriftCard:
+    """What the films of validation look like to the bundle."""
+    predictor = hilum.load(tiny_bundle(folder))
+    table = load_manifest(folder / "films/manifest.parquet").table.filter(pl.col("split") == "val")
+    films = [folder / "films" / path for path in table.unique("patient", maintain_order=True)["path"]]
+    readings = [reading for reading in predictor.readings(films) if isinstance(reading, Reading)]
+    return local_baseline(predictor.card, readings)
+
+
 @pytest.fixture(scope="module")
 def presumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with whatever pages presume that their reader has."""
@@ -181,7 +193,7 @@ def presumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_phantoms(folder / "lateral", 4, "folder", size=64)
     lateral, _, _ = import_folder(folder / "lateral", processes=1)
     save_manifest(lateral, folder / "lateral.parquet")
-    shutil.copy(tiny_bundle(folder), folder / "model.onnx")
+    shutil.copy(tiny_bundle(folder, drift=known_films(folder)), folder / "model.onnx")
     for name in ("fold0.onnx", "fold1.onnx"):
         shutil.copy(tiny_detection_bundle(folder), folder / name)
     np.save(folder / "films.npy", np.zeros((2, 16, 16), np.uint8))

@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "hilum.cli.evaluate:evaluate",
     "compare": "hilum.cli.compare:compare",
     "robustness": "hilum.cli.robustness:robustness",
+    "drift": "hilum.cli.drift:drift",
     "runs": "hilum.cli.runs:runs",
     "sweep": "hilum.cli.sweep:sweep",
     "submit": "hilum.cli.submit:submit",

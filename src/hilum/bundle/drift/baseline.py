@@ -132,12 +132,18 @@ WHOSE: dict[Patient, str] = {"child": "children", "adult": "adults"}
 
 @dataclass(frozen=True, slots=True)
 class DriftCard:
-    """What films of a bundle looked like when it was made: the axes that its features are read along, and kinds."""
+    """What films of a bundle looked like when it was made: the axes that its features are read along, and kinds.
+
+    `others` counts films of a group of patients that are too few to be a kind.
+    """
 
     axes: Axes
     kinds: list[Kind]
+    others: int = 0
 
     def __post_init__(self) -> None:
+        if self.others < 0:
+            raise ValueError("its counts of films are none")
         if not self.kinds or len({(kind.source, kind.patient) for kind in self.kinds}) != len(self.kinds):
             raise ValueError("its kinds of films are not distinct")
 
@@ -154,6 +160,11 @@ class DriftCard:
     def kinds_of(self, patient: Patient | None) -> list[Kind]:
         """Those that films of this group of patients may be of."""
         return [kind for kind in self.kinds if kind.patient == patient]
+
+    @property
+    def films(self) -> int:
+        """How many there were of all kinds; where there are several sources, one kind has the films of all of them."""
+        return sum(max(kind.films for kind in self.kinds_of(patient)) for patient in self.patients)
 
     @property
     def patients(self) -> list[Patient | None]:

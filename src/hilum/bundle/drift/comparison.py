@@ -9,6 +9,7 @@ speaks.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from hilum.radiograph.patient import Patient
 
 LEVEL = 0.05  # false alarms, of sets of films of the same kind
 DRAWS = 19_999  # a p-value can be no smaller than one in so many
+LEAST_SPREAD = 0.05  # of all that lies between the outermost quantiles
 FEWEST = 20  # films of a group of patients: of fewer nothing is said
 
 
@@ -63,26 +65,61 @@ class GroupComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """What came of setting films against a baseline. `skipped` counts films of groups of which there is no kind, or of
-    which there are fewer than FEWEST.
+class Strangers:
+    """Films that the network takes to be of a group of patients of whom the baseline knows no kind: how many they are,
+    and the share `usual` of such among the films of the baseline. `p` is corrected as that of a trait.
     """
 
+    films: int
+    usual: float
+    p: float
+
+    @property
+    def alarms(self) -> bool:
+        """Whether they are more than by chance."""
+        return self.p <= LEVEL
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of setting films against a baseline; `skipped` counts films of groups of fewer than FEWEST."""
+
     groups: tuple[GroupComparison, ...]
+    strangers: Strangers
     skipped: int
 
     @property
     def alarms(self) -> bool:
         """Whether films are of another kind; wrong for at most one in twenty sets of films of the same kind."""
-        return any(group.alarms for group in self.groups)
+        return self.strangers.alarms or any(group.alarms for group in self.groups)
 
 
 def compare(films: Traits, baseline: DriftCard, seed: int = 0) -> Comparison:
     """Set films against a baseline; each should be of a patient of its own. The same seed gives the same p-values."""
     parts = [(patient, films.of(patient)) for patient in baseline.patients]
+    strangers = len(films) - sum(len(part) for _, part in parts)
     parts = [(patient, part) for patient, part in parts if len(part) >= FEWEST]
-    groups = tuple(_nearest(patient, part, baseline, len(parts), seed) for patient, part in parts)
-    return Comparison(groups, len(films) - sum(group.films for group in groups))
+    looks = len(parts) + (baseline.patients != [None])  # a network that tells no groups knows no strangers
+    groups = tuple(_nearest(patient, part, baseline, looks, seed) for patient, part in parts)
+    skipped = len(films) - strangers - sum(group.films for group in groups)
+    return Comparison(groups, _strangers(strangers, len(films), baseline, looks), skipped)
+
+
+def _strangers(strangers: int, films: int, baseline: DriftCard, looks: int) -> Strangers:
+    """By Fisher's exact test, one-sided: with how many such among all films, these ones have so many or more."""
+    known, others = baseline.films, baseline.others
+    both = others + strangers
+    ways = _log_choices(known + films - strangers + both, films)
+    p = sum(
+        math.exp(_log_choices(both, here) + _log_choices(known + films - strangers, films - here) - ways)
+        for here in range(strangers, min(both, films) + 1)
+        if films - here <= known + films - strangers
+    )
+    return Strangers(strangers, others / (known + others), min(p * max(looks, 1), 1.0))
+
+
+def _log_choices(of: int, chosen: int) -> float:
+    return math.lgamma(of + 1) - math.lgamma(chosen + 1) - math.lgamma(of - chosen + 1)
 
 
 def strangeness(films: Traits, kind: Kind, names: Sequence[str]) -> Floats:
@@ -96,7 +133,8 @@ def strangeness(films: Traits, kind: Kind, names: Sequence[str]) -> Floats:
         if (steps := kind.numbers.get(name)) is not None and len(steps.values) > 2:
             low, middle, high = _quantiles(steps, kind.films, (0.159, 0.5, 0.841))
             offset = films.numbers[:, column] - middle
-            far[:, column] = offset / np.where(offset < 0, max(middle - low, 1e-9), max(high - middle, 1e-9))
+            least = LEAST_SPREAD * (steps.values[-1] - steps.values[0])  # where many films share the median
+            far[:, column] = offset / np.where(offset < 0, max(middle - low, least), max(high - middle, least))
     return far
 
 

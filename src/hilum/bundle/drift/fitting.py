@@ -22,7 +22,8 @@ FOR_AXES = 3
 
 def fit_baseline(traits: Traits, sources: Sequence[str], axes: Axes) -> DriftCard | None:
     """The baseline of these films, each of a patient of its own; None where no kind has FEWEST of them."""
-    kinds = []
+    kinds: list[Kind] = []
+    others = 0
     for patient in (None, *PATIENTS):
         rows = [row for row, whose in enumerate(traits.patients) if whose == patient]
         counts = Counter(sources[row] for row in rows)
@@ -31,7 +32,9 @@ def fit_baseline(traits: Traits, sources: Sequence[str], axes: Axes) -> DriftCar
                 kinds.append(_kind(source, patient, traits.take([row for row in rows if sources[row] == source]), axes))
         if len(counts) > 1 and len(rows) >= FEWEST:
             kinds.append(_kind(TOGETHER, patient, traits.take(rows), axes))
-    return DriftCard(axes, kinds) if kinds else None
+        if len(rows) < FEWEST:
+            others += len(rows)
+    return DriftCard(axes, kinds, others) if kinds else None
 
 
 def local_baseline(card: Card, readings: Sequence[Reading], source: str = "own films") -> DriftCard:

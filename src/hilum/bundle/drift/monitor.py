@@ -4,7 +4,8 @@ Bets are made on where the next film will lie among the films of the baseline an
 of one kind, whatever their order, every place is as likely as every other, so no bet wins on average. The bets' wealth,
 to which one is added with each film (Shiryaev and Roberts), then reaches E on average after E films at the earliest,
 whatever the distributions, however traits hang together and however small the baseline: this is how false alarms are
-held to one in FALSE_ALARM_EVERY. Where films may be of several kinds, the bets against each of them must have won.
+held to one in FALSE_ALARM_EVERY. A part of the stake is on films of patients of a group of whom the baseline has no
+kind. Where films may be of several kinds, the bets against each of them must have won.
 
 All that is kept are counts and wealth, no number of a film. Films become part of what the next ones are compared with,
 so a change so slow that it takes as many films as the baseline has is missed; comparing the films of some months with
@@ -37,6 +38,8 @@ STEEPNESS = (0.3, 0.7, 0.9)
 MOST = 1e12  # wealth beyond it says no more, and would take long to be lost
 CHUNK = 256  # films at once, for speed
 NAMED = 3  # traits that an alarm names
+ON_STRANGERS = 0.1  # share of the stake that is bet on films of patients of whom no kind is known
+STRANGERS = "patients of a group of whom no films are known"
 
 
 class MonitorError(ValueError):
@@ -74,13 +77,16 @@ class GroupState:
 
 @dataclass(slots=True)
 class MonitorState:
-    """All that is kept between films; `baseline` is a digest. Of `skipped` films' patients no kind is known."""
+    """All that is kept between films; `baseline` is a digest. Of the patients of `strangers` no kind is known, and
+    `on_strangers` is the wealth of the bet on them.
+    """
 
     format: int
     hilum: str
     baseline: str
     films: int = 0
-    skipped: int = 0
+    strangers: int = 0
+    on_strangers: float = 0.0
     alarm: Alarm | None = None
     groups: list[GroupState] = field(default_factory=list)
 
@@ -130,29 +136,39 @@ class Monitor:
         return self._state.films
 
     @property
-    def skipped(self) -> int:
-        """How many of them were of patients of whom the baseline knows no films."""
-        return self._state.skipped
-
-    @property
     def alarm(self) -> Alarm | None:
         """The first alarm; whoever has seen to it starts anew."""
         return self._state.alarm
 
     def add(self, films: Traits) -> Alarm | None:
         """Take films, in their order; the alarm, if one of these gave it."""
-        before, state = self.alarm, self._state
+        state, known = self._state, self._baseline.patients
+        alarms: list[Alarm] = []
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
         for group in self._groups:
             rows = [row for row, patient in enumerate(films.patients) if patient == group.patient]
             found = group.add(films.take(rows))
-            if found is not None and before is None:
-                number = state.films + rows[found[0]] + 1
-                if state.alarm is None or number < state.alarm.film:
-                    state.alarm = Alarm(number, f"{datetime.now(UTC):%Y-%m-%d}", group.patient, found[1])
-        known = set(self._baseline.patients)
-        state.films += len(films)
-        state.skipped += sum(patient not in known for patient in films.patients)
-        return self.alarm if before is None else None
+            if found is not None:
+                alarms.append(Alarm(state.films + rows[found[0]] + 1, day, group.patient, found[1]))
+        for patient in films.patients:
+            state.films += 1
+            if self._stranger_alarms(patient not in known):
+                alarms.append(Alarm(state.films, day, patient, [STRANGERS]))
+        if state.alarm is not None or not alarms:
+            return None
+        state.alarm = min(alarms, key=lambda alarm: alarm.film)
+        return state.alarm
+
+    def _stranger_alarms(self, stranger: bool) -> bool:
+        """Bet on whether the last film is a stranger, as on a fact; whether that bet has won."""
+        state = self._state
+        state.strangers += stranger
+        strangers = self._baseline.others + state.strangers
+        films = self._baseline.films + self._baseline.others + state.films
+        alike = strangers if stranger else films - strangers
+        values = 1 + (strangers > 0)
+        state.on_strangers = min((1 + state.on_strangers) * films / (alike * (values + 1)), MOST)
+        return stranger and state.on_strangers >= FALSE_ALARM_EVERY / ON_STRANGERS
 
 
 def digest_of(baseline: DriftCard) -> str:
@@ -182,7 +198,8 @@ class _Group:
                 self._weights[number, column, : len(known)] = known
         self._bets = _bets(self._weights)
         self._played = np.array([[bool(one.values) for one in row] for row in steps])
-        self._enough = FALSE_ALARM_EVERY * (len(self._bets) * self._played.sum(1) + len(FACTS))
+        bets = len(self._bets) * self._played.sum(1) + len(FACTS)
+        self._enough = FALSE_ALARM_EVERY / (1 - ON_STRANGERS) * bets
         self._counts = np.zeros(shape, np.int64)
         self._facts = [[dict(kind.facts[name]) for name in FACTS] for kind in self._kinds]
         self._wealth = np.zeros((len(self._kinds), len(self._bets) * len(self._names) + len(FACTS)))

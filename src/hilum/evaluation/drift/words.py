@@ -1,0 +1,75 @@
+"""What came of setting films against a baseline, in sentences and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hilum.bundle.drift.baseline import FACTS, WHOSE
+from hilum.bundle.drift.comparison import DRAWS, GroupComparison, TraitShift
+from hilum.bundle.drift.monitor import FALSE_ALARM_EVERY, Alarm, Monitor
+from hilum.evaluation.drift.drift import Drift
+
+HEADER = ("What", "Usual", "Here", "Apart", "p")
+NAMED = 4  # traits in a sentence
+AT_ODDS = "A set of films of the same kind gives an alarm in at most one of twenty cases."
+
+
+def answer(made: Drift) -> str:
+    """Whether films are of another kind and by what, in a few sentences."""
+    sentences = [_of_group(group) for group in made.comparison.groups]
+    if made.comparison.strangers.alarms:
+        sentences.insert(0, _of_strangers(made))
+    return " ".join(sentences)
+
+
+def _of_strangers(made: Drift) -> str:
+    strangers = made.comparison.strangers
+    known = " and ".join(WHOSE[patient] for patient in made.baseline.patients if patient is not None)
+    return (
+        f"{strangers.films:,} of {len(made.judged.paths):,} films look like films of patients of whom the model's "
+        f"baseline has none: it knows {known}, and of others {strangers.usual:.1%}."
+    )
+
+
+def _of_group(group: GroupComparison) -> str:
+    whose = "films" if group.patient is None else f"films of {WHOSE[group.patient]}"
+    against = f"the {group.kind.films:,} of {group.kind.source} that the model knows"
+    alarming = [shift for shift in group.shifts if shift.alarms]
+    if not alarming:
+        return f"No sign that these {group.films:,} {whose} are of another kind than {against}."
+    stored = all(shift.trait in FACTS for shift in alarming)
+    how = ", in how they were stored alone, for the network sees nothing else in them" if stored else ""
+    named = ", ".join(f"{shift.trait} ({shift.apart:.0%} apart)" for shift in alarming[:NAMED])
+    more = f" and {len(alarming) - NAMED} more" if len(alarming) > NAMED else ""
+    return f"These {group.films:,} {whose} are of another kind than {against}{how}: {named}{more}."
+
+
+def rows(shifts: Sequence[TraitShift]) -> Iterator[tuple[str, ...]]:
+    """A table's, the surest first."""
+    for shift in shifts:
+        usual = "" if shift.usual is None else f"{shift.usual:.2f}"
+        here = (shift.value or "") if shift.median is None else f"{shift.median:.2f}"
+        yield shift.trait, usual, here, f"{shift.apart:.0%}", p_value(shift.p)
+
+
+def p_value(p: float) -> str:
+    """No smaller than so many draws can tell."""
+    return f"< {_short(1000 / (DRAWS + 1))}" if p < 1000 / (DRAWS + 1) / 10 else f"{p:.3f}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2g}"
+
+
+def of_watch(monitor: Monitor, raised: Alarm | None) -> str:
+    """How a watch stands."""
+    seen = f"{monitor.films:,} films since the watch began"
+    if monitor.alarm is None:
+        return f"{seen}, no alarm (without a reason one comes at most once in {FALSE_ALARM_EVERY:,} films on average)"
+    alarm = monitor.alarm
+    whose = "" if alarm.patient is None else f" of {WHOSE[alarm.patient]}"
+    new = "alarm" if raised is not None else "alarm, given before"
+    return (
+        f"{seen}: {new} with film {alarm.film:,} on {alarm.day}, films{whose} differ by {', '.join(alarm.traits)}; "
+        "see to it, then move the state away to start anew"
+    )
