@@ -54,6 +54,7 @@ NOT_RUN = {
     "pip install '.[data]'": INSTALLS,
     "pip install '.[train]'": INSTALLS,
     "pip install '.[serve]'": INSTALLS,
+    "pip install '.[dicom]'": INSTALLS,
     "make demo": OURS,
     "make serve": SERVES,
     "hilum serve": SERVES,

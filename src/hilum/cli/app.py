@@ -20,6 +20,7 @@ COMMANDS = {
     "export": "hilum.cli.export:export",
     "show": "hilum.cli.show:show",
     "predict": "hilum.cli.app:predict",
+    "dicom": "hilum.cli.dicom:dicom",
     "serve": "hilum.cli.serve:serve",
     "watch": "hilum.cli.watch:watch",
     "evaluate": "hilum.cli.evaluate:evaluate",

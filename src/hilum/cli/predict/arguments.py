@@ -19,6 +19,10 @@ exit code is 1. Ctrl-C keeps what is done. Research use only, not a medical devi
 """
 
 
+# As hilum.output.dicom.results has them, which takes longer to import than a film to judge.
+KINDS = ("sr", "gsps", "sc", "pm", "seg")
+
+
 class Parser(ArgumentParser):
     """Its pages and errors look like those of the other commands; what was typed, maybe a file's odd name, is text."""
 
@@ -70,6 +74,21 @@ def parse(arguments: list[str]) -> Namespace:
         type=Path,
         help="Draw each film with what speaks for pneumonia over it into DIR: heatmap, boxes and lungs.",
     )
+    add(
+        "--dicom",
+        metavar="DIR",
+        type=Path,
+        help="Write DICOM results of each DICOM film into DIR, in the film's own study.",
+    )
+    add(
+        "--as",
+        dest="kinds",
+        metavar="sr,gsps,...",
+        type=_kinds,
+        default=("sr", "gsps", "sc"),
+        help="Which DICOM results: sr (report), gsps (boxes and answer over the film), sc (overlay as a picture), pm "
+        "(heatmap as numbers), seg (lungs). Default: sr,gsps,sc.",
+    )
     add("-h", "--help", action="help", help="Show this message and exit.")
     given = parser.parse_intermixed_args(arguments)  # options may stand between bundle and films
     if given.model is None and given.paths[0].endswith(".onnx"):
@@ -88,6 +107,13 @@ def _probability(text: str) -> float:
     if not 0 <= value <= 1:
         raise ArgumentTypeError(f"{text}: a probability lies between 0 and 1")
     return value
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(part.strip().lower() for part in text.split(","))
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise ArgumentTypeError(f"{unknown[0]}: there is no such DICOM result; there are {', '.join(KINDS)}")
+    return kinds
 
 
 def _matches(paths: list[str]) -> list[Path]:

@@ -29,9 +29,23 @@ Write = Callable[["Prediction", "Radiograph | None"], None]
 INTERRUPTED = 130
 
 
+def missing_for_dicom() -> str:
+    """One line where DICOM results cannot be written here."""
+    from importlib.util import find_spec
+
+    from hilum.system.installed import install_extra
+
+    if find_spec("highdicom") is not None:
+        return ""
+    return f"hilum predict --dicom needs more than the base package: {install_extra('dicom')}"
+
+
 def main(arguments: list[str]) -> int:
     """Run the command; its exit code."""
     given = parse(arguments)
+    if given.dicom is not None and (missing := missing_for_dicom()):
+        say(missing)
+        return 1
     from hilum.bundle.card import BundleError
     from hilum.bundle.opening import OpenBundle
 
@@ -62,7 +76,7 @@ def predict(bundle: OpenBundle, given: Namespace) -> int:
         operating_point=given.operating_point,
         threshold=given.threshold,
         gate=not given.no_gate,
-        heatmaps=given.heatmap is not None,
+        heatmaps=given.heatmap is not None or _wants(given, "sc", "pm"),
         box_threshold=given.box_threshold,
         patient=given.patient,
     )
@@ -98,9 +112,13 @@ def predict(bundle: OpenBundle, given: Namespace) -> int:
     return int(failed > 0 or not found)
 
 
+def _wants(given: Namespace, *kinds: str) -> bool:
+    return given.dicom is not None and any(kind in given.kinds for kind in kinds)
+
+
 def _judge(predictor: Predictor, found: list[Found], asked: Asked, given: Namespace) -> Iterator[Judged]:
     paths = [film.path for film in found]
-    if given.heatmap is None:
+    if given.heatmap is None and given.dicom is None:
         return ((prediction, None) for prediction in predictor.stream(paths, asked, invert=given.invert))
     from hilum.output.overlay import TALLEST
 
@@ -147,4 +165,8 @@ def _writers(found: list[Found], card: Card, given: Namespace, stack: ExitStack)
         from hilum.cli.predict.overlays import overlay_writer
 
         writers.append(overlay_writer(found, given.heatmap))
+    if given.dicom is not None:
+        from hilum.cli.predict.dicom import dicom_writer
+
+        writers.append(dicom_writer(found, given.dicom, given.kinds))
     return writers

@@ -1,0 +1,1 @@
+"""Predictions as DICOM objects of the film's own study, for the software that radiologists read in."""
