@@ -16,6 +16,7 @@ from hilum.bundle.predictor import Predictor
 from hilum.bundle.reading import Reading
 from hilum.evaluation.comparison.compare import ComparisonReport
 from hilum.evaluation.evaluate import Report
+from hilum.export.ensemble.folds import TrainedFolds
 from hilum.export.train import Trained, TrainedSweep
 
 FOLDER = Path(__file__).with_name("api")
@@ -29,7 +30,7 @@ PAGES: dict[str, tuple[str, list[Any]]] = {
             *(hilum.Answered, hilum.Abstained, hilum.Failed, hilum.draw_overlay),
         ],
     ),
-    "training": ("Training", [hilum.train, Trained, TrainedSweep]),
+    "training": ("Training", [hilum.train, Trained, TrainedSweep, TrainedFolds, hilum.ensemble]),
     "judging": ("Judging", [hilum.evaluate, Report, hilum.compare, ComparisonReport]),
 }
 HEAD = """# {title}

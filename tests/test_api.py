@@ -36,14 +36,15 @@ def test_the_pages_are_what_the_docstrings_say(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the examples find a film, films of known truth, and two models; all films are phantoms."""
+    """Where the examples find a film, films of known truth, and models; all films are phantoms."""
     folder = tmp_path_factory.mktemp("examples")
     phantom_manifest(folder / "films")
     write_phantoms(folder / "drawn", 1, size=256)
     (film,) = folder.joinpath("drawn").rglob("*.jpeg")
     Image.open(film).save(folder / "film.png")
-    for bundle, name in ((tiny_bundle(folder), "model.onnx"), (tiny_detection_bundle(folder), "boxes.onnx")):
-        shutil.move(bundle, folder / name)
+    shutil.move(tiny_bundle(folder), folder / "model.onnx")
+    shutil.move(tiny_bundle(folder, title="Another"), folder / "other.onnx")
+    shutil.move(tiny_detection_bundle(folder), folder / "boxes.onnx")
     Image.fromarray(np.full((300, 300), 9, np.uint8)).save(folder / "blank.png")
     (folder / "no-film.png").write_text("a letter")
     return folder

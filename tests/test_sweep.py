@@ -14,7 +14,7 @@ from test_train_command import SMALL, films  # noqa: F401
 
 from hilum.training.recipe import RecipeError, changed
 from hilum.training.run import Run, RunError
-from hilum.training.sweep import Combination, Result, Sweep, best_of, create_sweep, open_sweep, parse_settings
+from hilum.training.series.sweep import Combination, Result, Sweep, best_of, create_sweep, open_sweep, parse_settings
 
 
 def read(folder: Path) -> list[dict[str, str]]:

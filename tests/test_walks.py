@@ -49,14 +49,13 @@ WATCHES = "waits for films until it is stopped; tests/test_watch.py starts it an
 CONTAINERS = "needs a container engine and base images"
 HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
 GOES_ON = "trains a large network for minutes; tests/test_start.py goes on from smaller ones"
+FOLDS = "needs more films than are drawn here; tests/test_folds.py"
 NOT_RUN = {
     "pip install .": INSTALLS,
     "pip install '.[data]'": INSTALLS,
     "pip install '.[train]'": INSTALLS,
     "pip install '.[serve]'": INSTALLS,
     "pip install '.[dicom]'": INSTALLS,
-    "pip install . ./hilum-browser": INSTALLS,
-    "python -m http.server -d site": SERVES,
     "make demo": OURS,
     "make serve": SERVES,
     "hilum serve": SERVES,
@@ -73,6 +72,9 @@ NOT_RUN = {
     "make test": OURS,
     "hilum data fetch kermany films": "downloads a data set; tests/test_fetch.py fetches from a server of its own",
     "make model DATA=FOLDER": REAL,
+    "hilum train films/manifest.parquet --folds 5 -o folds": FOLDS,
+    "hilum train --resume folds": FOLDS,
+    "hilum ensemble folds -o model.onnx": FOLDS,
     "python results/kermany_split.py model.onnx films/manifest.parquet": REAL,
     "python results/originals.py model.onnx COPIES ORIGINALS": REAL,
     "hilum robustness default model/films.parquet --films 200 -o robustness": REAL,
@@ -198,7 +200,7 @@ def presumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_manifest(lateral, folder / "lateral.parquet")
     shutil.copy(tiny_bundle(folder, drift=known_films(folder)), folder / "model.onnx")
     for name in ("fold0.onnx", "fold1.onnx"):
-        shutil.copy(tiny_detection_bundle(folder), folder / name)
+        shutil.copy(tiny_detection_bundle(folder, title=name), folder / name)
     np.save(folder / "films.npy", np.zeros((2, 16, 16), np.uint8))
     settings = {"network.name": "small_cnn1", "network.weights": "none", "network.dropout": 0, "training.ema": 0}
     settings |= {"input.height": 16, "input.width": 16, "training.batch_size": 8, "phases.0.epochs": 2}

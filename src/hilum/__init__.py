@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hilum.bundle.predictor import load
     from hilum.evaluation.comparison.compare import compare
     from hilum.evaluation.evaluate import evaluate
+    from hilum.export.ensemble.ensemble import ensemble
     from hilum.export.train import train
     from hilum.output.overlay import draw_overlay
     from hilum.radiograph import Radiograph, ReadError, Reason, read
@@ -30,6 +31,7 @@ HOMES = {
     "Reason": "hilum.radiograph",
     "compare": "hilum.evaluation.comparison.compare",
     "draw_overlay": "hilum.output.overlay",
+    "ensemble": "hilum.export.ensemble.ensemble",
     "evaluate": "hilum.evaluation.evaluate",
     "load": "hilum.bundle.predictor",
     "read": "hilum.radiograph",
@@ -47,6 +49,7 @@ __all__ = [
     "__version__",
     "compare",
     "draw_overlay",
+    "ensemble",
     "evaluate",
     "load",
     "read",

@@ -27,6 +27,7 @@ BOX_FIGURES = {
     "map_50": "mAP at 0.5",
     "sensitivity_at_1": "sensitivity at one false box a film",
 }
+FILMS = {"validation": "Validation", "out_of_fold": "Out of fold, each film by the parent that never saw it"}
 PARENT = ("parent", "network", "input", "validation, its own", "made", "digest")
 FIGURES = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
 
@@ -46,15 +47,17 @@ def sections(card: Card, file_bytes: int, digest: str) -> Iterator[CardSection]:
     yield CardSection("Limits", lines=card.limits)
     yield CardSection("Model", list(_model(card, file_bytes, digest)))
     header = ("operating point", "threshold", "sensitivity", "specificity", "rule")
-    chosen = "chosen and measured on validation"
+    chosen = f"chosen and measured {'out of fold' if 'out_of_fold' in card.figures else 'on validation'}"
     if not card.groups:
         yield CardSection(f"Operating points, {chosen}", list(_points(card, card.operating_points)), header)
     for group in card.groups:
         title = f"Operating points for {PATIENTS[group.name]}, {chosen}"
         yield CardSection(title, list(_points(card, group.operating_points)), header)
     if card.boxes is not None:
-        yield CardSection("Boxes, settings chosen on validation", list(_boxes(card.boxes)))
-    yield CardSection("Validation", list(_validation(card)))
+        yield CardSection("Boxes, settings chosen on validation", list(_boxes(card.boxes, len(card.networks) > 1)))
+    for name, title in FILMS.items():
+        if name in card.figures:
+            yield CardSection(title, list(_validation(card.figures[name])))
     if card.calibration is not None:
         yield CardSection("Calibration", list(_calibration(card.calibration)))
     for group in card.groups:
@@ -93,18 +96,19 @@ def _model(card: Card, file_bytes: int, digest: str) -> Iterator[tuple[str, str]
     yield "digest", digest
 
 
-def _boxes(boxes: BoxCard) -> Iterator[tuple[str, str]]:
+def _boxes(boxes: BoxCard, fused: bool) -> Iterator[tuple[str, str]]:
     yield "drawn from", f"a score of {boxes.threshold:.2f}, at most {boxes.most} a film"
-    yield "one box if", f"two overlap by more than {boxes.nms_overlap:.2f}"
-    yield "size", f"sides multiplied by {boxes.shrinkage:.2f}"
+    yield ("averaged if" if fused else "one box if"), f"two overlap by more than {boxes.nms_overlap:.2f}"
+    if not fused:
+        yield "size", f"sides multiplied by {boxes.shrinkage:.2f}"
     if boxes.prevalence is not None:
         yield "meant for", f"films of which {boxes.prevalence:.1%} have boxes"
     for name, value in boxes.figures.items():
         yield BOX_FIGURES.get(name, name.replace("_", " ")), _number(value)
 
 
-def _validation(card: Card) -> Iterator[tuple[str, str]]:
-    for name, value in card.figures.get("validation", {}).items():
+def _validation(figures: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    for name, value in figures.items():
         yield FIGURES.get(name, name.replace("_", " ")), _number(value)
 
 
@@ -145,7 +149,10 @@ def _calibration(made: Calibration) -> Iterator[tuple[str, str]]:
         "platt": ", " + ", ".join(f"{value:.3f}" for value in made.x),
         "isotonic": f", {len(made.x)} knots",
     }
-    yield "method", CALIBRATIONS[made.method] + how.get(made.method, "")
+    line = ""
+    if (made.slope, made.offset) != (1.0, 0.0):
+        line = f"; then log odds times {made.slope:.3f} {made.offset:+.3f}"
+    yield "method", CALIBRATIONS[made.method] + how.get(made.method, "") + line
     names = {"log_loss": "log loss", "ece": "calibration error", "brier": "Brier score"}
     for key, name in names.items():
         before, after = made.figures.get(f"{key}_before"), made.figures.get(f"{key}_after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,6 +95,26 @@ class Predictions:
             gate=pick(self.gate),
             patient_groups=pick(self.patient_groups) if self.patient_groups else (),
         )
+
+
+def join_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Of several sets of films as one; patients have the same numbers in all of them."""
+    first = parts[0]
+    return replace(
+        first,
+        thresholds=np.concatenate([part.thresholds for part in parts]),
+        paths=tuple(path for part in parts for path in part.paths),
+        digests=tuple(digest for part in parts for digest in part.digests),
+        patients=np.concatenate([part.patients for part in parts]),
+        labels=tuple(label for part in parts for label in part.labels),
+        truth=np.concatenate([part.truth for part in parts]),
+        targets=np.concatenate([part.targets for part in parts]),
+        probability=np.concatenate([part.probability for part in parts]),
+        class_probabilities=np.concatenate([part.class_probabilities for part in parts]),
+        gate=tuple(verdict for part in parts for verdict in part.gate),
+        patient_groups=tuple(group for part in parts for group in part.patient_groups),
+        failures=tuple(failure for part in parts for failure in part.failures),
+    )
 
 
 def rows_of(predictions: Predictions) -> list[dict[str, Any]]:

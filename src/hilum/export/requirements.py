@@ -17,17 +17,17 @@ from hilum.training.recipe import Recipe
 INSTEAD = "or train without a bundle: --no-bundle, in Python bundle=False"
 
 
-def check_requirements(manifest: Manifest, recipe: Recipe, start: Card | None = None) -> None:
+def check_requirements(manifest: Manifest, recipe: Recipe, start: Card | None = None, instead: str = INSTEAD) -> None:
     """Raises BundleError for whatever already keeps a run of this recipe on these films from ending in a bundle.
 
-    `start` is the card of the bundle that it goes on from.
+    `start` is the card of the bundle that it goes on from; `instead` what else may be done.
     """
     if find_spec("onnxscript") is None:
-        raise BundleError(f"no bundle can be made, since onnxscript is not installed; install it, {INSTEAD}")
+        raise BundleError(f"no bundle can be made, since onnxscript is not installed; install it, {instead}")
     try:
         _check_films(manifest, recipe, start)
     except BundleError as error:
-        raise BundleError(f"this run cannot end in a bundle: {error}; {INSTEAD}") from None
+        raise BundleError(f"this run cannot end in a bundle: {error}; {instead}") from None
 
 
 def _check_films(manifest: Manifest, recipe: Recipe, start: Card | None) -> None:

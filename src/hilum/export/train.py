@@ -12,6 +12,7 @@ from typing import Any, overload
 from hilum.bundle.card import BundleError
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.dataset.manifest.manifest import load_manifest
+from hilum.export.ensemble.folds import TrainedFolds, train_folds
 from hilum.export.export import export_run
 from hilum.export.in_words import bundle_in_words
 from hilum.export.requirements import check_requirements
@@ -20,8 +21,9 @@ from hilum.system.notebook import html_table
 from hilum.training.observer import Notice, Observer, Working, unobserved
 from hilum.training.processes import join_processes
 from hilum.training.run import Run
+from hilum.training.series.folds import FoldPlan
+from hilum.training.series.sweep import PLOT, Result, Sweep, best_of, cells, columns
 from hilum.training.session import Plan, Session, TrainOptions, as_settings, as_sweep, device_named, kept_epoch
-from hilum.training.sweep import PLOT, Result, Sweep, best_of, cells, columns
 
 Named = str | os.PathLike[str]
 Settings = Mapping[str, object] | Sequence[str]
@@ -125,6 +127,7 @@ def train(
     recipe: Named | None = None,
     settings: Settings = (),
     sweep: None = None,
+    folds: None = None,
     out: Named | None = None,
     resume: Named | None = None,
     start: Named | None = None,
@@ -142,6 +145,7 @@ def train(
     recipe: Named | None = None,
     settings: Settings = (),
     sweep: Sweeping,
+    folds: None = None,
     out: Named | None = None,
     resume: Named | None = None,
     start: Named | None = None,
@@ -152,12 +156,14 @@ def train(
 ) -> Trained | TrainedSweep: ...
 
 
+@overload
 def train(
     data: Named | None = None,
     *,
     recipe: Named | None = None,
     settings: Settings = (),
     sweep: Sweeping | None = None,
+    folds: int | None,
     out: Named | None = None,
     resume: Named | None = None,
     start: Named | None = None,
@@ -165,14 +171,32 @@ def train(
     bundle: bool = True,
     observer: Observer = unobserved,
     stop: Callable[[], bool] = lambda: False,
-) -> Trained | TrainedSweep:
+) -> Trained | TrainedSweep | TrainedFolds: ...
+
+
+def train(
+    data: Named | None = None,
+    *,
+    recipe: Named | None = None,
+    settings: Settings = (),
+    sweep: Sweeping | None = None,
+    folds: int | None = None,
+    out: Named | None = None,
+    resume: Named | None = None,
+    start: Named | None = None,
+    device: str = "auto",
+    bundle: bool = True,
+    observer: Observer = unobserved,
+    stop: Callable[[], bool] = lambda: False,
+) -> Trained | TrainedSweep | TrainedFolds:
     """Train a network by a recipe on a manifest or a folder of films; the run ends in a bundle of its best epoch.
 
     `settings` change the recipe, as {"training.batch_size": 16}; a `sweep` trains every combination of some, as
-    {"optimizer.name": ["adam", "sgd"]}. `resume` takes a run or sweep up where it stopped; `start` is a bundle or a run
-    whose network learns on, by the recipe `fine-tune` if none is named. Nothing is printed: an `observer` is called
-    with what happens (`hilum.training.observer.lines` prints it as the command does), and once `stop` says yes the step
-    in progress is saved and Interrupted raised. Works in a thread, a notebook or a worker.
+    {"optimizer.name": ["adam", "sgd"]}; `folds` trains as many networks, each on all films but its part of the
+    patients, which it then judges. `resume` takes a run, a sweep or folds up where they stopped; `start` is a bundle or
+    a run whose network learns on, by the recipe `fine-tune` if none is named. Nothing is printed: an `observer` is
+    called with what happens (`hilum.training.observer.lines` prints it as the command does), and once `stop` says yes
+    the step in progress is saved and Interrupted raised. Works in a thread, a notebook or a worker.
 
     >>> small = {"network.name": "small_cnn1", "network.weights": "none", "network.dropout": 0, "training.ema": 0}
     >>> small |= {"input.height": 16, "input.width": 16, "training.batch_size": 8, "phases.0.epochs": 1}
@@ -191,16 +215,29 @@ def train(
         None if resume is None else Path(resume),
         bundle,
         None if start is None else open_start(start),
+        folds,
     )
     plan = processes.once(lambda: _plan(session, wanted))
-    made = _train_sweep(session, plan) if isinstance(plan, Sweep) else _train_run(session, plan)
+    made: Trained | TrainedSweep | TrainedFolds
+    match plan:
+        case Sweep():
+            made = _train_sweep(session, plan)
+        case FoldPlan():
+            made = train_folds(session, plan)
+        case Plan():
+            made = _train_run(session, plan)
     processes.leave()
     return made
 
 
-def _plan(session: Session, wanted: TrainOptions) -> Plan | Sweep:
+def _plan(session: Session, wanted: TrainOptions) -> Plan | Sweep | FoldPlan:
     """What is to be trained; refused if it cannot end in the bundle that is wanted of it."""
     plan = session.plan(wanted)
+    if isinstance(plan, FoldPlan):
+        for manifest in plan.manifests:
+            check_requirements(manifest, plan.recipe, instead="or take fewer folds")
+        plan.begin()
+        return plan
     if isinstance(plan, Plan) and not plan.bundle:
         return plan
     try:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from hilum.system.pictures import drawable, write_figure
 from hilum.training.recipe import Recipe
-from hilum.training.sweep import Result, best_of
+from hilum.training.series.sweep import Result, best_of
 
 TRAINING, VALIDATION, OTHER, KEPT = "#8a8f98", "#1f6feb", "#d29922", "#f85149"
 # The figures of validation as a reader knows them.

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from hilum.dataset.folds import Folds
 from hilum.dataset.manifest.manifest import load_manifest
 from hilum.dataset.preparing import manifest_at
 from hilum.training.curves import draw_curves, draw_sweep
@@ -26,8 +27,8 @@ from hilum.training.prepare import Prepared, describe, prepare
 from hilum.training.processes import PeerLostError, Processes
 from hilum.training.recipe import Recipe, read_recipe
 from hilum.training.run import Run, RunError, check_unchanged, create_run, open_run
-from hilum.training.start import Start, going_on
-from hilum.training.sweep import (
+from hilum.training.series.folds import FoldPlan, open_folds, plan_folds
+from hilum.training.series.sweep import (
     PLOT,
     Combination,
     Result,
@@ -38,6 +39,7 @@ from hilum.training.sweep import (
     parse_settings,
     train_sweep,
 )
+from hilum.training.start import Start, going_on
 
 History = list[dict[str, float]]
 
@@ -68,6 +70,7 @@ class TrainOptions:
     resume: Path | None = None
     bundle: bool = True
     start: Start | None = None
+    folds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,17 @@ class Session:
     observer: Observer
     asked_to_stop: Callable[[], bool]
 
-    def plan(self, wanted: TrainOptions) -> Plan | Sweep:
+    def plan(self, wanted: TrainOptions) -> Plan | Sweep | FoldPlan:
         """What is to be trained; a plain folder of films is imported, audited and split on the way."""
-        if wanted.resume and (wanted.settings or wanted.sweep or wanted.out or wanted.start or not wanted.bundle):
+        if wanted.folds and (wanted.sweep or wanted.start or not wanted.bundle):
+            raise RunError("folds are of one recipe, judged by bundles: leave --sweep, --from and --no-bundle out")
+        own = wanted.settings or wanted.sweep or wanted.folds or wanted.out or wanted.start or not wanted.bundle
+        if wanted.resume and own:
             raise RunError(f"{wanted.resume}: a run goes on with its own recipe, in its own directory, to its own end")
         if wanted.resume and is_sweep(wanted.resume):
             return open_sweep(wanted.resume)
+        if wanted.resume and Folds.begun(wanted.resume):
+            return open_folds(wanted.resume)
         if wanted.resume:
             run = open_run(wanted.resume)
             facts = run.facts()
@@ -103,11 +111,24 @@ class Session:
         if start is not None:
             recipe, start = going_on(recipe, start, folder)
         sized = recipe.sized()  # names a network that there is not, before films are read
+        if wanted.folds:
+            folder = wanted.out or named.with_name(f"{named.name}-folds")
+            folds, notices = plan_folds(folder, sized, self._manifest(wanted.data), wanted.folds)
+            for notice in notices:
+                self.observer(Notice(f"note: {notice}"))
+            return folds
         return Plan(folder, sized, self._manifest(wanted.data), wanted.bundle, start)
 
     def train(self, plan: Plan) -> History:
         """The history of the run in the plan's directory, which is begun, or taken up if it is there."""
         return self._train(plan, plan.folder)
+
+    def train_fold(self, plan: FoldPlan, fold: int) -> History:
+        """The history of the run of one fold, which is begun, or taken up if it is there."""
+        if self.processes.count > 1:
+            raise RunError("folds are trained in one process; leave torchrun out, or train their manifests one by one")
+        folds = plan.folds
+        return self._train(Plan(folds.run(fold), plan.recipe, folds.manifest(fold)), folds.folder)
 
     def _train(self, plan: Plan, resumed: Path) -> History:
         """`resumed` is what goes on if this run is stopped: the run, or the sweep it belongs to."""

@@ -1,4 +1,4 @@
-"""`hilum train`: a recipe becomes a run that ends in a bundle, or a sweep of runs."""
+"""`hilum train`: a recipe becomes a run that ends in a bundle, or a sweep of runs, or folds."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hilum.cli.train.watching import Watcher
 from hilum.recipes import shipped_recipes
 
 if TYPE_CHECKING:
+    from hilum.export.ensemble.folds import TrainedFolds
     from hilum.export.train import Trained, TrainedSweep
 
 
@@ -47,12 +48,22 @@ def train(
             help="Train every combination of these values, as optimizer.name=adam,sgd; repeatable.", metavar="KEY=A,B,C"
         ),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="Train so many networks, each on all films but its part of the patients, and judge it on these.",
+            min=2,
+            max=100,
+            metavar="N",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", help="The run's directory; runs/TIME-RECIPE if left out.", metavar="DIR"),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Take this run or sweep up where it stopped.", metavar="RUN")
+        Path | None,
+        typer.Option(help="Take this run, or this folder of a sweep or of folds, up where it stopped.", metavar="RUN"),
     ] = None,
     device: Annotated[
         str, typer.Option(help="cpu, cuda, cuda:1; auto takes a GPU if there is one.", metavar="DEVICE")
@@ -72,6 +83,8 @@ def train(
     one's own it fits a hospital better than what ImageNet begins with.
 
     A sweep trains the combinations one after the other, each as a run of its own, and ends in one table and one plot.
+    Folds end in one table, too, with intervals over patients, and in what each film's network, which never saw it, says
+    of it (out-of-fold.csv); hilum ensemble makes one bundle of them.
     On several GPUs: torchrun --nproc-per-node N -m hilum train ...
     """
     need("hilum train", "train", "torch", "timm", "onnxscript")
@@ -80,6 +93,7 @@ def train(
     from hilum.dataset.sources import SourceError
     from hilum.dataset.split import SplitError
     from hilum.dataset.store.store import StoreError
+    from hilum.export.ensemble.folds import TrainedFolds
     from hilum.export.train import Trained
     from hilum.export.train import train as train_films
     from hilum.network.backbone import UnknownNetworkError
@@ -99,6 +113,7 @@ def train(
                     recipe=recipe,
                     settings=settings or [],
                     sweep=sweep or [],
+                    folds=folds,
                     out=out,
                     resume=resume,
                     start=start,
@@ -113,6 +128,8 @@ def train(
             raise typer.Exit(1) from None
     if isinstance(made, Trained):
         _end_of_run(made)
+    elif isinstance(made, TrainedFolds):
+        _end_of_folds(made)
     else:
         _end_of_sweep(made)
 
@@ -129,7 +146,7 @@ def _end_of_run(trained: Trained) -> None:
 
 def _end_of_sweep(trained: TrainedSweep) -> None:
     """Exit code 1 if a combination failed; the others are trained all the same."""
-    from hilum.training.sweep import PLOT, TABLE
+    from hilum.training.series.sweep import PLOT, TABLE
 
     rows = trained.rows()
     say("")
@@ -142,3 +159,18 @@ def _end_of_sweep(trained: TrainedSweep) -> None:
     say(f"table: {folder / TABLE}; plot: {folder / PLOT}; or: tensorboard --logdir {folder}")
     if any(result.reason for result in trained.results):
         raise typer.Exit(1)
+
+
+def _end_of_folds(trained: TrainedFolds) -> None:
+    """Exit code 1 if a fold failed; the others are trained and judged all the same."""
+    from hilum.dataset.folds import PREDICTIONS
+    from hilum.export.ensemble.folds import HEADER
+
+    say("")
+    print_table(list(HEADER), [[*row[:-1], shorten(row[-1], 60)] for row in trained.table()])
+    say("each film judged by the one network that never saw it, at its threshold; 95% intervals over patients")
+    folder = shlex.quote(str(trained.folder))
+    say(f"predictions out of fold: {trained.folder / PREDICTIONS}")
+    if any(result.reason for result in trained.results):
+        raise typer.Exit(1)
+    say(f"next: hilum ensemble {folder} -o model.onnx")

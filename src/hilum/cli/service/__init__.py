@@ -1,1 +1,0 @@
-"""Commands that go on until they are stopped, and the page without a server."""

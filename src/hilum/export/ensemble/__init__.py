@@ -1,0 +1,1 @@
+"""Several bundles become one: their graphs joined, their answers averaged, calibrated together."""
