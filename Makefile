@@ -101,7 +101,7 @@ benchmark-feed: .venv-dali/installed
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hilum needs Python 3.11 or newer: make PYTHON=python3.12 test")'
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[codecs,train,serve,dicom,dev]'
+	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[codecs,train,serve,dicom,dev]' ./hilum-browser
 	# heatmaps are compared with this package; by itself it would bring a second OpenCV
 	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps grad-cam ttach
 	touch $@

@@ -56,6 +56,8 @@ NOT_RUN = {
     "pip install '.[train]'": INSTALLS,
     "pip install '.[serve]'": INSTALLS,
     "pip install '.[dicom]'": INSTALLS,
+    "pip install . ./hilum-browser": INSTALLS,
+    "python -m http.server -d site": SERVES,
     "make demo": OURS,
     "make serve": SERVES,
     "hilum serve": SERVES,

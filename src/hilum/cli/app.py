@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "hilum.cli.app:predict",
     "dicom": "hilum.cli.dicom:dicom",
     "serve": "hilum.cli.serve:serve",
+    "page": "hilum.cli.page:page",
     "watch": "hilum.cli.watch:watch",
     "evaluate": "hilum.cli.evaluate:evaluate",
     "compare": "hilum.cli.compare:compare",

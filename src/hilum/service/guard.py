@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hilum.service.films.pool import FilmBug
 from hilum.service.metrics import Metrics
+from hilum.service.page.policy import ISOLATED, POLICY
 from hilum.service.problems import Problem, problem_response
 from hilum.service.settings import Settings
 
@@ -26,18 +27,10 @@ log = logging.getLogger("hilum.service")
 WATCHED = ("/healthz", "/readyz")
 NEEDS_TOKEN = ("/v1/", "/metrics")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    **ISOLATED,
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }

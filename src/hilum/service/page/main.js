@@ -5,6 +5,7 @@ import { drawCard } from "./card.js";
 import { inOrder, pointsFor } from "./decide.js";
 import { all, make, the } from "./dom.js";
 import { HttpEngine, Refused } from "./engine-http.js";
+import { SiteFiles, WasmEngine } from "./engine-wasm.js";
 import { Films } from "./films.js";
 import { drawKeys, listenToKeys } from "./keys.js";
 import { drawList, inWords, scrollTo } from "./list.js";
@@ -17,7 +18,8 @@ import { Work } from "./work.js";
 const DRAWN = "page/drawn-film.jpg";
 
 const films = new Films();
-const engine = new HttpEngine(askToken);
+const site = await (await fetch("page/site.json")).json();
+const engine = site.server ? new HttpEngine(askToken) : new WasmEngine(new SiteFiles(site.models), site.hilum);
 const context = {
   shown: films.shown,
   words: { box: (box) => share(box.score), length: (mm) => (mm >= 10 ? `${mm / 10} cm` : `${mm} mm`) },
