@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import schemathesis
 from bundles import tiny_bundle
-from conftest import LONGER
+from conftest import LONGER, PATIENCE
 from films import dicom, picture, shaded
 from hypothesis import seed, settings
 from hypothesis import strategies as st
@@ -43,4 +43,4 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def test_answers_are_as_the_document_says(case: schemathesis.Case[Any], service: Service) -> None:
     # What no schema can say, that bytes are a film and a name is one of this bundle's, ends in a problem as it should.
     base = f"http://127.0.0.1:{service.port}"
-    case.call_and_validate(base_url=base, excluded_checks=[positive_data_acceptance])
+    case.call_and_validate(base_url=base, timeout=PATIENCE, excluded_checks=[positive_data_acceptance])
