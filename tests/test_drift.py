@@ -19,12 +19,6 @@ from hilum.bundle.drift.traits import facts_of
 from hilum.system.typed import MisfitError, build
 
 
-@pytest.fixture
-def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "DRAWS", 1999)
-
-
-@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize(("baseline_films", "films"), [(60, 40), (300, 200)])
 def test_films_of_the_same_kind_alarm_in_at_most_one_of_twenty_sets(baseline_films: int, films: int) -> None:
     random = np.random.default_rng(baseline_films)
@@ -34,7 +28,6 @@ def test_films_of_the_same_kind_alarm_in_at_most_one_of_twenty_sets(baseline_fil
     assert alarms <= 14
 
 
-@pytest.mark.usefixtures("few_draws")
 def test_films_of_one_of_several_sources_are_of_the_same_kind() -> None:
     random = np.random.default_rng(3)
     baseline = made_baseline(random, 200, sources=2)
@@ -112,10 +105,9 @@ def test_of_few_films_nothing_is_said() -> None:
 def test_p_values_are_those_of_scipy_where_it_knows_them() -> None:
     from scipy.stats import chi2_contingency
 
-    drawn = comparison._Draws(200, 0)
     here, usual = np.array([120, 50, 30]), np.array([90, 70, 40])
     expected = chi2_contingency(np.stack([here, usual]), correction=False).pvalue
-    assert drawn.p_of_fact(here + usual, here) == pytest.approx(expected, abs=0.01)
+    assert comparison.p_of_fact(here + usual, here, 0) == pytest.approx(expected, abs=0.01)
 
 
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 7.25]) | st.floats(-1e6, 1e6), min_size=50, max_size=200))

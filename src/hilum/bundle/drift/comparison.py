@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,20 +140,19 @@ def strangeness(films: Traits, kind: Kind, names: Sequence[str]) -> Floats:
 
 def _nearest(patient: Patient | None, films: Traits, baseline: DriftCard, groups: int, seed: int) -> GroupComparison:
     """Against each kind that there is; the one whose surest shift is the least sure speaks, for all need be refuted."""
-    draws = _Draws(len(films), seed)
-    each = [(kind, _shifts(films, kind, baseline.names, groups, draws)) for kind in baseline.kinds_of(patient)]
+    each = [(kind, _shifts(films, kind, baseline.names, groups, seed)) for kind in baseline.kinds_of(patient)]
     kind, shifts = max(each, key=lambda one: (one[1][0].p, -max(shift.apart for shift in one[1])))
     return GroupComparison(patient, len(films), kind, shifts)
 
 
-def _shifts(films: Traits, kind: Kind, names: Sequence[str], groups: int, draws: _Draws) -> tuple[TraitShift, ...]:
+def _shifts(films: Traits, kind: Kind, names: Sequence[str], groups: int, seed: int) -> tuple[TraitShift, ...]:
     shifts = [
-        _number_shift(name, films.numbers[:, column], kind.numbers[name], kind.films, draws)
+        _number_shift(name, films.numbers[:, column], kind.numbers[name], kind.films, seed)
         for column, name in enumerate(names)
         if name in kind.numbers and kind.numbers[name].values
     ]
     shifts += [
-        _fact_shift(name, Counter(facts[place] for facts in films.facts), kind.facts[name], draws)
+        _fact_shift(name, Counter(facts[place] for facts in films.facts), kind.facts[name], seed)
         for place, name in enumerate(FACTS)
     ]
     shifts.sort(key=lambda shift: (shift.p, -shift.apart))
@@ -170,21 +169,21 @@ def _corrected(shifts: Sequence[TraitShift], groups: int) -> list[TraitShift]:
     return corrected
 
 
-def _number_shift(name: str, values: Floats, steps: Steps, baseline: int, draws: _Draws) -> TraitShift:
+def _number_shift(name: str, values: Floats, steps: Steps, baseline: int, seed: int) -> TraitShift:
     edges, weights = np.array(steps.values), weights_of(steps, baseline)
     counts = np.bincount(np.searchsorted(edges, values), minlength=len(weights))
     expected = np.cumsum(weights)[:-1] / weights.sum()
     below = np.cumsum(counts)[:-1] / len(values)
-    p = draws.p_of_number(tuple(weights.tolist()), _departure(below, expected))
+    p = p_of_number(tuple(weights.tolist()), len(values), _departure(below, expected), seed)
     middle = float(_quantiles(steps, baseline, (0.5,))[0])
     return TraitShift(name, p, float(np.abs(below - expected).max()), middle, float(np.median(values)))
 
 
-def _fact_shift(name: str, films: Counter[str], baseline: dict[str, int], draws: _Draws) -> TraitShift:
+def _fact_shift(name: str, films: Counter[str], baseline: dict[str, int], seed: int) -> TraitShift:
     values = sorted({*films, *baseline})
     here = np.array([films[value] for value in values])
     usual = np.array([baseline.get(value, 0) for value in values])
-    p = draws.p_of_fact(here + usual, here) if len(values) > 1 else 1.0
+    p = p_of_fact(here + usual, here, seed) if len(values) > 1 else 1.0
     share, usual_share = here / here.sum(), usual / usual.sum()
     most = int(np.argmax(np.abs(share - usual_share)))
     return TraitShift(name, p, float(np.abs(share - usual_share).sum() / 2), value=values[most])
@@ -197,32 +196,27 @@ def weights_of(steps: Steps, films: int) -> NDArray[np.int64]:
     return np.diff([0, *steps.ranks, films + 1])
 
 
-class _Draws:
-    """How tests come out for so many films where nothing differs, drawn by chance."""
+def p_of_number(weights: tuple[int, ...], films: int, departure: Floats | float, seed: int) -> float:
+    """How often a departure is as large as this where nothing differs."""
+    return _share_at_least(_departures(weights, films, seed), departure)
 
-    def __init__(self, films: int, seed: int) -> None:
-        self.films = films
-        self.seed = seed
-        self._of_numbers = cache(self._departures)
 
-    def p_of_number(self, weights: tuple[int, ...], departure: Floats | float) -> float:
-        """Films fall between quantiles as Polya's urn says: the shares are Dirichlet's, the counts multinomial."""
-        return _share_at_least(self._of_numbers(weights), departure)
+@lru_cache(maxsize=64)
+def _departures(weights: tuple[int, ...], films: int, seed: int) -> Floats:
+    """Films fall between quantiles as Polya's urn says: the shares are Dirichlet's, the counts multinomial."""
+    random = np.random.default_rng([seed, 1])
+    counts = random.multinomial(films, random.dirichlet(weights, DRAWS))
+    expected = np.cumsum(weights)[:-1] / sum(weights)
+    return _departure(np.cumsum(counts, 1)[:, :-1] / films, expected)
 
-    def p_of_fact(self, both: NDArray[np.int64], films: NDArray[np.int64]) -> float:
-        """Every choice of these films among all is as likely as any other."""
-        random = np.random.default_rng([self.seed, 2])
-        drawn = random.multivariate_hypergeometric(both, self.films, DRAWS, method="marginals")
-        expected = both * self.films / both.sum()
-        squares = (np.square(drawn - expected) / expected).sum(1)
-        return _share_at_least(squares, float((np.square(films - expected) / expected).sum()))
 
-    def _departures(self, weights: tuple[int, ...]) -> Floats:
-        random = np.random.default_rng([self.seed, 1])
-        shares = random.dirichlet(weights, DRAWS)
-        counts = random.multinomial(self.films, shares)
-        expected = np.cumsum(weights)[:-1] / sum(weights)
-        return _departure(np.cumsum(counts, 1)[:, :-1] / self.films, expected)
+def p_of_fact(both: NDArray[np.int64], films: NDArray[np.int64], seed: int) -> float:
+    """How often counts of values differ as much; every choice of these films among all is as likely as any other."""
+    random = np.random.default_rng([seed, 2])
+    drawn = random.multivariate_hypergeometric(both, films.sum(), DRAWS, method="marginals")
+    expected = both * films.sum() / both.sum()
+    squares = (np.square(drawn - expected) / expected).sum(1)
+    return _share_at_least(squares, float((np.square(films - expected) / expected).sum()))
 
 
 def _departure(below: Floats, expected: Floats) -> Floats:

@@ -30,7 +30,7 @@ def document_of(made: Drift, monitor: Monitor | None) -> Document:
     sections = [_section(made, group) for group in compared.groups]
     sections.append(Section("farthest", "Films that lie the farthest out", list(_films(made))))
     if monitor is not None:
-        sections.append(Section("watch", "The watch", [Text(f"{of_watch(monitor, None)}.")]))
+        sections.append(Section("watch", "The watch", [Text(f"{of_watch(monitor, monitor.alarm)}.")]))
     sections.append(Section("how", "How it was tested", [Text(text) for text in _how(made)]))
     return Document(
         title=made.title,

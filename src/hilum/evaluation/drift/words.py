@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hilum.bundle.drift.baseline import FACTS, WHOSE
-from hilum.bundle.drift.comparison import DRAWS, GroupComparison, TraitShift
+from hilum.bundle.drift.comparison import GroupComparison, TraitShift
 from hilum.bundle.drift.monitor import FALSE_ALARM_EVERY, Alarm, Monitor
 from hilum.evaluation.drift.drift import Drift
+from hilum.radiograph.patient import PATIENTS
 
 HEADER = ("What", "Usual", "Here", "Apart", "p")
 NAMED = 4  # traits in a sentence
@@ -24,10 +25,10 @@ def answer(made: Drift) -> str:
 
 def _of_strangers(made: Drift) -> str:
     strangers = made.comparison.strangers
-    known = " and ".join(WHOSE[patient] for patient in made.baseline.patients if patient is not None)
+    whose = " or ".join(WHOSE[patient] for patient in PATIENTS if patient not in made.baseline.patients)
     return (
-        f"{strangers.films:,} of {len(made.judged.paths):,} films look like films of patients of whom the model's "
-        f"baseline has none: it knows {known}, and of others {strangers.usual:.1%}."
+        f"The network takes {strangers.films:,} of {len(made.judged.paths):,} films for films of {whose}; of those "
+        f"that the model knows it is {strangers.usual:.1%}."
     )
 
 
@@ -53,12 +54,8 @@ def rows(shifts: Sequence[TraitShift]) -> Iterator[tuple[str, ...]]:
 
 
 def p_value(p: float) -> str:
-    """No smaller than so many draws can tell."""
-    return f"< {_short(1000 / (DRAWS + 1))}" if p < 1000 / (DRAWS + 1) / 10 else f"{p:.3f}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.2g}"
+    """No smaller than what so many draws, corrected for so many traits, can tell."""
+    return "< 0.005" if p < 0.005 else f"{p:.3f}"
 
 
 def of_watch(monitor: Monitor, raised: Alarm | None) -> str:
