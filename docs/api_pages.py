@@ -17,6 +17,7 @@ from hilum.bundle.reading import Reading
 from hilum.evaluation.comparison.compare import ComparisonReport
 from hilum.evaluation.evaluate import Report
 from hilum.export.ensemble.folds import TrainedFolds
+from hilum.export.local.calibrate import LocalBundle
 from hilum.export.train import Trained, TrainedSweep
 
 FOLDER = Path(__file__).with_name("api")
@@ -32,6 +33,7 @@ PAGES: dict[str, tuple[str, list[Any]]] = {
     ),
     "training": ("Training", [hilum.train, Trained, TrainedSweep, TrainedFolds, hilum.ensemble]),
     "judging": ("Judging", [hilum.evaluate, Report, hilum.compare, ComparisonReport]),
+    "calibrating": ("Calibrating", [hilum.calibrate, LocalBundle]),
 }
 HEAD = """# {title}
 

@@ -143,7 +143,7 @@ def test_the_line_acts_on_the_log_odds(score: float, slope: float, offset: float
 
 def test_an_earlier_bundle_says_what_it_lacks() -> None:
     model: Any = tiny_model(tiny_card())
-    with pytest.raises(BundleError, match=r"earlier hilum, which wrote no gate\.limit .* export it again"):
+    with pytest.raises(BundleError, match=r"earlier hilum, in whose files gate\.limit cannot be set anew; export"):
         write_numbers(model.SerializeToString(), {"gate.limit": 2.0})
     with pytest.raises(BundleError, match="no ONNX model"):
         write_numbers(b"\x0a\xff", {"gate.limit": 2.0})

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from bundles import tiny_bundle, tiny_detection_bundle
 from exported import phantom_manifest
+from local_bundles import hospital, settable_bundle
 from PIL import Image
 
 import hilum
@@ -42,9 +43,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_phantoms(folder / "drawn", 1, size=256)
     (film,) = folder.joinpath("drawn").rglob("*.jpeg")
     Image.open(film).save(folder / "film.png")
-    shutil.move(tiny_bundle(folder), folder / "model.onnx")
+    shutil.move(settable_bundle(folder), folder / "model.onnx")
     shutil.move(tiny_bundle(folder, title="Another"), folder / "other.onnx")
     shutil.move(tiny_detection_bundle(folder), folder / "boxes.onnx")
+    hospital(folder / "ours")
     Image.fromarray(np.full((300, 300), 9, np.uint8)).save(folder / "blank.png")
     (folder / "no-film.png").write_text("a letter")
     return folder

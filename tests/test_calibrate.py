@@ -197,5 +197,5 @@ def test_thresholds_lie_half_way_in_the_widest_gap_and_bear_noise() -> None:
 
 
 def test_a_network_that_says_the_same_of_all_films_is_refused() -> None:
-    with pytest.raises(BundleError, match="all 50 validation films the same probability"):
+    with pytest.raises(BundleError, match="all 50 films the same probability"):
         operating_points(np.full(50, 0.4), np.arange(50) < 25)

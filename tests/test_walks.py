@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import pytest
-from bundles import tiny_bundle, tiny_detection_bundle
+from bundles import tiny_detection_bundle
 from commands import run
 from conftest import PYDICOM_DATA_FILES
+from local_bundles import hospital, settable_bundle
 from PIL import Image
 from test_box_sweeps import drawn
 
@@ -47,6 +48,7 @@ REAL = "is about real films, which are not in the repository"
 SERVES = "waits for requests until it is stopped; tests/test_serve.py and its neighbors start it and ask it"
 WATCHES = "waits for films until it is stopped; tests/test_watch.py starts it and stops it in every way"
 CONTAINERS = "needs a container engine and base images"
+OWN = "needs films that the phantoms' model can tell apart; the walk of docs/your-hospital.md has some"
 HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
 GOES_ON = "trains a large network for minutes; tests/test_start.py goes on from smaller ones"
 FOLDS = "needs more films than are drawn here; tests/test_folds.py"
@@ -79,6 +81,7 @@ NOT_RUN = {
     "hilum ensemble folds -o model.onnx": FOLDS,
     "python results/kermany_split.py model.onnx films/manifest.parquet": REAL,
     "python results/originals.py model.onnx COPIES ORIGINALS": REAL,
+    "hilum calibrate model.onnx ours/manifest.parquet -o local.onnx": OWN,
     "hilum robustness default model/films.parquet --films 200 -o robustness": REAL,
     "hilum data phantom films -n 1500 --layout rsna --size 192 --seed 5": "draws for minutes, for the figure beside it",
     "hilum train films --recipe boxes --set input.height=160 --set input.width=160 --set detector.first_stride=8": (
@@ -177,7 +180,7 @@ def phantoms(folder: Path) -> Path:
 
 def known_films(folder: Path) -> DriftCard:
     """What the films of validation look like to the bundle."""
-    predictor = hilum.load(tiny_bundle(folder))
+    predictor = hilum.load(settable_bundle(folder))
     table = load_manifest(folder / "films/manifest.parquet").table.filter(pl.col("split") == "val")
     films = [folder / "films" / path for path in table.unique("patient", maintain_order=True)["path"]]
     readings = [reading for reading in predictor.readings(films) if isinstance(reading, Reading)]
@@ -200,7 +203,8 @@ def presumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_phantoms(folder / "lateral", 4, "folder", size=64)
     lateral, _, _ = import_folder(folder / "lateral", processes=1)
     save_manifest(lateral, folder / "lateral.parquet")
-    shutil.copy(tiny_bundle(folder, drift=known_films(folder)), folder / "model.onnx")
+    shutil.copy(settable_bundle(folder, drift=known_films(folder)), folder / "model.onnx")
+    hospital(folder / "ours")
     for name in ("fold0.onnx", "fold1.onnx"):
         shutil.copy(tiny_detection_bundle(folder, title=name), folder / name)
     np.save(folder / "films.npy", np.zeros((2, 16, 16), np.uint8))
@@ -258,6 +262,8 @@ def test_every_block_of_a_page_runs_as_it_stands(
 ) -> None:
     folder = tmp_path / "reader"
     shutil.copytree(presumed, folder, symlinks=True)
+    if page.name == "your-hospital.md":
+        (folder / "ours/manifest.parquet").unlink()  # the page begins with the import
     if page.name == "detection.md":
         shutil.copy(folder / "fold0.onnx", folder / "model.onnx")
     if page.name != "README.md":

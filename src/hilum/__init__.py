@@ -1,6 +1,5 @@
 """Pneumonia detection on chest radiographs: train, judge, run and serve. Research use only, not a medical device."""
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,13 @@ if TYPE_CHECKING:
     from hilum.evaluation.comparison.compare import compare
     from hilum.evaluation.evaluate import evaluate
     from hilum.export.ensemble.ensemble import ensemble
+    from hilum.export.local.calibrate import calibrate
     from hilum.export.train import train
     from hilum.output.overlay import draw_overlay
     from hilum.radiograph import Radiograph, ReadError, Reason, read
 
 # Stated here and not asked of the installed package, which takes longer than to read and judge a film's pixels.
 __version__ = "0.2.0"
-# onnxruntime would report to its makers what it runs, and keep a number for this machine in the user's home.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Everything is imported when it is asked for, so that a command waits only for what it uses.
 HOMES = {
     "Abstained": "hilum.bundle.prediction",
@@ -29,6 +27,7 @@ HOMES = {
     "Radiograph": "hilum.radiograph",
     "ReadError": "hilum.radiograph",
     "Reason": "hilum.radiograph",
+    "calibrate": "hilum.export.local.calibrate",
     "compare": "hilum.evaluation.comparison.compare",
     "draw_overlay": "hilum.output.overlay",
     "ensemble": "hilum.export.ensemble.ensemble",
@@ -47,6 +46,7 @@ __all__ = [
     "ReadError",
     "Reason",
     "__version__",
+    "calibrate",
     "compare",
     "draw_overlay",
     "ensemble",

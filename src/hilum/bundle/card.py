@@ -152,6 +152,39 @@ class DataCard:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalFit:
+    """What films of one's own changed for all films, or for those of one group of patients.
+
+    `films` counts them, their patients, and those with pneumonia. `before` and `after` are figures of the same films,
+    each with the ends of its 95% interval: after is what a fit to films of other patients said of them.
+    """
+
+    patient: Patient | None
+    films: dict[str, int]
+    way: str
+    before: dict[str, list[float]]
+    after: dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCard:
+    """How a bundle was made to fit the place where it is used; the bundle it was is its one parent. Aggregates alone.
+
+    `manifest` is the digest of the films' manifest, `turned_away` how many of them the gate turns away. `fits` is empty
+    where the films had no labels, `gate` where its limit stayed as it was.
+    """
+
+    manifest: str
+    source: str
+    made: str
+    films: int
+    patients: int
+    turned_away: int
+    fits: list[LocalFit]
+    gate: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class ParentCard:
     """A bundle that this one was made of: how to know it again, and what its own card said of how good it was.
 
@@ -205,6 +238,7 @@ class Card:
     groups: list[GroupCard] = field(default_factory=list)
     parents: list[ParentCard] = field(default_factory=list)
     drift: DriftCard | None = None  # what its validation films looked like
+    local: LocalCard | None = None  # of a bundle that films of its users were calibrated on
 
     def __post_init__(self) -> None:
         if (self.task == "detection") != (self.boxes is not None):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hilum.bundle.card import BoxCard, Calibration, Card, GroupCard, OperatingPoint, ParentCard
+from hilum.bundle.card import BoxCard, Calibration, Card, GroupCard, LocalCard, LocalFit, OperatingPoint, ParentCard
 from hilum.bundle.format import LATERAL
+from hilum.radiograph.patient import Patient
 
 HEATMAPS = {
     "class activation map": "class activation map, exact: its mean over the places is the logit less a constant",
@@ -29,7 +30,11 @@ BOX_FIGURES = {
 }
 FILMS = {"validation": "Validation", "out_of_fold": "Out of fold, each film by the parent that never saw it"}
 PARENT = ("parent", "network", "input", "validation, its own", "made", "digest")
+LOCAL_FIGURES = {"log_loss": "log loss", "ece": "calibration error"}
 FIGURES = {"auc": "AUC", "brier": "Brier score", "loss": "log loss"}
+
+
+JUDGED = "After is what a fit to films of other patients said of each; 95% intervals in brackets."
 
 
 class CardSection(NamedTuple):
@@ -47,12 +52,17 @@ def sections(card: Card, file_bytes: int, digest: str) -> Iterator[CardSection]:
     yield CardSection("Limits", lines=card.limits)
     yield CardSection("Model", list(_model(card, file_bytes, digest)))
     header = ("operating point", "threshold", "sensitivity", "specificity", "rule")
-    chosen = f"chosen and measured {'out of fold' if 'out_of_fold' in card.figures else 'on validation'}"
     if not card.groups:
-        yield CardSection(f"Operating points, {chosen}", list(_points(card, card.operating_points)), header)
+        title = f"Operating points, chosen and measured {_where(card, None)}"
+        yield CardSection(title, list(_points(card, card.operating_points)), header)
     for group in card.groups:
-        title = f"Operating points for {PATIENTS[group.name]}, {chosen}"
+        title = f"Operating points for {PATIENTS[group.name]}, chosen and measured {_where(card, group.name)}"
         yield CardSection(title, list(_points(card, group.operating_points)), header)
+    if card.local is not None:
+        yield CardSection("Local films", list(_local(card.local)))
+        for fit in card.local.fits:
+            title = f"Local films{_of(fit)}, before and after"
+            yield CardSection(title, list(_changes(fit)), ("figure", "before", "after"), [JUDGED])
     if card.boxes is not None:
         yield CardSection("Boxes, settings chosen on validation", list(_boxes(card.boxes, len(card.networks) > 1)))
     for name, title in FILMS.items():
@@ -123,6 +133,45 @@ def _points(card: Card, points: Sequence[OperatingPoint]) -> Iterator[tuple[str,
         )
 
 
+def _where(card: Card, patient: Patient | None) -> str:
+    """By which films the operating points were chosen."""
+    if card.local is not None and any(fit.patient == patient for fit in card.local.fits):
+        return "on local films"
+    return "out of fold" if "out_of_fold" in card.figures else "on validation"
+
+
+def _of(fit: LocalFit) -> str:
+    return f" of {PATIENTS[fit.patient]}" if fit.patient else ""
+
+
+def _local(local: LocalCard) -> Iterator[tuple[str, str]]:
+    yield "films", f"{local.films:,} of {local.patients:,} patients; the gate turns {local.turned_away:,} of them away"
+    yield "source", local.source
+    yield "manifest", local.manifest
+    yield "made", local.made
+    for fit in local.fits:
+        films, patients, with_pneumonia = (fit.films[name] for name in ("films", "patients", "with_pneumonia"))
+        counts = f"{films:,} films{_of(fit)} of {patients:,} patients, {with_pneumonia:,} with pneumonia"
+        yield "fitted", f"{fit.way} of the log odds, to {counts}"
+    if not local.fits:
+        yield "fitted", "no calibration and no threshold: the films had no labels"
+    if local.gate:
+        before, after = local.gate["turned_away_before"], local.gate["turned_away_after"]
+        yield "gate", f"turns away {after:.1%} of {local.gate['films']:,.0f} upright frontal films, before {before:.1%}"
+
+
+def _changes(fit: LocalFit) -> Iterator[tuple[str, ...]]:
+    for name, after in fit.after.items():
+        yield LOCAL_FIGURES.get(name, name), *(_with_ends(each) for each in (fit.before.get(name, []), after))
+
+
+def _with_ends(figure: list[float]) -> str:
+    """A value, and the ends of its interval where there is one."""
+    if len(figure) < 3:
+        return "".join(f"{value:.3f}" for value in figure)
+    return f"{figure[0]:.3f} ({figure[1]:.3f} to {figure[2]:.3f})"
+
+
 def _group(group: GroupCard, card: Card) -> Iterator[tuple[str, str]]:
     with_pneumonia, without, recognized = (group.films[name] for name in ("with_pneumonia", "without", "recognized"))
     films = with_pneumonia + without
@@ -164,13 +213,18 @@ def _gate(card: Card) -> Iterator[tuple[str, str]]:
     if card.gate is None:
         yield "none", "every picture is answered"
         return
-    yield "turned away", f"what is unlike the training films; {card.gate.distance_false_rejection:.1%} of validation is"
+    yield (
+        "turned away",
+        f"what is unlike the training films; {card.gate.distance_false_rejection:.1%} of {_gate_films(card)} is",
+    )
     lateral = ", lateral" if LATERAL in card.gate.states else ""
     yield (
         "also",
         f"what is turned, inverted{lateral} or no chest film with a probability above {card.gate.turned_limit:.2f}",
     )
     yield "learned from", f"{card.gate.films:,} films"
+    if card.gate.limit != 1:
+        yield "limit", f"{card.gate.limit:.3f} times that which was learned with the network"
     if card.gate.note:
         yield "note", card.gate.note
 
@@ -183,6 +237,10 @@ def _drift(card: Card) -> Iterator[tuple[str, str]]:
     yield "baseline", f"how films looked, each of another patient: {kinds}"
     axes = len(card.drift.axes.scale)
     yield "features", f"read along {axes} axes, found on {card.drift.axes.films:,} training films"
+
+
+def _gate_films(card: Card) -> str:
+    return "local films" if card.local is not None and card.local.gate else "validation"
 
 
 def _data(card: Card) -> Iterator[tuple[str, str]]:

@@ -177,7 +177,7 @@ def write_numbers(model: bytes, numbers: Mapping[str, float]) -> bytes:
         raise BundleError("no ONNX model to set numbers in") from None
     if left:
         raise BundleError(
-            f"made by an earlier hilum, which wrote no {' and no '.join(left)} to be set anew; "
+            f"made by an earlier hilum, in whose files {next(iter(left))} cannot be set anew; "
             "export it again from its run"
         )
     return bytes(changed)

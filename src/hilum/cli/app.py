@@ -27,6 +27,7 @@ COMMANDS = {
     "watch": "hilum.cli.service.watch:watch",
     "evaluate": "hilum.cli.evaluate:evaluate",
     "compare": "hilum.cli.compare:compare",
+    "calibrate": "hilum.cli.calibrate:calibrate",
     "robustness": "hilum.cli.robustness:robustness",
     "drift": "hilum.cli.drift:drift",
     "runs": "hilum.cli.runs:runs",

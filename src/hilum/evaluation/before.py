@@ -42,10 +42,8 @@ def _undone(
         share = np.clip(probability, SMALLEST, 1 - SMALLEST)
         factors = np.where(positive, (chance / share)[:, None], ((1 - chance) / (1 - share))[:, None])
         probability, class_probabilities = chance, class_probabilities * factors
-        if done.method == "none":
-            return probability, ""
     if done.method == "none" or (done.method == "temperature" and done.temperature == 1):
-        return None, UNTOUCHED
+        return (None, UNTOUCHED) if (done.slope, done.offset) == (1.0, 0.0) else (probability, "")
     if done.method == "temperature":
         # log p is logits / T but for a constant of the film, which the softmax does not see.
         scores = np.log(np.maximum(class_probabilities, SMALLEST)) * done.temperature

@@ -56,6 +56,11 @@ def refuse_seen(seen: Counter[str], films: int, split: str) -> None:
 def caveats(card: Card, manifest: Manifest, rows: pl.DataFrame, split: str) -> list[str]:
     """What a reader must know of how these films were set apart, in plain sentences."""
     sentences = []
+    if card.local is not None and card.local.manifest == manifest.digest:
+        sentences.append(
+            "The bundle was calibrated to films of this very manifest: its thresholds fit these films better than new "
+            "ones."
+        )
     if card.data.split_by == "image":
         sentences.append(
             "The model's data were split by image, not by patient: films of one patient may be on both sides, and the "

@@ -31,7 +31,8 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
     stated = {
         "format": FORMAT,
         "hilum": __version__,
-        "model": {"file": judged.model.name, "name": judged.card.name, "made": judged.card.made},
+        "model": {"file": judged.model.name, "name": judged.card.name, "made": judged.card.made}
+        | {"digest": judged.readings[0].bundle},
         "data": {"manifest": judged.manifest_name, "digest": judged.manifest.digest, "split": judged.split},
         "operating_point": {
             "name": judged.point.name,

@@ -12,6 +12,7 @@ All three learn from Platt's targets instead of 0 and 1, so no finite set of fil
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,22 +90,45 @@ def apply(calibration: Calibration, logits: NDArray[np.floating], positive: Sequ
     return probabilities
 
 
+class Goals(NamedTuple):
+    """What the points `sensitive` and `specific` hold at least. With `of_new_films` they hold it on average over new
+    films of the same kind, not only on those at hand: of n films so few may be missed that one more of n + 1 may, too.
+    """
+
+    sensitivity: float = GOAL
+    specificity: float = GOAL
+    of_new_films: bool = False
+
+    def in_words(self, figure: Literal["sensitivity", "specificity"]) -> str:
+        """What is held, as rules say it."""
+        on_average = " on average over new films" if self.of_new_films else ""
+        return f"{figure} of at least {getattr(self, figure):g}{on_average}"
+
+
+AS_EXPORTED = Goals()
+
+
 def operating_points(
     positive_probability: NDArray[np.floating], is_positive: NDArray[np.bool_]
 ) -> list[OperatingPoint]:
-    """`balanced`, `sensitive` and `specific`. A film is positive where its probability is at least the threshold.
-
-    Thresholds lie half-way between neighboring scores of the validation films. Where several satisfy a rule equally,
-    the one in the widest gap is taken.
-    """
-    scores, truth = np.asarray(positive_probability, np.float64), np.asarray(is_positive, np.bool_)
+    """`balanced`, `sensitive` and `specific`, on validation films enough for them."""
+    truth = np.asarray(is_positive, np.bool_)
     check_enough(truth)
+    return choose_points(np.asarray(positive_probability, np.float64), truth)
+
+
+def choose_points(scores: Floats, truth: NDArray[np.bool_], goals: Goals = AS_EXPORTED) -> list[OperatingPoint]:
+    """The same, however few the films. A film is positive where its probability is at least the threshold.
+
+    Thresholds lie half-way between neighboring scores of the films. Where several satisfy a rule equally, the one in
+    the widest gap is taken; where none does, the one that comes nearest.
+    """
     order = np.argsort(scores, kind="stable")
     ordered, gaps = scores[order], np.diff(scores[order])
     cuts = np.flatnonzero(gaps > NARROWEST)
     if not len(cuts):
         raise BundleError(
-            f"the network gives all {len(scores):,} validation films the same probability; it has learned nothing to "
+            f"the network gives all {len(scores):,} films the same probability; it has learned nothing to "
             "set a threshold on: train it longer, or with a smaller learning rate"
         )
     # Below the lowest score every film is positive. A threshold above all scores would find nothing: not offered,
@@ -114,21 +138,33 @@ def operating_points(
     thresholds = np.concatenate([[ordered[0] / 2], ordered[cuts] + gaps[cuts] / 2, [(ordered[-1] + 1) / 2]])
     widths = np.concatenate([[ordered[0]], gaps[cuts], [1 - ordered[-1]]])
     thresholds[-1] = max(thresholds[-1], np.nextafter(ordered[-1], 2))
-    positives = int(truth.sum())
-    sensitivity = 1 - found_below[films_below] / positives
-    specificity = (films_below - found_below[films_below]) / (len(scores) - positives)
-    # Counts, not shares, decide: 19 of 20 is 0.95 however it is rounded.
-    enough = 1 - GOAL + 1e-9
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    missed = found_below[films_below]
+    alarms = negatives - (films_below - missed)
+    sensitivity, specificity = 1 - missed / positives, 1 - alarms / negatives
+    one_more = int(goals.of_new_films)
     rules = (
         ("balanced", "highest sensitivity + specificity", sensitivity + specificity, specificity * 0),
-        ("sensitive", "sensitivity of at least 0.95, then highest specificity", specificity, 1 - sensitivity - enough),
-        ("specific", "specificity of at least 0.95, then highest sensitivity", sensitivity, 1 - specificity - enough),
+        (
+            "sensitive",
+            f"{goals.in_words('sensitivity')}, then highest specificity",
+            specificity,
+            (missed + one_more) / (positives + one_more) - (1 - goals.sensitivity),
+        ),
+        (
+            "specific",
+            f"{goals.in_words('specificity')}, then highest sensitivity",
+            sensitivity,
+            (alarms + one_more) / (negatives + one_more) - (1 - goals.specificity),
+        ),
     )
     points = []
     for name, rule, merit, excess in rules:
-        # First the merit; then, among equals, the other figure, then the widest gap.
+        # First the goal, of which 19 in 20 are 0.95 however they are rounded; then the merit; then, among equals, the
+        # other figure, then the widest gap.
         other = (sensitivity + specificity) - merit
-        keys = np.lexsort((widths, np.round(other, 12), np.round(merit, 12), excess <= 0))
+        beyond = np.maximum(excess - 1e-9, 0)
+        keys = np.lexsort((widths, np.round(other, 12), np.round(merit, 12), -beyond))
         best = keys[-1]
         points.append(
             OperatingPoint(name, float(thresholds[best]), rule, float(sensitivity[best]), float(specificity[best]))

@@ -1,12 +1,56 @@
-"""How small a difference between two models a test of this size could show: what a paper is asked for beforehand."""
+"""What a test of some size could show, and how many films a wish needs: what a paper is asked for beforehand."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-from hilum.measures.intervals import Z
+from hilum.measures.intervals import Z, wilson
 
 Z_POWER = 0.8416212335729143  # of a power of 80%
+
+
+MOST_FILMS = 10_000_000
+
+
+def width_of(share: float, films: float) -> float:
+    """How wide the 95% interval of a share is, of so many independent films (Wilson)."""
+    low, high = wilson(share * films, films)
+    return high - low
+
+
+def films_for_width(share: float, width: float) -> int:
+    """The fewest independent films of a kind for which the interval of their share is no wider."""
+    return _fewest(lambda films: width_of(share, films) <= width)
+
+
+def films_to_draw(kind: int, share: float, sure: float = 0.9) -> int:
+    """How many films hold at least `kind` of a kind so often, where this share of all films is of it."""
+    return _fewest(lambda films: films >= kind and _fewer(kind, films, share) <= 1 - sure)
+
+
+def _fewest(enough: Callable[[int], bool]) -> int:
+    """The smallest number that is enough, where more are enough, too."""
+    high = 1
+    while not enough(high) and high < MOST_FILMS:
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _fewer(kind: int, films: int, share: float) -> float:
+    """How often fewer than `kind` of so many films are of a kind (binomial)."""
+    if share >= 1:
+        return 0.0
+    logs = (
+        math.lgamma(films + 1) - math.lgamma(k + 1) - math.lgamma(films - k + 1)
+        + k * math.log(share) + (films - k) * math.log1p(-share)
+        for k in range(kind)
+    )  # fmt: skip
+    return math.fsum(map(math.exp, logs))
 
 
 def smallest_of_auroc(error: float, alike: float) -> float:

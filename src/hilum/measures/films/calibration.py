@@ -109,7 +109,7 @@ def slope_and_intercept(probability: ArrayLike, truth: ArrayLike) -> tuple[Figur
     if why := _not_fitted(score, t):
         return Figure(None, why=why), Figure(None, why=why)
     design = np.column_stack([np.ones(len(t)), score])
-    fitted, errors = _logistic(design, t, np.zeros(len(t)))
+    fitted, errors = fit_logistic(design, t.astype(np.float64), np.zeros(len(t)))
     intercept, slope = (
         Figure(float(b), float(b - Z * e), float(b + Z * e), WALD) for b, e in zip(fitted, errors, strict=True)
     )
@@ -121,7 +121,7 @@ def in_the_large(probability: ArrayLike, truth: ArrayLike) -> Figure:
     p, t = checked(probability, truth)
     if t.all() or not t.any():
         return Figure(None, why="all films are of one class")
-    fitted, errors = _logistic(np.ones((len(t), 1)), t, logit(p))
+    fitted, errors = fit_logistic(np.ones((len(t), 1)), t.astype(np.float64), logit(p))
     value, error = float(fitted[0]), float(errors[0])
     return Figure(value, value - Z * error, value + Z * error, WALD)
 
@@ -137,18 +137,21 @@ def _not_fitted(score: Floats, t: Bools) -> str:
     return ""
 
 
-def _logistic(design: Floats, t: Bools, offset: Floats) -> tuple[Floats, Floats]:
-    """Maximum likelihood by Newton's steps, halved where they overshoot; the coefficients and their errors."""
+def fit_logistic(design: Floats, wanted: Floats, offset: Floats) -> tuple[Floats, Floats]:
+    """Maximum likelihood by Newton's steps, halved where they overshoot; the coefficients and their errors.
+
+    `wanted` are truths, or chances between 0 and 1; `offset` is added to the score of each film.
+    """
 
     def loss(b: Floats) -> float:
         score = design @ b + offset
-        return float((np.logaddexp(0, score) - t * score).sum())
+        return float((np.logaddexp(0, score) - wanted * score).sum())
 
     fitted = np.zeros(design.shape[1])
     for _ in range(100):
         chance = 1 / (1 + np.exp(-np.clip(design @ fitted + offset, -500, 500)))
         information = design.T @ (design * (chance * (1 - chance))[:, None])
-        step = np.linalg.lstsq(information, design.T @ (t - chance), rcond=None)[0]
+        step = np.linalg.lstsq(information, design.T @ (wanted - chance), rcond=None)[0]
         size = 1.0
         while size > 1e-6 and loss(fitted + size * step) > loss(fitted):
             size /= 2
