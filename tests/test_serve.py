@@ -157,7 +157,7 @@ def test_it_can_be_watched(service: Service) -> None:
 
 def test_it_says_what_can_be_asked(service: Service) -> None:
     paths = service.ask("GET", "/openapi.json").json["paths"]
-    assert set(paths) == {"/v1/predictions", "/v1/pixels", "/v1/model", "/healthz", "/readyz", "/metrics"}
+    assert set(paths) == {"/v1/predictions", "/v1/pixels", "/v1/model", "/v1/bundle", "/healthz", "/readyz", "/metrics"}
     assert RESEARCH_USE in service.ask("GET", "/openapi.json").json["info"]["description"]
 
 

@@ -17,10 +17,11 @@ from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from hilum import __version__
+from hilum.bundle.shipped import find_bundle
 from hilum.service.admission import Admission
 from hilum.service.documents import STYLE, documents_page
 from hilum.service.films.pool import FilmPool
@@ -34,6 +35,12 @@ from hilum.service.running import Running
 from hilum.service.settings import Settings
 
 router = APIRouter()
+BUNDLE: dict[str, Any] = {
+    "description": "The bundle, as `hilum export` wrote it.",
+    "content": {
+        "application/octet-stream": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+    },
+}
 CLIENT_GONE = 499  # as nginx has it; nobody sees it but logs and metrics
 
 
@@ -110,6 +117,20 @@ async def model(request: Request, model: Annotated[str | None, Query(description
     served = running.served(model)
     names = [each.name for each in running.settings.bundles]
     return {"model": served.name, "models": names, **served.described}
+
+
+@router.get(
+    "/v1/bundle",
+    summary="A bundle itself",
+    response_class=FileResponse,
+    responses={200: BUNDLE, **described("no_such_model", "bad_parameter")},
+)
+async def bundle(
+    request: Request, model: Annotated[str | None, Query(description="Its name here.")] = None
+) -> Response:
+    """The file, for who judges films where they are, as the page does when films are to stay on the computer."""
+    running: Running = request.app.state.running
+    return FileResponse(find_bundle(running.served(model).path), media_type="application/octet-stream")
 
 
 @router.get(

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hilum.service.films.pool import FilmBug
 from hilum.service.metrics import Metrics
-from hilum.service.page.policy import ISOLATED, POLICY
+from hilum.service.page.policy import FRAMELESS, ISOLATED, PLAIN
 from hilum.service.problems import Problem, problem_response
 from hilum.service.settings import Settings
 
@@ -28,7 +28,7 @@ WATCHED = ("/healthz", "/readyz")
 NEEDS_TOKEN = ("/v1/", "/metrics")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HEADERS = {
-    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "Content-Security-Policy": PLAIN + FRAMELESS,
     **ISOLATED,
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-Frame-Options": "DENY",

@@ -31,6 +31,11 @@ export class HttpEngine {
     return answer.json();
   }
 
+  /** The file of a model, for the engine that judges here. @returns {Promise<ArrayBuffer>} */
+  async bundle(name) {
+    return (await this.#ask(`v1/bundle${query({ model: name })}`)).arrayBuffer();
+  }
+
   /**
    * The film's grey values, at most `longest` on a side.
    * @param {Blob} file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -21,6 +22,19 @@ TYPES = {
 FILES = {
     path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES
 }
+LICENSES = ("licenses.txt", "onnxruntime-notices.txt")
+
+
+def library() -> Path | None:
+    """Where the package lies that has what judges films in a browser, if it is installed."""
+    package = find_spec("hilum_browser")
+    return Path(package.origin).parent if package is not None and package.origin else None
+
+
+def library_files(folder: Path) -> dict[str, Path]:
+    """Its files, by their names beside the page's own."""
+    libraries = {f"lib/{path.name}": path for path in sorted((folder / "files").iterdir())}
+    return libraries | {name: folder / name for name in LICENSES}
 
 
 def type_of(name: str) -> str:

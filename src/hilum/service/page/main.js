@@ -16,10 +16,13 @@ import { PRESETS } from "./window.js";
 import { Work } from "./work.js";
 
 const DRAWN = "page/drawn-film.jpg";
+const KEEP = "hilum keeps films here";
 
 const films = new Films();
 const site = await (await fetch("page/site.json")).json();
-const engine = site.server ? new HttpEngine(askToken) : new WasmEngine(new SiteFiles(site.models), site.hilum);
+const server = site.server ? new HttpEngine(askToken) : null;
+const here = site.browser ? new WasmEngine(server ?? new SiteFiles(site.models), site.hilum) : null;
+let engine = server && !(here && localStorage.getItem(KEEP)) ? server : here;
 const context = {
   shown: films.shown,
   words: { box: (box) => share(box.score), length: (mm) => (mm >= 10 ? `${mm / 10} cm` : `${mm} mm`) },
@@ -35,7 +38,7 @@ const beside = new Viewer(the("pinned"), context);
 const viewers = [viewer, beside];
 
 films.addEventListener("change", draw);
-new Work(films, engine);
+const work = new Work(films, engine);
 
 let scrolledTo = null;
 
@@ -163,6 +166,7 @@ function listen() {
     await useModel(the("model").value);
     films.judgeAgain(films.films);
   });
+  on("keep-here", "change", () => keepHere(the("keep-here").checked));
   on("show-keys", "click", actions.help);
   on("show-card", "click", () => the("card").showModal());
   on("save-json", "click", () => saveJson(films.current, films));
@@ -242,6 +246,24 @@ async function useModel(name) {
 /** @type {Promise<string> | null} */
 let token = null;
 
+/** Judge the films to come in the browser, or by the server; the choice holds the next time, too. */
+async function keepHere(chosen) {
+  if (chosen) localStorage.setItem(KEEP, "yes");
+  else localStorage.removeItem(KEEP);
+  engine = work.engine = chosen ? here : server;
+  drawPromise();
+  await useModel(films.card.model);
+}
+
+/** Where films are judged, in words. */
+function drawPromise() {
+  the("keep").hidden = !(server && here);
+  the("keep-here").checked = engine === here;
+  the("kept").dataset.words = engine === here ? "welcome.kept_here" : "welcome.kept";
+  the("kept").textContent = t(the("kept").dataset.words);
+  the("licenses").hidden = !here;
+}
+
 /** Ask for the token; it stays in this window's memory. */
 function askToken() {
   token ??= new Promise((resolve) => {
@@ -260,6 +282,7 @@ function askToken() {
 
 async function say(language) {
   await speak(language);
+  drawPromise();
   drawKeys(keys);
   if (films.card) drawCard(films.card);
   draw();

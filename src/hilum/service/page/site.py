@@ -14,13 +14,12 @@ from pathlib import Path
 
 from hilum import __version__
 from hilum.bundle.onnx_file import check_model, described, read_bytes
-from hilum.service.page.files import FILES, type_of
+from hilum.service.page.files import FILES, library_files, type_of
 from hilum.service.page.policy import ISOLATED, POLICY
 from hilum.system.files import write_whole
 
 WORKER, START = "service-worker.js", "start.js"
 LISTED = re.compile(r"^const FILES = (\{.*\});$", re.MULTILINE)
-LIBRARY, LICENSES = "page/lib", ("licenses.txt", "onnxruntime-notices.txt")
 
 
 class SiteError(ValueError):
@@ -47,10 +46,8 @@ def _files(bundles: Mapping[str, Path], library: Path) -> Iterator[tuple[str, by
     for name, content in FILES.items():
         if name not in ("index.html", WORKER):
             yield f"page/{name}", content
-    for path in sorted((library / "files").iterdir()):
-        yield f"{LIBRARY}/{path.name}", path.read_bytes()
-    for license_file in LICENSES:
-        yield f"page/{license_file}", (library / license_file).read_bytes()
+    for name, path in library_files(library).items():
+        yield f"page/{name}", path.read_bytes()
     for name, path in bundles.items():
         content = read_bytes(path)
         yield f"models/{name}.onnx", content
