@@ -27,8 +27,8 @@ from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manife
 from hilum.dataset.patients import patients_of
 from hilum.dataset.store.store import build_store
 from hilum.export.material import best_network
-from hilum.measures.bootstrap import bootstrap
-from hilum.measures.films.binary import auroc, auroc_measure
+from hilum.measures.bootstrap import auroc_measure, bootstrap
+from hilum.measures.films.binary import auroc
 from hilum.training.run import Run
 
 SIDE, SIZES, SEEDS = 160, (100, 300, 1000), (1, 2, 3)
@@ -44,7 +44,7 @@ STARTS: dict[str, dict[str, Any]] = {
 def split_to(manifest: Manifest, path: Path, splits: pl.Expr) -> Path:
     """A manifest of the films that get a split."""
     table = manifest.table.with_columns(splits.alias("split"), pl.lit(None, pl.String).alias("official_split"))
-    save_manifest(Manifest(table.filter(pl.col("split").is_not_null()), manifest.root), path)
+    save_manifest(Manifest(table.filter(pl.col("split").is_not_null()), manifest.folder), path)
     return path
 
 
