@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import data_store
@@ -38,6 +40,25 @@ settings.load_profile("hilum")
 @pytest.fixture(scope="session", autouse=True)
 def _no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _phantoms_drawn_once() -> Iterator[None]:
+    """Most tests draw the same few hundred small phantoms; those of drawing itself, test_phantom*, draw anew."""
+    from hilum.dataset.phantom import film
+
+    anew = film._draw
+    once = lru_cache(maxsize=4000)(anew)
+
+    def draw(seed: tuple[int, ...] | int, label: str, shorter_side: int, finding: str | None) -> film.Phantom:
+        if shorter_side > 128 or "test_phantom" in os.environ.get("PYTEST_CURRENT_TEST", ""):
+            return anew(seed, label, shorter_side, finding)
+        found = once(seed, label, shorter_side, finding)
+        return replace(found, pixels=found.pixels.copy())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(film, "_draw", draw)
+        yield
 
 
 @pytest.fixture
