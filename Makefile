@@ -90,6 +90,7 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/augment.py
 	.venv/bin/python benchmarks/audit.py
 	.venv/bin/python benchmarks/figures.py
+	.venv/bin/python benchmarks/drift.py
 	.venv/bin/python benchmarks/predict.py
 	.venv/bin/python benchmarks/ensemble.py
 	.venv/bin/python benchmarks/serve.py

@@ -155,6 +155,13 @@ def test_a_bundle_that_knows_no_films_says_what_to_do(tmp_path: Path) -> None:
     assert "hilum calibrate --unlabelled" in errors
 
 
+def test_the_card_lists_the_kinds_that_a_bundle_knows(bundle: Path) -> None:
+    shown = CliRunner().invoke(app, ["show", str(bundle)]).stdout
+    assert "own films (80)" in shown
+    kinds = json.loads(CliRunner().invoke(app, ["show", str(bundle), "--json"]).stdout)["drift"]["kinds"]
+    assert [(kind["source"], kind["films"], kind["facts"]["bits"]) for kind in kinds] == [("own films", 80, {"8": 80})]
+
+
 def test_a_table_of_another_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
     write_films(tmp_path / "films", NEW, 5)
     run(bundle, tmp_path / "films", "-o", tmp_path / "out")

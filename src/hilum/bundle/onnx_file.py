@@ -124,13 +124,15 @@ def parse_card(metadata: dict[str, str], name: str) -> Card:
 
 
 def described(metadata: dict[str, str], file_bytes: int) -> dict[str, Any]:
-    """What a bundle says of itself as plain data, without the digests of its films and the axes of drift, which are
+    """What a bundle says of itself as plain data, without the digests of its films and the numbers of drift, which are
     most of a card and tell a person nothing.
     """
     values: dict[str, Any] = json.loads(metadata[CARD])
     del values["data"]["films"]
     if values.get("drift"):
         del values["drift"]["axes"]
+        for kind in values["drift"]["kinds"]:
+            del kind["numbers"]
     return {**values, "file_bytes": file_bytes, "digest": metadata[DIGEST]}
 
 
