@@ -117,6 +117,12 @@ def test_it_predicts_with_heatmaps_and_is_evaluated(both: Path, manifest: Path, 
     assert "None: one network" not in page
 
 
+def test_later_films_are_set_against_its_validation(both: Path, manifest: Path) -> None:
+    card = read_card(both)
+    assert card.drift is not None and card.drift.axes.features == 4  # two of each parent
+    assert run("drift", both, manifest, "--split", "val").returncode == 0
+
+
 def test_groups_are_each_calibrated_by_films_of_their_own(manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "groups.onnx"
     made = hilum.ensemble(bundles(tmp_path, tiny_group_bundle), out, val=manifest)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from hilum.bundle.card import BundleError, Calibration, Card, DataCard, join_digests
+from hilum.bundle.card import BundleError, Card, DataCard, join_digests
 from hilum.bundle.format import line_names
 from hilum.bundle.onnx_file import DIGEST, read_card, read_model, write_metadata, write_numbers
 from hilum.bundle.predictor import Predictor, load
@@ -21,13 +21,13 @@ from hilum.evaluation.data_set import DataSet, open_data_set
 from hilum.evaluation.guard import choose, seen_films
 from hilum.evaluation.judge import Judgement, Scope, judge, with_digests
 from hilum.export.data_card import describe_data
-from hilum.export.ensemble.fitting import Means, fitted, fitted_boxes, fitted_out_of_fold
+from hilum.export.ensemble.baseline import baseline
+from hilum.export.ensemble.fitting import Means, calibrations, fitted, fitted_boxes, fitted_out_of_fold
 from hilum.export.ensemble.graph import join_graphs
 from hilum.export.ensemble.merged import merge_cards
 from hilum.export.ensemble.named import OutOfFold, named
 from hilum.export.ensemble.parents import largest, open_parents
 from hilum.export.ensemble.resized import differences, some
-from hilum.radiograph.patient import Patient
 from hilum.system.files import write_whole
 
 OnProgress = Callable[[str, int, int], None]
@@ -116,17 +116,20 @@ def _calibrated(card: Card, judged: Judgement) -> Card:
     """The card with all that the films that were judged settle."""
     films = judged.predictions
     made = fitted(card, Means.of(judged))
+    drift = baseline(made, judged)
     gate = card.gate and replace(card.gate, distance_false_rejection=float(films.turned_away.mean()))
     used = describe_data(judged.manifest, {"val": [digest for digest in films.digests if digest]})
     return replace(
         made,
         gate=gate,
         boxes=fitted_boxes(card, judged),
+        drift=drift,
         data=_with_validation(card.data, used),
         notes=[
             f"Calibrated, and its operating points set, on {len(films):,} films of {len(set(films.patients)):,} "
             f"patients ({judged.manifest_name}, split {judged.split}, data set {judged.manifest.digest}); none of them "
             "taught a parent.",
+            *([] if drift else ["There were too few patients for a baseline of drift: `hilum drift` cannot be used."]),
         ],
     )
 
@@ -156,18 +159,15 @@ def _by_folds(card: Card, folds: OutOfFold) -> Card:
             f"Operating points and figures are of predictions out of fold: each of {len(films):,} films of "
             f"{len(set(films.patients)):,} patients was judged by the one parent that neither learned from it nor was "
             "chosen by it. The mean of all parents was judged on none of them, for each taught some parents: judge it "
-            "on other films.",
+            "on other films. So there is no baseline of drift either.",
         ],
     )
 
 
 def _lines(card: Card) -> dict[str, float]:
     """The numbers of the graph that the card's calibrations say."""
-    fits: dict[Patient | None, Calibration] = {group.name: group.calibration for group in card.groups}
-    if card.calibration is not None:
-        fits[None] = card.calibration
     return {
         name: number
-        for patient, fit in fits.items()
+        for patient, fit in calibrations(card).items()
         for name, number in zip(line_names(patient), (fit.slope, fit.offset), strict=True)
     }

@@ -125,6 +125,14 @@ def fitted(card: Card, means: Means) -> Card:
     return replace(card, groups=groups, figures={"validation": figures_of(own, means.truth)})
 
 
+def calibrations(card: Card) -> dict[Patient | None, Calibration]:
+    """That of each group of patients, or the one of all."""
+    made: dict[Patient | None, Calibration] = {group.name: group.calibration for group in card.groups}
+    if card.calibration is not None:
+        made[None] = card.calibration
+    return made
+
+
 def fitted_out_of_fold(card: Card, films: Predictions) -> Card:
     """The card with operating points by what each film's one parent, which never saw it, said of it.
 
