@@ -4,7 +4,7 @@ Films go to one server after the other from a process of its own, at growing con
 (serve_plain.py, serve_litserve.py). Throughput and times to the answer depend on what else the machine does; seconds of
 a core that all processes of a server take for a film do so less. Errors are answers other than 200.
 
-    python benchmarks/serve.py [--bundle FILE] [--films N] [--concurrency 1 4 16]
+    python benchmarks/serve.py [--bundle FILE] [--films N] [--slow-films N] [--concurrency 1 4 16]
 
 Without a bundle one is made as recipe `hilum` trains it, with untrained weights; the peer's are untrained in any case.
 LitServe is left out where it is not installed (pip install litserve).
@@ -170,7 +170,7 @@ def compare(films: list[Path], bundle: Path, weights: Path, concurrency: list[in
         port = free_port()
         network: tuple[Path, ...] = () if name == "hilum serve" else (weights if "torch" in name else bundle,)
         with server(port, *command, str(port), *network) as process:
-            load(process, port, path, max(concurrency), 4 * max(concurrency), films)  # everything is warm now
+            load(process, port, path, max(concurrency), max(concurrency), films)  # everything is warm now
             for clients in concurrency:
                 got = loads.setdefault(name, {})[clients] = load(process, port, path, clients, count, films)
                 print(
@@ -198,27 +198,27 @@ def compare(films: list[Path], bundle: Path, weights: Path, concurrency: list[in
 
 def main() -> None:
     if sys.argv[1:2] == ["--load"]:
-        port, path, clients, count, *films = sys.argv[2:]
-        print(json.dumps(ask(int(port), path, int(clients), int(count), films)))
+        port, path, clients, count, *paths = sys.argv[2:]
+        print(json.dumps(ask(int(port), path, int(clients), int(count), paths)))
         return
     parser = ArgumentParser(description="Compare hilum serve with other servers.")
     parser.add_argument("--bundle", type=Path)
     parser.add_argument("--films", type=int, default=300)
+    parser.add_argument("--slow-films", type=int, default=30, help="those in JPEG 2000, at the last concurrency alone")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 16])
     asked = parser.parse_args()
+    films = sorted(REAL.rglob("*.jp*g"))
+    if not films:
+        raise SystemExit(f"{REAL}: no full-size JPEG films there to be sent")
     with tempfile.TemporaryDirectory() as scratch:
         weights, bundle = Path(scratch, "weights.pth"), asked.bundle or Path(scratch, "untrained.onnx")
         run("-c", EAGER_WEIGHTS, weights, HERE)
         if asked.bundle is None:
             run("-c", UNTRAINED_BUNDLE, bundle, HERE)
-        sets = {
-            "full-size JPEG films": sorted(REAL.rglob("*.jp*g")),
-            "DICOM films in lossless JPEG 2000": [REAL_DICOM / "RG1_J2KR.dcm"],
-        }
-        for what, paths in sets.items():
-            count = asked.films if len(paths) > 1 else max(asked.films // 10, 20)
-            print(f"{count} {what}")
-            compare(paths, bundle, weights, asked.concurrency, count)
+        print(f"{asked.films} full-size JPEG films")
+        compare(films, bundle, weights, asked.concurrency, asked.films)
+        print(f"{asked.slow_films} DICOM films in lossless JPEG 2000")
+        compare([REAL_DICOM / "RG1_J2KR.dcm"], bundle, weights, asked.concurrency[-1:], asked.slow_films)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,18 @@ HEAVY = ("torch", "pandas", "matplotlib", "polars", "cv2", "sklearn", "fastapi",
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_judging_a_film_leaves_nothing_in_the_users_home(tmp_path: Path) -> None:
+    """Nor does the runtime of the network, whose makers would hear of its use."""
+    film, home = tmp_path / "film.png", tmp_path / "home"
+    film.write_bytes(picture(Image.fromarray(smooth_picture(100, 120)), "PNG"))
+    home.mkdir()
+    homes = dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_CACHE_HOME", "XDG_DATA_HOME"), str(home))
+    command = [sys.executable, "-m", "hilum", "predict", str(film)]
+    answer = subprocess.run(command, env={**os.environ, **homes}, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert list(home.rglob("*")) == []
 
 
 def test_importing_hilum_and_its_command_loads_nothing_heavy() -> None:

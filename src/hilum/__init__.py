@@ -1,5 +1,6 @@
 """Pneumonia detection on chest radiographs: train, judge, run and serve. Research use only, not a medical device."""
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Stated here and not asked of the installed package, which takes longer than to read and judge a film's pixels.
 __version__ = "0.2.0"
+# onnxruntime would report to its makers what it runs, and keep a number for this machine in the user's home.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Everything is imported when it is asked for, so that a command waits only for what it uses.
 HOMES = {
     "Abstained": "hilum.bundle.prediction",

@@ -64,7 +64,8 @@ async def _pieces(request: Request, held: Held, most_bytes: int) -> AsyncIterato
     while more:
         patience = SECONDS_OF_GRACE + size / LEAST_BYTES_A_SECOND - (clock() - began)
         try:
-            message = await asyncio.wait_for(request.receive(), patience)
+            async with asyncio.timeout(patience):
+                message = await request.receive()
         except TimeoutError:
             raise Problem("too_slow", "the body did not come in time") from None
         if message["type"] == "http.disconnect":

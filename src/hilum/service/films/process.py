@@ -10,7 +10,6 @@ import signal
 import sys
 import traceback
 from io import BytesIO
-from itertools import chain
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
@@ -58,8 +57,9 @@ def main(connection: Connection, bundles: tuple[Served, ...], limits: Limits) ->
             _limit_time(limits)
             answer = _judge_or_explain(predictors[wanted.model], film, wanted)
             del film
-            for part in chain(map(_text, answer[:4]), answer.pictures):
-                connection.send_bytes(part)
+            connection.send_bytes(b"\0".join(map(_text, answer[:4])))  # at once: each message wakes the service
+            for picture in answer.pictures:
+                connection.send_bytes(picture)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except MemoryError:
@@ -68,7 +68,7 @@ def main(connection: Connection, bundles: tuple[Served, ...], limits: Limits) ->
 
 def receive_answer(connection: Connection, wanted: Wanted) -> Answer:
     """What `main` sends of a film that it has taken."""
-    line, outcome, reason, detail = (connection.recv_bytes() for _ in range(4))
+    line, outcome, reason, detail = connection.recv_bytes().split(b"\0", 3)
     pictures = tuple(connection.recv_bytes() for _ in wanted.pictures)
     return Answer(line, outcome.decode(), reason.decode() or None, detail.decode() or None, pictures)
 
