@@ -178,6 +178,7 @@ def test_facts_name_no_film() -> None:
         "12",
         "MONOCHROME1",
     )
+    assert facts_of(None, None, None, None) == ("unknown",) * 4
     assert facts_of(250, 256, None, None)[0] == facts_of(256, 256, None, None)[0] == "about 256 px"
 
 

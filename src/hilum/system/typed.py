@@ -106,6 +106,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal and value in options:
         return value
     if origin is list and isinstance(value, list):
+        if (plain := _plain_numbers(options[0], value)) is not None:
+            return plain
         return [_value(options[0], item, dotted(where, number)) for number, item in enumerate(value)]
     if origin is tuple and isinstance(value, (list, tuple)) and len(value) == len(options):
         parts = zip(options, value, strict=True)
@@ -117,6 +119,15 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if hint is Any or (hint in (int, str, bool, type(None)) and type(value) is hint):
         return value
     raise WrongValueError(where, value, hint)
+
+
+def _plain_numbers(hint: Any, values: list[Any]) -> list[Any] | None:
+    """Long lists of numbers take no time where nothing is wrong; None where they are to be looked at one by one."""
+    if hint is int:
+        return values if all(type(value) is int for value in values) else None
+    if hint is float and all(type(value) in (int, float) and abs(value) < LARGEST for value in values):
+        return [float(value) for value in values]
+    return None
 
 
 def _one_of(options: tuple[Any, ...], hint: Any, value: Any, where: str) -> Any:

@@ -10,6 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ class Steps:
     ranks: list[int]
 
     def __post_init__(self) -> None:
-        if len(self.values) != len(self.ranks) or any(np.diff(self.values) <= 0) or any(np.diff(self.ranks) <= 0):
+        if len(self.values) != len(self.ranks) or not (_rise(self.values) and _rise(self.ranks)):
             raise ValueError("its quantiles do not rise")
 
 
@@ -174,3 +175,7 @@ class DriftCard:
 
 def _packed(values: Sequence[float] | Floats) -> str:
     return b64encode(np.asarray(values, "<f2").tobytes()).decode("ascii")
+
+
+def _rise(values: Sequence[float]) -> bool:
+    return all(before < after for before, after in pairwise(values))

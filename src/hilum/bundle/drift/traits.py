@@ -71,15 +71,18 @@ def traits_of_readings(readings: Sequence[Reading], axes: Axes, positive: Sequen
     return traits_of(_stacked(readings), facts, axes, positive)
 
 
-def facts_of(height: int, width: int, bits: int | None, mode: str | None) -> tuple[str, ...]:
+def facts_of(height: int | None, width: int | None, bits: int | None, mode: str | None) -> tuple[str, ...]:
     """How a film came: FACTS in their order, sizes and shapes in steps, so that a film is one of many.
 
     `mode` is the photometric interpretation of a DICOM file, and of a picture whether it is grey or in color.
     """
+    kept = "unknown" if bits is None else str(bits), mode or "unknown"
+    if height is None or width is None:  # a manifest may not know
+        return "unknown", "unknown", *kept
     side = 2 ** (round(np.log2(min(height, width)) * SIZES) / SIZES)
     shape = 2 ** (round(np.log2(width / height) * SHAPES) / SHAPES)
     size, shown = f"about {float(f'{side:.3g}'):g} px", f"{shape:.2f} times as wide as high"
-    return size, shown, "unknown" if bits is None else str(bits), mode or "unknown"
+    return size, shown, *kept
 
 
 def features_of(readings: Sequence[Reading]) -> NDArray[np.float32]:
