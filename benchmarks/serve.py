@@ -47,6 +47,7 @@ done = os.times()
 print((done.user + done.system - used.user - used.system) / count)
 """
 TICK = os.sysconf("SC_CLK_TCK")
+BOUNDARY = "------------------------d74496d66958873e"  # as curl's, since parsers take their time by its length
 
 
 class Load(NamedTuple):
@@ -69,7 +70,7 @@ def ask(port: int, path: str, concurrency: int, count: int, films: list[str]) ->
         if not hasattr(mine, "connection"):
             mine.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         began = perf_counter()
-        kind = {"Content-Type": "multipart/form-data; boundary=films"}
+        kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         mine.connection.request("POST", path, bodies[number % len(bodies)], kind)
         answer = mine.connection.getresponse()
         answer.read()
@@ -82,8 +83,8 @@ def ask(port: int, path: str, concurrency: int, count: int, films: list[str]) ->
 
 
 def form(film: bytes) -> bytes:
-    head = b'--films\r\nContent-Disposition: form-data; name="film"; filename="film"\r\n\r\n'
-    return head + film + b"\r\n--films--\r\n"
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="film"; filename="film"\r\n\r\n'
+    return head.encode() + film + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def family(process: int) -> list[int]:
