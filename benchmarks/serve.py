@@ -171,7 +171,7 @@ def compare(films: list[Path], bundle: Path, weights: Path, concurrency: list[in
         port = free_port()
         network: tuple[Path, ...] = () if name == "hilum serve" else (weights if "torch" in name else bundle,)
         with server(port, *command, str(port), *network) as process:
-            load(process, port, path, max(concurrency), max(concurrency), films)  # everything is warm now
+            load(process, port, path, max(concurrency), min(max(concurrency), count), films)  # everything is warm now
             for clients in concurrency:
                 got = loads.setdefault(name, {})[clients] = load(process, port, path, clients, count, films)
                 print(
