@@ -2,7 +2,7 @@
 
 Films go to one server after the other from a process of its own, at growing concurrency; the peers run the same network
 (serve_plain.py, serve_litserve.py). Throughput and times to the answer depend on what else the machine does; seconds of
-a core that all processes of a server take for a film do so less. Errors are answers other than 200.
+a core that all processes of a server take for a film do so less. Errors are answers other than 200, and none.
 
     python benchmarks/serve.py [--bundle FILE] [--films N] [--slow-films N] [--concurrency 1 4 16]
 
@@ -71,9 +71,14 @@ def ask(port: int, path: str, concurrency: int, count: int, films: list[str]) ->
             mine.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         began = perf_counter()
         kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-        mine.connection.request("POST", path, bodies[number % len(bodies)], kind)
-        answer = mine.connection.getresponse()
-        answer.read()
+        try:
+            mine.connection.request("POST", path, bodies[number % len(bodies)], kind)
+            answer = mine.connection.getresponse()
+            answer.read()
+        except (http.client.HTTPException, OSError) as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            mine.connection.close()
+            return perf_counter() - began, False
         return perf_counter() - began, answer.status == 200
 
     with ThreadPoolExecutor(concurrency) as clients:
@@ -148,7 +153,8 @@ def load(process: int, port: int, path: str, concurrency: int, count: int, films
 
 def output_of(*command: str | Path) -> str:
     """What a process prints."""
-    return subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=True).stdout
+    command = (sys.executable, *map(str, command))
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def free_port() -> int:
