@@ -5,7 +5,7 @@ SEED ?= 1
 START := $(shell date +%s)
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: test browser typescript soak demo serve wheel model fuzz docs benchmark benchmark-feed clean
+.PHONY: test browser typescript soak demo serve wheel model local-calibration fuzz docs benchmark benchmark-feed clean
 
 test: .venv/installed browser typescript
 	@date +%s > .venv/set-up
@@ -84,6 +84,14 @@ model: .venv/installed
 	.venv/bin/hilum export $(RUN_OF_MODEL) --fp16-weights --turn-away model/lateral.parquet -o src/hilum/models/default.onnx
 	.venv/bin/python results/model_cards.py model/films.parquet docs/models
 
+# What calibrating the model in the box to films of one's own is worth, by how many films: curves on real films. The films
+# are those of `make model` (FILMS_OF_MODEL); what the model says of them is kept, so that only a new model judges anew.
+FILMS_OF_MODEL ?= model/films.parquet
+local-calibration: .venv/installed
+	.venv/bin/python results/local_calibration.py default $(FILMS_OF_MODEL) model/judged docs/images/local-calibration.png \
+	  > local-calibration.csv
+	mv local-calibration.csv results/local-calibration.csv
+
 benchmark: .venv/installed
 	.venv/bin/python benchmarks/reading.py
 	.venv/bin/python benchmarks/store.py
@@ -91,6 +99,7 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/audit.py
 	.venv/bin/python benchmarks/figures.py
 	.venv/bin/python benchmarks/drift.py
+	.venv/bin/python benchmarks/calibrate.py
 	.venv/bin/python benchmarks/predict.py
 	.venv/bin/python benchmarks/ensemble.py
 	.venv/bin/python benchmarks/serve.py

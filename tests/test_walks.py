@@ -77,7 +77,6 @@ NOT_RUN = {
     "hilum data fetch kermany films": "downloads a data set; tests/test_fetch.py fetches from a server of its own",
     "make model DATA=FOLDER": REAL,
     "hilum train films/manifest.parquet --folds 5 -o folds": FOLDS,
-    "hilum train --resume folds": FOLDS,
     "hilum ensemble folds -o model.onnx": FOLDS,
     "python results/kermany_split.py model.onnx films/manifest.parquet": REAL,
     "python results/originals.py model.onnx COPIES ORIGINALS": REAL,
