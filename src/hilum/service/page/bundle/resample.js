@@ -18,13 +18,13 @@ export function resized(film, height, width, box) {
     part = /** @type {Box} */ (box.map((side, number) => (side - safe[number % 2]) / (number % 2 ? down : across)));
   }
   const [left, top, right, bottom] = part;
-  if (width !== film.width || left !== 0 || right !== film.width) {
-    film = scaledAcross(film, width, taps(film.width, left, right, width));
-  }
-  if (height !== film.height || top !== 0 || bottom !== film.height) {
-    film = scaledDown(film, height, taps(film.height, top, bottom, height));
-  }
-  return film;
+  const narrowed = (levels) => width === levels.width && left === 0 && right === levels.width
+    ? levels : scaledAcross(levels, width, taps(levels.width, left, right, width));
+  const lowered = (levels) => height === levels.height && top === 0 && bottom === levels.height
+    ? levels : scaledDown(levels, height, taps(levels.height, top, bottom, height));
+  // Each way rounds to whole levels, so it matters which comes first: Pillow begins with the one that leaves less to do.
+  const downFirst = film.height > height && film.height - height > 2 * (film.width - width);
+  return downFirst ? narrowed(lowered(film)) : lowered(narrowed(film));
 }
 
 /** The same of any numbers, without rounding. @returns {Float32Array} */

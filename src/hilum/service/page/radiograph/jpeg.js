@@ -1,11 +1,11 @@
-// JPEG, decoded by libjpeg-turbo as Python's is. Where a film may be smaller, Python has it decoded at 1/2, 1/4 or 1/8
-// size, which is the mean of its blocks; here these means are taken after decoding. radiograph/raster.py.
+// JPEG, decoded by libjpeg-turbo as Python's is; where a film may be smaller, by jpeg-small.js. radiograph/raster.py.
 
 import { checkDensity, checkJpegScans, checkSize, jpegClaim } from "./bounds.js";
 import { ascii, find, startsWith, viewOf } from "./bytes.js";
 import { decode } from "./codecs.js";
 import { damaged, ReadError, truncated } from "./errors.js";
 import { colorfulness, colorWarning, evenTable, filmOf, greyOfColor, turnWarning } from "./film.js";
+import { decodedSmall } from "./jpeg-small.js";
 import { turnFromExif, turnFromXmp } from "./orientation.js";
 
 const XMP = "http://ns.adobe.com/xap/1.0/\0";
@@ -33,13 +33,22 @@ export async function decodeJpeg(data, atLeast) {
   checkJpegScans(data, claim);
   checkDensity(claim.width * claim.height, data.length);
   if (!hasEnd(data)) throw truncated("JPEG");
+  const block = blockOf(claim, atLeast);
+  const small = block > 1 ? decodedSmall(data, block) : null;
+  if (small && claim.components === 1) return { grey: small, share: 0 };
   const picture = await decode("libjpeg-turbo", "JPEGDecoder", data, "JPEG");
   const { bytes, width, height, components } = picture;
   if (width !== claim.width || height !== claim.height || bytes.length !== width * height * components) throw damaged("JPEG");
   const color = components >= 3;
   const values = color ? greyOfColor(bytes, components) : bytes;
-  const grey = reduced({ values, height, width }, atLeast);
-  return { grey, share: color ? colorfulness(bytes, components, height, width) : 0 };
+  const share = color ? colorfulness(bytes, components, height, width) : 0;
+  return { grey: small ?? reduced({ values, height, width }, block), share };
+}
+
+/** How many pixels of the file along each side become one, as long as no side falls below `atLeast`. */
+function blockOf({ width, height }, atLeast) {
+  const most = Math.floor(Math.min(width, height) / atLeast);
+  return [8, 4, 2].find((size) => most >= size) ?? 1;
 }
 
 /** Whether an end stands behind the picture's first scan. */
@@ -48,11 +57,9 @@ function hasEnd(data) {
   return scan >= 0 && find(data, [0xff, 0xd9], scan) >= 0;
 }
 
-/** The means of blocks of 2, 4 or 8 pixels, as long as no side falls below `atLeast`. */
-function reduced({ values, height, width }, atLeast) {
-  const most = Math.floor(Math.min(width, height) / atLeast);
-  const block = [8, 4, 2].find((size) => most >= size);
-  if (!block) return { values, height, width };
+/** The means of blocks, where the small decoder cannot say. */
+function reduced({ values, height, width }, block) {
+  if (block === 1) return { values, height, width };
   const [rows, columns] = [Math.ceil(height / block), Math.ceil(width / block)];
   const small = new Uint8Array(rows * columns);
   for (let row = 0, place = 0; row < rows; row++) {

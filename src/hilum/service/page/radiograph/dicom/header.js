@@ -244,28 +244,38 @@ function elementEncoding(transferSyntax, data, position) {
   return { implicit: !explicit, little: !(data[position] === 0 && data[position + 1] !== 0) };
 }
 
-/** What a deflated file inflates to, up to its bound; nothing says before how much that is. */
+/** What a deflated file inflates to. A byte of padding behind its end, which DICOM allows, is an error to browsers. */
 async function inflatedFile(compressed) {
+  try {
+    return await inflatedWhole(compressed);
+  } catch (error) {
+    if (error instanceof ReadError) throw error;
+  }
+  try {
+    return await inflatedWhole(compressed.subarray(0, -1));
+  } catch (error) {
+    if (error instanceof ReadError) throw error;
+    throw new ReadError("damaged", "the deflated file cannot be inflated; copy the file again");
+  }
+}
+
+/** Up to its bound; nothing says before how much it is. */
+async function inflatedWhole(compressed) {
   const most = MAX_MEGAPIXELS * 3e6 + HEADER_BYTES;
   const pieces = [];
   let size = 0;
-  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  try {
-    for await (const piece of stream) {
-      size += piece.length;
-      if (size > most) throw new ReadError("too_large", `the deflated file inflates to over ${Math.round(most / 1e6)} MB`);
-      pieces.push(piece);
+  const reader = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate-raw")).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    size += value.length;
+    if (size > most) {
+      reader.cancel().catch(() => {});
+      throw new ReadError("too_large", `the deflated file inflates to over ${Math.round(most / 1e6)} MB`);
     }
-  } catch (error) {
-    if (error instanceof ReadError) throw error;
-    // Padding behind the end is an error to browsers; whether there was an end, the pixels will show.
-    if (!pieces.length) throw new ReadError("damaged", "the deflated file cannot be inflated; copy the file again");
+    pieces.push(value);
   }
   const whole = new Uint8Array(size);
-  let place = 0;
-  for (const piece of pieces) {
-    whole.set(piece, place);
-    place += piece.length;
-  }
+  pieces.reduce((at, piece) => (whole.set(piece, at), at + piece.length), 0);
   return whole;
 }
