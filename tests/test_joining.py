@@ -72,21 +72,6 @@ def test_a_second_view_that_knows_nothing_is_left_out() -> None:
     assert fit_joining(known, truth, POSITIVE).weights[2] > 0
 
 
-def test_every_source_counts_alike() -> None:
-    """A hospital whose lungs view knows more is heard beside one with ten times its films, as if it had as many."""
-    few, of_few = sight(120, seed=3)
-    many, of_many = sight(1200, seed=4)
-    lungs = np.random.default_rng(9).normal(0, 1, (2, *many.lungs.shape))
-    many = many._replace(lungs=lungs[0], lungs_places=lungs[1, :, 0])
-    both = Sight(*(np.concatenate(parts) for parts in zip(few, many, strict=True)))
-    truth, sources = np.concatenate([of_few, of_many]), ["few"] * 120 + ["many"] * 1200
-    ten_times = Sight(*(np.concatenate([part] * 10 + [other]) for part, other in zip(few, many, strict=True)))
-    alike = fit_joining(both, truth, POSITIVE, 0, sources)
-    repeated = fit_joining(ten_times, np.concatenate([of_few] * 10 + [of_many]), POSITIVE)
-    assert alike.weights[2] > 1.5 * fit_joining(both, truth, POSITIVE).weights[2]
-    np.testing.assert_allclose(alike.weights, repeated.weights, rtol=0.1)
-
-
 def stir(network: Network) -> None:
     """A start at which masks are believed for some films and not for others."""
     assert network.masks is not None and network.film.opacity is not None

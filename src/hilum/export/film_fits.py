@@ -96,9 +96,7 @@ def fit_films(validation: Validation, seed: int, *, by_group: bool) -> list[Film
 def _fit(validation: Validation, seed: int) -> FilmFit:
     joining = None
     if validation.sight is not None:
-        facts = validation.films.facts
-        sources = None if facts is None else facts.sources
-        joining = fit_joining(validation.sight, validation.truth, validation.positive, seed, sources)
+        joining = fit_joining(validation.sight, validation.truth, validation.positive, seed)
     logits = validation.joined(FilmFit(UNCALIBRATED, joining))
     return FilmFit(calibrated(logits, validation.films, validation.positive, seed), joining)
 

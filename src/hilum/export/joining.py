@@ -56,64 +56,34 @@ class Joining(NamedTuple):
     log_losses: dict[str, float]
 
 
-def fit_joining(
-    sight: Sight,
-    is_positive: NDArray[np.bool_],
-    positive: Sequence[int],
-    seed: int = 0,
-    sources: Sequence[str] | None = None,
-) -> Joining:
-    """The weights that tell films with pneumonia from others best. Raises BundleError where there are too few films.
-
-    Every source counts alike, however many films it has: what is best for the largest hospital alone would not be for
-    the next one. `joined`, by which training keeps an epoch, looks at sources in the same way.
-    """
+def fit_joining(sight: Sight, is_positive: NDArray[np.bool_], positive: Sequence[int], seed: int = 0) -> Joining:
+    """The weights that tell films with pneumonia from others best. Raises BundleError where there are too few films."""
     check_enough(is_positive)
     scores, folds = sight.scores(positive), stratified_folds(is_positive.astype(np.int64), seed)
-    films = Counted(is_positive, alike(sources or [""] * len(is_positive)))
-    losses = {way: _loss_left_out(scores[:, columns], films, folds) for way, columns in WAYS.items()}
+    losses = {way: _loss_left_out(scores[:, columns], is_positive, folds) for way, columns in WAYS.items()}
     columns = WAYS[min(losses, key=lambda way: losses[way])]
-    line, offset = _fit(scores[:, columns], films)
+    line, offset = _fit(scores[:, columns], is_positive)
     weights = np.zeros(len(SCORES))
     weights[columns] = line
     usual = scores[~is_positive][:, MAPS].mean(0)
     return Joining(weights.tolist(), offset, usual.tolist(), losses)
 
 
-def alike(sources: Sequence[str]) -> Floats:
-    """How much each film counts where all sources count alike; 1 on average."""
-    _, source, films = np.unique(np.asarray(sources), return_inverse=True, return_counts=True)
-    return np.asarray(len(source) / (len(films) * films[source]), np.float64)
-
-
-class Counted(NamedTuple):
-    """Which films show pneumonia, and how much each of them counts."""
-
-    is_positive: NDArray[np.bool_]
-    weights: Floats
-
-    def take(self, films: NDArray[np.bool_]) -> Counted:
-        """Some of the films."""
-        return Counted(self.is_positive[films], self.weights[films])
-
-
-def _fit(scores: Floats, films: Counted) -> tuple[Floats, float]:
+def _fit(scores: Floats, is_positive: NDArray[np.bool_]) -> tuple[Floats, float]:
     center, scale = scores.mean(0), scores.std(0) + 1e-9
-    line = LogisticRegression(C=PENALTY, max_iter=1000)
-    fitted = line.fit((scores - center) / scale, films.is_positive, films.weights)
+    fitted = LogisticRegression(C=PENALTY, max_iter=1000).fit((scores - center) / scale, is_positive)
     weights = fitted.coef_[0] / scale
     return weights, float(fitted.intercept_[0] - weights @ center)
 
 
-def _loss_left_out(scores: Floats, films: Counted, folds: NDArray[np.int64]) -> float:
+def _loss_left_out(scores: Floats, is_positive: NDArray[np.bool_], folds: NDArray[np.int64]) -> float:
     """The mean log loss of each film under the weights fitted to the other folds."""
     odds = np.empty(len(scores))
     for fold in range(FOLDS):
         inside = folds == fold
-        weights, offset = _fit(scores[~inside], films.take(~inside))
+        weights, offset = _fit(scores[~inside], is_positive[~inside])
         odds[inside] = scores[inside] @ weights + offset
-    losses = np.logaddexp(0, np.where(films.is_positive, -odds, odds))
-    return float(np.average(losses, weights=films.weights))
+    return float(np.logaddexp(0, np.where(is_positive, -odds, odds)).mean())
 
 
 def join(sight: Sight, joining: Joining, positive: Sequence[int]) -> Floats:
