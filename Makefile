@@ -68,7 +68,7 @@ docs: .venv/installed
 	.venv/bin/python docs/api_pages.py
 
 # The model in the box and its card, from the public sets in DATA (kermany-224, siim-covid-256, nih-adult-256, rsna-256,
-# lateral): two hours on 2 quiet cores, minutes on a GPU (DEVICE=cuda). It may be stopped at any time; `make model` goes on.
+# lateral): three to four hours on 2 quiet cores, minutes on a GPU (DEVICE=cuda). It may be stopped at any time; `make model` goes on.
 DATA ?= ../shared/data
 DEVICE ?= cpu
 SEED_OF_MODEL ?= 1
