@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,9 @@ def test_films_of_several_parents_are_counted_once_where_the_data_set_is_one() -
     assert merged.counts == {"train": {"normal": 35, "pneumonia": 20}}
     assert merged.patients == {"train": 35} and merged.source == "rsna"
     assert [merged.holds(film * 16) for film in ("11", "22", "33", "44")] == ["train"] * 3 + [None]
+    # What one parent was chosen by and another learned from is a training film, in whatever order they come.
+    chosen_by = replace(data("b", 5, "11" * 16), films={"val": pack_digests(["11" * 16])})
+    assert merge_data([chosen_by, data("a", 20, "11" * 16)]).holds("11" * 16) == "train"
 
 
 def test_it_needs_no_torch(manifest: Path, tmp_path: Path) -> None:

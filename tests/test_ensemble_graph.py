@@ -21,6 +21,7 @@ from PIL import Image
 from hilum.bundle.card import BundleError, GateCard
 from hilum.bundle.format import LATERAL, STATES
 from hilum.bundle.gate import verdict
+from hilum.bundle.onnx_file import write_numbers
 from hilum.export.ensemble.fusion import fuse_in_graph, most_boxes
 from hilum.export.ensemble.gate import limit_of, states_of, vote_in_graph
 from hilum.export.ensemble.graph import join_graphs
@@ -193,6 +194,15 @@ def test_the_line_of_the_file_moves_the_log_odds(tmp_path: Path) -> None:
     odds = 1.5 * np.log(before[:, 1] / before[:, 0]) - 0.5
     np.testing.assert_allclose(after[:, 1], 1 / (1 + np.exp(-odds)), atol=1e-5)
     np.testing.assert_allclose(along(Line(1.5, -0.5), before, [1]), after, atol=1e-5)
+
+
+def test_the_limit_of_the_gate_stands_in_the_file(tmp_path: Path) -> None:
+    model = join_graphs(parents_of(tmp_path, tiny_bundle, {"geometry": LARGE}, {"geometry": SMALL}))
+    content, levels = model.SerializeToString(), films(LARGE)[:, None]
+    wider = onnx.load_from_string(write_numbers(content, {"gate.limit": 2.0}))
+    before, after = (run(each, films=levels)["gate"] for each in (model, wider))
+    np.testing.assert_allclose(after[:, 0], before[:, 0] / 2, rtol=1e-6)
+    np.testing.assert_array_equal(after[:, 1:], before[:, 1:])
 
 
 @pytest.mark.parametrize(

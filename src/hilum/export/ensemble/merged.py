@@ -20,6 +20,7 @@ from hilum.measures.boxes.fusion import OVERLAP
 UNTOUCHED = Calibration("none", 1.0, [], [], {})
 ALL = OperatingPoint("balanced", 0.5, "as long as none was chosen", 0.0, 0.0)
 NO_HEATMAP = "none"
+TRAIN = "train"
 
 
 def merge_cards(parents: Sequence[Parent]) -> Card:
@@ -60,7 +61,8 @@ def merge_data(data: Sequence[DataCard]) -> DataCard:
     """What all parents learned from. Of one data set the films of several parents are counted as those of the one that
     had most; films of several data sets are added up, whether or not some are in both."""
     by_set = {each.digest: [other for other in data if other.digest == each.digest] for each in data}
-    splits = list(dict.fromkeys(split for each in data for split in each.films))
+    # Films are looked for in the splits in their order: what taught one parent is a training film, whoever chose by it.
+    splits = sorted({split for each in data for split in each.films}, key=lambda split: (split != TRAIN, split))
     counts: dict[str, Counter[str]] = {split: Counter() for split in splits}
     patients: Counter[str] = Counter()
     for same in by_set.values():
