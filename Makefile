@@ -59,6 +59,7 @@ soak: .venv/installed
 fuzz: .venv/installed
 	.venv/bin/python tests/fuzz.py $(SECONDS) $(SEED)
 	.venv/bin/python tests/fuzz_bundles.py $(SECONDS) $(SEED)
+	.venv/bin/python tests/fuzz_page.py 5000 $(SEED)
 
 # The pages and pictures under docs/ that are made from the code.
 docs: .venv/installed

@@ -214,7 +214,7 @@ def test_damaged_films_end_in_a_film_or_a_reason(reader: PageReader, tmp_path: P
         ),
     ]
     paths = []
-    for number in range(60):
+    for number in range(36):
         path = tmp_path / f"{number}"
         path.write_bytes(mutant(seeds[number % len(seeds)], rng))
         paths.append(path)
