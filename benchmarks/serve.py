@@ -1,6 +1,6 @@
 """`hilum serve` against a plain FastAPI handler with eager torch, LitServe, and `Predictor.stream` offline, in one run.
 
-Films go to one server after the other from a process of its own, at growing concurrency; the peers run the same network
+Films go to the servers in turns, from a process of its own, at growing concurrency; the peers run the same network
 (serve_plain.py, serve_litserve.py). Throughput and times to the answer depend on what else the machine does; seconds of
 a core that all processes of a server take for a film do so less. Errors are answers other than 200, and none.
 
@@ -23,7 +23,7 @@ import tempfile
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from threading import local
@@ -46,6 +46,7 @@ for answer in model.stream((films[number % len(films)] for number in range(count
 done = os.times()
 print((done.user + done.system - used.user - used.system) / count)
 """
+ROUNDS = 5
 TICK = os.sysconf("SC_CLK_TCK")
 BOUNDARY = "------------------------d74496d66958873e"  # as curl's, since parsers take their time by its length
 
@@ -53,12 +54,39 @@ BOUNDARY = "------------------------d74496d66958873e"  # as curl's, since parser
 class Load(NamedTuple):
     """What a server did at one concurrency: films a second, times to the answer in seconds, and what it took."""
 
-    rate: float
-    median: float
-    p99: float
+    rates: list[float]  # of each round
+    times: list[float]
     errors: int
     core_seconds: float  # for each film
     megabytes: float
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.times)
+
+    @property
+    def p99(self) -> float:
+        return statistics.quantiles(self.times, n=100)[-1]
+
+
+def together(rounds: list[Load]) -> Load:
+    """Rounds of as many films each, as one."""
+    return Load(
+        [rate for each in rounds for rate in each.rates],
+        [seconds for each in rounds for seconds in each.times],
+        sum(each.errors for each in rounds),
+        statistics.fmean(each.core_seconds for each in rounds),
+        max(each.megabytes for each in rounds),
+    )
+
+
+def ratio(ours: Load, peer: Load) -> float:
+    """How many times the films a second, in the median of the rounds."""
+    return statistics.median(one / other for one, other in zip(ours.rates, peer.rates, strict=True))
 
 
 def ask(port: int, path: str, concurrency: int, count: int, films: list[str]) -> tuple[float, list[float], int]:
@@ -147,8 +175,7 @@ def load(process: int, port: int, path: str, concurrency: int, count: int, films
     answer = output_of(__file__, "--load", *arguments)
     after, megabytes = taken(process)
     seconds, times, errors = json.loads(answer)
-    p99 = statistics.quantiles(times, n=100)[-1]
-    return Load(count / seconds, statistics.median(times), p99, errors, (after - before) / count, megabytes)
+    return Load([count / seconds], times, errors, (after - before) / count, megabytes)
 
 
 def output_of(*command: str | Path) -> str:
@@ -165,7 +192,7 @@ def free_port() -> int:
 
 
 def compare(films: list[Path], bundle: Path, weights: Path, concurrency: list[int], count: int) -> None:
-    """All servers on these films, each shown as it is done; then the ratios."""
+    """All servers on these films, which take turns, so that other work on the machine meets them alike; the ratios."""
     loads: dict[str, dict[int, Load]] = {}
     commands: dict[str, tuple[str, tuple[str | Path, ...]]] = {
         "hilum serve": ("/v1/predictions?gate=false", ("-m", "hilum", "serve", "--model", bundle, "--port")),
@@ -173,13 +200,21 @@ def compare(films: list[Path], bundle: Path, weights: Path, concurrency: list[in
     }
     if find_spec("litserve") is not None:
         commands["LitServe + ONNX"] = ("/predict", (HERE / "serve_litserve.py",))
-    for name, (path, command) in commands.items():
-        port = free_port()
-        network: tuple[Path, ...] = () if name == "hilum serve" else (weights if "torch" in name else bundle,)
-        with server(port, *command, str(port), *network) as process:
+    with ExitStack() as running:
+        targets = {}
+        for name, (path, command) in commands.items():
+            port = free_port()
+            network: tuple[Path, ...] = () if name == "hilum serve" else (weights if "torch" in name else bundle,)
+            process = running.enter_context(server(port, *command, str(port), *network))
+            targets[name] = (process, port, path)
             load(process, port, path, max(concurrency), min(max(concurrency), count), films)  # everything is warm now
-            for clients in concurrency:
-                got = loads.setdefault(name, {})[clients] = load(process, port, path, clients, count, films)
+        for clients in concurrency:
+            rounds: dict[str, list[Load]] = {name: [] for name in targets}
+            for _ in range(ROUNDS):
+                for name, target in targets.items():
+                    rounds[name].append(load(*target, clients, count // ROUNDS, films))
+            for name, parts in rounds.items():
+                got = loads.setdefault(name, {})[clients] = together(parts)
                 print(
                     f"{name:16} {clients:3} clients: {got.rate:6.1f} films/s, p50 {1000 * got.median:6.0f} ms, "
                     f"p99 {1000 * got.p99:6.0f} ms, {1000 * got.core_seconds:6.1f} ms of a core a film, "
@@ -197,7 +232,7 @@ def compare(films: list[Path], bundle: Path, weights: Path, concurrency: list[in
         if name in loads:
             peer = loads[name][most]
             print(
-                f"against {name} at {most} clients: {ours.rate / peer.rate:.1f} times the films a second (wanted: "
+                f"against {name} at {most} clients: {ratio(ours, peer):.1f} times the films a second (wanted: "
                 f"{wanted:g}), {peer.core_seconds / ours.core_seconds:.1f} times by seconds of a core, "
                 f"p99 {ours.p99 / peer.p99:.2f} times as long"
             )
