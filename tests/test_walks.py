@@ -52,7 +52,10 @@ OWN = "needs films that the phantoms' model can tell apart; the walk of docs/you
 HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
 GOES_ON = "trains a large network for minutes; tests/test_start.py goes on from smaller ones"
 FOLDS = "needs more films than are drawn here; tests/test_folds.py"
+LATER = "is about films of later months; tests/test_drift_command.py gives it films of every kind"
 NOT_RUN = {
+    "hilum drift local.onnx later/manifest.parquet -o drift": LATER,
+    "hilum drift local.onnx later/manifest.parquet --state drift-state.json": LATER,
     "pip install .": INSTALLS,
     "pip install '.[data]'": INSTALLS,
     "pip install '.[train]'": INSTALLS,
