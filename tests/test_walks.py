@@ -47,6 +47,7 @@ OURS = "sets up an environment of its own: `make test` is what runs this, and te
 REAL = "is about real films, which are not in the repository"
 SERVES = "waits for requests until it is stopped; tests/test_serve.py and its neighbors start it and ask it"
 WATCHES = "waits for films until it is stopped; tests/test_watch.py starts it and stops it in every way"
+NODE = "waits for films until it is stopped; tests/test_node.py starts it, sends to it and kills it"
 CONTAINERS = "needs a container engine and base images"
 OWN = "needs films that the phantoms' model can tell apart; the walk of docs/your-hospital.md has some"
 HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
@@ -72,6 +73,10 @@ NOT_RUN = {
     "curl http://127.0.0.1:8000/v1/predictions -F film=@one.png -F film=@two.dcm": SERVES,
     "hilum watch /mnt/films --out results": WATCHES,
     "hilum watch /mnt/films --out results --overlays": WATCHES,
+    "hilum node NODE.toml": NODE,
+    "hilum node status NODE.toml": NODE,
+    "hilum node retry NODE.toml": NODE,
+    "hilum node drop NODE.toml 7": NODE,
     "docker build -t hilum .": CONTAINERS,
     "docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --memory 4g --publish "
     '127.0.0.1:8000:8000 --env HILUM_TOKEN="$(cat token)" hilum --name films.example.org': CONTAINERS,
@@ -101,6 +106,7 @@ NOT_RUN = {
 # Blocks that are neither commands nor Python, by their first line.
 NO_CODE = {
     "patientId,PredictionString": "a file as it is written",
+    'spool = "spool"': "a node's settings",
     "server {": "a proxy's settings",
     "[Unit]": "a service manager's settings",
     "[Service]": "the same",

@@ -22,13 +22,14 @@ from PIL import Image
 from service import until
 
 import hilum
-from hilum.output.journal import Entry, Journal, JournalError
+from hilum.output.journal import Entry, Journal
 from hilum.output.table import to_json_line
 from hilum.service import watch
 from hilum.service.films.pool import FilmPool
 from hilum.service.films.process import Limits
 from hilum.service.films.served import Served, Wanted
 from hilum.service.watch import JOURNAL, Counts, Watch
+from hilum.system.database import DatabaseError
 
 WANTED = Wanted("tiny", hilum.Asked())
 
@@ -207,7 +208,7 @@ def test_a_journal_is_kept_by_one(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with Journal(path) as journal:
         journal.judged(Entry(os.fsencode("a\udcff.png"), "1", "line"))
-        with pytest.raises(JournalError, match="another hilum keeps it"):
+        with pytest.raises(DatabaseError, match="another hilum keeps it"):
             Journal(path)
         assert journal.version(b"a\xff.png") == "1"
         assert journal.version(b"b.png") is None
@@ -216,7 +217,7 @@ def test_a_journal_is_kept_by_one(tmp_path: Path) -> None:
         journal.given_out(b"a\xff.png")
         assert journal.pending() == []
     path.write_bytes(b"a letter, which is longer than a header of SQLite " * 4)
-    with pytest.raises(JournalError, match="no journal of hilum's"):
+    with pytest.raises(DatabaseError, match="no journal of hilum's"):
         Journal(path)
 
 

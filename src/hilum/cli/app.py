@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": "hilum.cli.service.serve:serve",
     "page": "hilum.cli.service.page:page",
     "watch": "hilum.cli.service.watch:watch",
+    "node": "hilum.cli.service.node:node",
     "evaluate": "hilum.cli.evaluate:evaluate",
     "compare": "hilum.cli.compare:compare",
     "calibrate": "hilum.cli.calibrate:calibrate",

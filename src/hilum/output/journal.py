@@ -6,9 +6,10 @@ the two, the next start gives it out from here. SQLite, each entry on the disk b
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import NamedTuple
+
+from hilum.system.database import Database
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS films (
@@ -18,10 +19,6 @@ CREATE TABLE IF NOT EXISTS films (
   given_out INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID
 """
-
-
-class JournalError(ValueError):
-    """A journal that cannot be kept, in one line that names its file."""
 
 
 class Entry(NamedTuple):
@@ -39,16 +36,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._base = sqlite3.connect(path, timeout=0, isolation_level=None)
-            # Before WAL: so it needs no memory shared between processes, which network shares do not give.
-            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = FULL")
-            self._base.execute(SCHEMA)
-        except sqlite3.Error as error:
-            raise self._cannot(error) from None
+        self._base = Database(path, SCHEMA, alone=True)
 
     def __enter__(self) -> Journal:
         return self
@@ -58,34 +46,18 @@ class Journal:
 
     def version(self, film: bytes) -> str | None:
         """The version of a film that was judged last; None if none was."""
-        row = self._do("SELECT version FROM films WHERE film = ?", film).fetchone()
-        return None if row is None else row[0]
+        rows = self._base.do("SELECT version FROM films WHERE film = ?", film)
+        return rows[0][0] if rows else None
 
     def judged(self, entry: Entry) -> None:
         """A film was judged; its answer is about to be given out, in place of an earlier version's."""
-        self._do("INSERT OR REPLACE INTO films (film, version, answer) VALUES (?, ?, ?)", *entry)
+        self._base.do("INSERT OR REPLACE INTO films (film, version, answer) VALUES (?, ?, ?)", *entry)
 
     def given_out(self, film: bytes) -> None:
         """What was said of a film has arrived where it belongs."""
-        self._do("UPDATE films SET given_out = 1 WHERE film = ?", film)
+        self._base.do("UPDATE films SET given_out = 1 WHERE film = ?", film)
 
     def pending(self) -> list[Entry]:
         """What was judged and not given out, because whoever did it was stopped in between."""
-        rows = self._do("SELECT film, version, answer FROM films WHERE NOT given_out ORDER BY film")
+        rows = self._base.do("SELECT film, version, answer FROM films WHERE NOT given_out ORDER BY film")
         return [Entry(*row) for row in rows]
-
-    def _do(self, statement: str, *values: object) -> sqlite3.Cursor:
-        try:
-            return self._base.execute(statement, values)
-        except sqlite3.Error as error:
-            raise self._cannot(error) from None
-
-    def _cannot(self, error: sqlite3.Error) -> JournalError:
-        reasons = {
-            sqlite3.SQLITE_BUSY: "another hilum keeps it; stop that one, or name another folder",
-            sqlite3.SQLITE_NOTADB: "no journal of hilum's, or a damaged one; move it away and start again",
-            sqlite3.SQLITE_FULL: "no space left on the disk; make room",
-            sqlite3.SQLITE_CANTOPEN: "cannot be opened; see to the folder and its permissions",
-        }
-        code = getattr(error, "sqlite_errorcode", None)
-        return JournalError(f"{self._path}: {reasons.get(code, str(error)) if code is not None else error}")

@@ -56,12 +56,12 @@ def watch(
     from hilum.bundle.asked import settle as settle_asked
     from hilum.bundle.card import BundleError
     from hilum.bundle.predictor import load
-    from hilum.output.journal import JournalError
     from hilum.service.films.pool import FilmPool
     from hilum.service.films.process import Limits
     from hilum.service.films.served import Served, Wanted
     from hilum.service.watch import Watch
     from hilum.system.cores import available_cores
+    from hilum.system.database import DatabaseError
 
     if not folder.is_dir():
         say(f"{folder}: no folder; name the one in which films arrive")
@@ -70,7 +70,7 @@ def watch(
         say(f"{out}: lies in the folder that is watched, where results would be taken for films; name another one")
         raise typer.Exit(1)
     asked = Asked(operating_point=operating_point, threshold=threshold, heatmaps=overlays, patient=patient)
-    with one_line(BundleError, JournalError):
+    with one_line(BundleError, DatabaseError):
         predictor = load(model, threads=1)
         try:
             settle_asked(asked, predictor.card)

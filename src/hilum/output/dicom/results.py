@@ -64,6 +64,11 @@ def _result(made: Made, film: Radiograph) -> Dataset | None:
 
 def write_result(result: Dataset, path: Path) -> None:
     """As a DICOM file."""
+    write_whole(path, as_file(result))
+
+
+def as_file(result: Dataset) -> bytes:
+    """The content of a DICOM file."""
     content = BytesIO()
     result.save_as(content, enforce_file_format=True)
-    write_whole(path, content.getvalue())
+    return content.getvalue()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from hilum.bundle.prediction import Answered, Failed, Prediction
+from hilum.bundle.prediction import Abstained, Answered, Failed, Prediction
 from hilum.bundle.predictor import Predictor
 from hilum.output.heatmap import draw_heatmap
 from hilum.output.lungs import draw_lungs, found_lungs
@@ -23,7 +23,7 @@ from hilum.output.overlay import TALLEST, draw_overlay
 from hilum.output.table import to_json_line
 from hilum.radiograph import Radiograph
 from hilum.service.films.grey import show
-from hilum.service.films.served import BUG, FAILED, Answer, Served, Wanted
+from hilum.service.films.served import BUG, FAILED, NO_RESULT, Answer, Served, Wanted
 
 READY, TAKEN = b"ready", b"taken"
 OUT_OF_MEMORY = 3  # exit code
@@ -58,8 +58,8 @@ def main(connection: Connection, bundles: tuple[Served, ...], limits: Limits) ->
             answer = _judge_or_explain(predictors[wanted.model], film, wanted)
             del film
             connection.send_bytes(b"\0".join(map(_text, answer[:4])))  # at once: each message wakes the service
-            for picture in answer.pictures:
-                connection.send_bytes(picture)
+            for part in (*answer.pictures, *answer.results):
+                connection.send_bytes(part)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except MemoryError:
@@ -70,7 +70,8 @@ def receive_answer(connection: Connection, wanted: Wanted) -> Answer:
     """What `main` sends of a film that it has taken."""
     line, outcome, reason, detail = connection.recv_bytes().split(b"\0", 3)
     pictures = tuple(connection.recv_bytes() for _ in wanted.pictures)
-    return Answer(line, outcome.decode(), reason.decode() or None, detail.decode() or None, pictures)
+    results = tuple(connection.recv_bytes() for _ in wanted.results)
+    return Answer(line, outcome.decode(), reason.decode() or None, detail.decode() or None, pictures, results)
 
 
 def judge(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
@@ -78,7 +79,7 @@ def judge(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
     if wanted.longest is not None:
         return show(film, wanted.longest)
     shown: Radiograph | None = None
-    if wanted.pictures:
+    if wanted.pictures or wanted.results:
         ((prediction, shown),) = predictor.stream_with_films(
             [film], wanted.asked, at_least=TALLEST, invert=wanted.invert
         )
@@ -86,9 +87,14 @@ def judge(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
         (prediction,) = predictor.stream([film], wanted.asked, invert=wanted.invert)
     line = to_json_line(prediction).encode()
     pictures = tuple(_drawn(kind, prediction, shown) for kind in wanted.pictures)
+    nothing = tuple(b"" for _ in wanted.results)
     if isinstance(prediction, Failed):
-        return Answer(line, FAILED, prediction.reason, prediction.detail, pictures)
-    return Answer(line, prediction.decision, None, None, pictures)
+        return Answer(line, FAILED, prediction.reason, prediction.detail, pictures, nothing)
+    if not wanted.results or shown is None:
+        return Answer(line, prediction.decision, None, None, pictures, nothing)
+    return _with_results(
+        Answer(line, prediction.decision, None, None, pictures, nothing), film, wanted, (prediction, shown)
+    )
 
 
 def _judge_or_explain(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
@@ -99,7 +105,23 @@ def _judge_or_explain(predictor: Predictor, film: str | bytes, wanted: Wanted) -
     except Exception as error:
         # A bug must show its traceback, but the message of an exception may quote what it stumbled over.
         lines = traceback.format_tb(error.__traceback__)
-        return Answer(b"", BUG, None, f"{''.join(lines)}{type(error).__name__}", tuple(b"" for _ in wanted.pictures))
+        fault = f"{''.join(lines)}{type(error).__name__}"
+        return Answer(b"", BUG, None, fault, tuple(b"" for _ in wanted.pictures), tuple(b"" for _ in wanted.results))
+
+
+def _with_results(
+    answer: Answer, film: str | bytes, wanted: Wanted, judged: tuple[Answered | Abstained, Radiograph]
+) -> Answer:
+    # highdicom is imported where results are asked for, and nowhere else.
+    from hilum.output.dicom.results import as_file, dicom_results
+    from hilum.output.dicom.source import NoResultError
+
+    source = film if isinstance(film, str) else BytesIO(film)
+    try:
+        made = dict(dicom_results(*judged, source, wanted.results))
+    except NoResultError as error:
+        return answer._replace(outcome=FAILED, reason=NO_RESULT, detail=f"the film {error}")
+    return answer._replace(results=tuple(as_file(made[kind]) if kind in made else b"" for kind in wanted.results))
 
 
 def _drawn(kind: str, prediction: Prediction, film: Radiograph | None) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hilum
 from hilum.bundle.asked import Asked
@@ -16,9 +16,12 @@ from hilum.bundle.reading import Unreadable
 from hilum.bundle.shipped import name_anywhere
 from hilum.output.table import to_json_line
 
+if TYPE_CHECKING:
+    from hilum.output.dicom.results import Kind
+
 PICTURES = ("overlay", "heatmap", "lungs")
 PIXELS = "pixels"
-FAILED, BUG = "failed", "bug"
+FAILED, BUG, NO_RESULT = "failed", "bug", "no_result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Wanted(NamedTuple):
     """What is wanted of a film: by which bundle, decided how, with which pictures.
 
     `path` is where the film lies; None if its bytes are given. With `longest` no answer is wanted, but its grey values,
-    reduced until no side has more pixels than this.
+    reduced until no side has more pixels than this. `results` are the kinds of DICOM objects that are wanted of it.
     """
 
     model: str
@@ -64,6 +67,7 @@ class Wanted(NamedTuple):
     pictures: tuple[str, ...] = ()
     path: str | None = None
     longest: int | None = None
+    results: tuple[Kind, ...] = ()
 
     def to_json(self) -> bytes:
         """As bytes for a process."""
@@ -73,7 +77,8 @@ class Wanted(NamedTuple):
     def from_json(cls, content: bytes) -> Wanted:
         """What `to_json` made bytes of."""
         values: dict[str, Any] = json.loads(content)
-        return cls(**{**values, "asked": Asked(**values["asked"]), "pictures": tuple(values["pictures"])})
+        pictures, results = tuple(values["pictures"]), tuple(values["results"])
+        return cls(**{**values, "asked": Asked(**values["asked"]), "pictures": pictures, "results": results})
 
 
 class Answer(NamedTuple):
@@ -81,7 +86,8 @@ class Answer(NamedTuple):
 
     `outcome` is the decision, or FAILED with a reason for programs and a detail for people. A picture that was wanted
     and cannot be, as the heatmap of a film that was turned away, is empty. Where grey values are wanted, they are
-    the only picture, and `line` says what is known of the film.
+    the only picture, and `line` says what is known of the film. `results` are DICOM files, empty where none
+    of a kind can be.
     """
 
     line: bytes
@@ -89,3 +95,4 @@ class Answer(NamedTuple):
     reason: str | None
     detail: str | None
     pictures: tuple[bytes, ...]
+    results: tuple[bytes, ...] = ()

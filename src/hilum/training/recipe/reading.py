@@ -10,10 +10,11 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from hilum.recipes import shipped_recipes
-from hilum.system.typed import SECTION, MisfitError, RefusedError, UnknownKeyError, WrongValueError, build, describe
+from hilum.system.misfit import in_words
+from hilum.system.typed import MisfitError, build
 from hilum.training.recipe.recipe import Recipe, RecipeError
 
 
@@ -45,7 +46,7 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
     try:
         return build(Recipe, values)
     except MisfitError as misfit:
-        raise RecipeError(_in_words(misfit)) from None
+        raise RecipeError(in_words(misfit, "recipe")) from None
 
 
 def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
@@ -95,23 +96,3 @@ def _set(values: dict[str, Any], setting: str) -> None:
     if not isinstance(place, dict):
         raise RecipeError(f"--set {setting}: {'.'.join(sections)} is no section")
     place[key] = value
-
-
-def _in_words(misfit: MisfitError) -> str:
-    match misfit:
-        case UnknownKeyError():
-            return f"{misfit.where}: {_nearest(misfit.key, misfit.known)}"
-        case RefusedError():
-            return str(misfit.reason)
-        case WrongValueError(value=value, hint=hint) if get_origin(hint) is Literal:
-            return f"{misfit.where} = {value!r}: {_nearest(str(value), [str(option) for option in get_args(hint)])}"
-        case WrongValueError(value=value, hint=hint) if describe(hint) == SECTION:
-            return f"{misfit.where or 'recipe'}: a section, not {value!r}"
-        case WrongValueError(value=value, hint=hint):
-            return f"{misfit.where} = {value!r}: must be {describe(hint)}"
-    return f"{misfit.where}: is missing"
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"there is no such name; did you mean {close[0]}?" if close else f"must be one of {', '.join(known)}"

@@ -1,0 +1,120 @@
+"""Films of the queue are judged in processes with limits, and what comes of each is put where it is sent from."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from threading import Event
+
+from hilum.bundle.asked import Asked, settle
+from hilum.bundle.card import BundleError
+from hilum.bundle.predictor import load
+from hilum.node.log import note
+from hilum.node.queue import Queue, Queued
+from hilum.node.settings import SENDER, NodeSettings, Rule
+from hilum.node.spool import Spool
+from hilum.service.films.pool import FilmBug, FilmPool, Unavailable
+from hilum.service.films.served import FAILED, Answer, Served, Wanted
+from hilum.system.database import DatabaseError
+
+PAUSE = 0.05
+WITH_HEATMAP = {"sc", "pm"}
+
+
+class Judge:
+    """Takes films in the order of their arrival, a few at a time."""
+
+    def __init__(self, settings: NodeSettings, pool: FilmPool, spool: Spool, queue: Queue) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._spool = spool
+        self._queue = queue
+        self._judging: dict[Queued, Future[Answer]] = {}
+        self.outcomes: dict[str, int] = {}
+
+    def run(self, stopped: Event) -> None:
+        """Until it is to stop; films at hand are finished."""
+        while not stopped.is_set() or self._judging:
+            try:
+                if not stopped.is_set():
+                    self._take()
+                for film in [film for film, answer in self._judging.items() if answer.done()]:
+                    self._finish(film, self._judging.pop(film))
+            except (DatabaseError, OSError) as error:  # a full disk: it is judged again once there is room
+                note(f"films wait: {error}")
+                stopped.wait(20 * PAUSE)
+            stopped.wait(PAUSE)
+
+    def _take(self) -> None:
+        room = 2 * self._pool.processes - len(self._judging)
+        if room > 0:
+            for film in self._queue.waiting(room, {held.number for held in self._judging}):
+                if film.rule >= len(self._settings.rule):
+                    self._dead(film, "the rule that took it is gone from the settings")
+                else:
+                    self._judging[film] = self._pool.submit(self._wanted(film), bytearray())
+
+    def _wanted(self, film: Queued) -> Wanted:
+        rule = self._settings.rule[film.rule]
+        path = str(self._spool.film(film.number))
+        return Wanted(rule.model, asked_by(rule), path=path, results=tuple(rule.results))
+
+    def _finish(self, film: Queued, future: Future[Answer]) -> None:
+        try:
+            answer = future.result()
+        except Unavailable:
+            return
+        except FilmBug as bug:
+            note(f"film {film.number}: a bug of hilum\n")
+            print(bug, flush=True)
+            self._dead(film, "ended in a bug of hilum; the log has where it was")
+            return
+        self.outcomes[answer.outcome] = self.outcomes.get(answer.outcome, 0) + 1
+        if answer.outcome == FAILED:
+            self._dead(film, str(answer.detail))
+            return
+        rule = self._settings.rule[film.rule]
+        targets, unknown = self._targets(film, rule)
+        if unknown:
+            self._dead(film, "its sender is none of the targets; name one with its AE title")
+            return
+        made = {kind: content for kind, content in zip(rule.results, answer.results, strict=True) if content}
+        for kind, content in made.items():
+            self._spool.write(film.number, kind, content)
+        if not targets:
+            self._spool.write_line(film.number, answer.line)
+        self._queue.judged(film.number, list(made), targets)
+        note(f"film {film.number}: judged, {len(made)} results for {', '.join(targets) or 'nobody'}")
+
+    def _targets(self, film: Queued, rule: Rule) -> tuple[list[str], bool]:
+        """The names of the targets, each once, and whether the sender is meant and is none."""
+        if rule.shadow:
+            return [], False
+        by_title = {target.title.strip(): target.name for target in self._settings.target}
+        named = [by_title.get(film.caller) if name == SENDER else name for name in rule.to]
+        return list(dict.fromkeys(name for name in named if name is not None)), None in named
+
+    def _dead(self, film: Queued, reason: str) -> None:
+        self._queue.dead(film.number, reason)
+        note(f"film {film.number}: dead letter: {reason}")
+
+
+def asked_by(rule: Rule) -> Asked:
+    """What a rule asks of its films."""
+    return Asked(
+        operating_point=rule.operating_point,
+        threshold=rule.threshold,
+        heatmaps=not WITH_HEATMAP.isdisjoint(rule.results),
+    )
+
+
+def bundles_of(settings: NodeSettings) -> tuple[Served, ...]:
+    """The bundles of all rules, opened once, so that each is known to run. Raises BundleError."""
+    served = {}
+    for rule in settings.rule:
+        predictor = load(rule.model, threads=1)
+        try:
+            settle(asked_by(rule), predictor.card)
+        except BundleError as error:
+            raise BundleError(f"{rule.model}: {error}") from None
+        served[rule.model] = Served.of(rule.model, predictor)
+    return tuple(served.values())

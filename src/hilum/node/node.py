@@ -1,0 +1,57 @@
+"""A node from start to stop: films come in, are judged, and results go out, each in threads of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+
+from hilum.node.judging import Judge, bundles_of
+from hilum.node.log import note
+from hilum.node.queue import Queue
+from hilum.node.receiving import Receiver
+from hilum.node.sending import Sender
+from hilum.node.settings import NodeSettings
+from hilum.node.spool import Spool
+from hilum.service.films.pool import FilmPool
+from hilum.service.films.process import Limits
+from hilum.system.cores import available_cores
+
+CLEANED_EVERY = 3600.0
+
+
+def run(settings: NodeSettings, stopped: Event) -> None:
+    """Until `stopped`. Raises NodeError, BundleError and DatabaseError before it listens."""
+    bundles = bundles_of(settings)
+    spool = Spool(Path(settings.spool))
+    spool.make()
+    holding = spool.hold()
+    try:
+        with Queue(spool.folder) as queue:
+            spool.tidy(queue)
+            senders = [Sender(target, settings, spool, queue) for target in settings.target]
+            receiver = Receiver(settings, spool, queue)
+            with FilmPool(bundles, settings.processes or available_cores(), Limits()) as pool:
+                judge = Judge(settings, pool, spool, queue)
+                work: list[Callable[[Event], None]] = [judge.run, *(sender.run for sender in senders)]
+                threads = [Thread(target=step, args=(stopped,)) for step in work]
+                with receiver.open() as port:
+                    for thread in threads:
+                        thread.start()
+                    note(f"hilum node {settings.title} listens on {settings.host}:{port}; Ctrl-C stops")
+                    while not stopped.wait(CLEANED_EVERY):
+                        clean(settings, spool, queue)
+                for thread in threads:
+                    thread.join()
+    finally:
+        holding.close()
+
+
+def clean(settings: NodeSettings, spool: Spool, queue: Queue) -> None:
+    """Forget what is older than it is to be kept."""
+    old = queue.forget_before(time.time() - settings.keep_days * 86400)
+    for number in old:
+        spool.remove(number)
+    if old:
+        note(f"{len(old)} films are past their days and forgotten")

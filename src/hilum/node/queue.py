@@ -1,0 +1,242 @@
+"""The node's journal: which films came, what is to be sent of them, and what came of it.
+
+A film is in the queue before its sender hears that it has arrived; its results stand on the disk before the queue says
+that it was judged. Whatever is killed in between is done again and comes out the same, under the same identifiers.
+Other processes may read the queue and change it while the node runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from hilum.system.database import Database
+
+FILE = "queue.sqlite"
+WAITING, JUDGED, DONE, SHADOW, DEAD = "waiting", "judged", "done", "shadow", "dead"
+STATES = (WAITING, JUDGED, DONE, SHADOW, DEAD)
+SENT = "sent"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS films (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  instance TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  caller TEXT NOT NULL,
+  rule INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  reason TEXT,
+  arrived REAL NOT NULL,
+  changed REAL NOT NULL,
+  UNIQUE (instance, digest)
+);
+CREATE INDEX IF NOT EXISTS films_by_state ON films (state, number);
+CREATE TABLE IF NOT EXISTS deliveries (
+  film INTEGER NOT NULL REFERENCES films,
+  kind TEXT NOT NULL,
+  target TEXT NOT NULL,
+  state TEXT NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0,
+  due REAL NOT NULL,
+  since REAL NOT NULL,
+  reason TEXT,
+  PRIMARY KEY (film, kind, target)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deliveries_by_target ON deliveries (target, state, due);
+"""
+
+
+class Arrived(NamedTuple):
+    """A film by what it is known again, who sent it, and which rule takes it."""
+
+    instance: str
+    digest: str
+    caller: str
+    rule: int
+
+
+class Queued(NamedTuple):
+    """A film that waits to be judged, and by which rule."""
+
+    number: int
+    caller: str
+    rule: int
+
+
+class Delivery(NamedTuple):
+    """A result that is to go somewhere, and how often that was tried in vain."""
+
+    film: int
+    kind: str
+    target: str
+    tries: int
+    since: float
+
+
+class DeadLetter(NamedTuple):
+    """A film that is not judged, or of which not all was sent, and why."""
+
+    number: int
+    reason: str
+
+
+class Queue:
+    """The queue of a spool; `with` closes it."""
+
+    def __init__(self, spool: Path) -> None:
+        self._base = Database(spool / FILE, SCHEMA, alone=False)
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._base.close()
+
+    def add(self, arrived: Arrived, keep: Callable[[int], object]) -> int | None:
+        """A film has arrived whole: its number from now on; None if the very same film is known already.
+
+        `keep` puts its file in place by its number, before the film counts as arrived.
+        """
+        now = time.time()
+        with self._base.together():
+            known = self._base.do(
+                "SELECT number, state FROM films WHERE instance = ? AND digest = ?", arrived.instance, arrived.digest
+            )
+            if known and known[0][1] != DEAD:
+                return None
+            if known:  # sent again, maybe since whoever sends it wants it tried again
+                self._forget(known[0][0])
+            ((number,),) = self._base.do(
+                "INSERT INTO films (number, instance, digest, caller, rule, state, arrived, changed)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+                *(known[0][0] if known else None, *arrived, WAITING, now, now),
+            )
+            keep(number)
+        return int(number)
+
+    def waiting(self, most: int, besides: set[int]) -> list[Queued]:
+        """The films that come next, in the order of their arrival."""
+        rows = self._base.do(
+            "SELECT number, caller, rule FROM films WHERE state = ? ORDER BY number LIMIT ?",
+            WAITING,
+            most + len(besides),
+        )
+        return [Queued(*row) for row in rows if row[0] not in besides][:most]
+
+    def judged(self, number: int, kinds: list[str], targets: list[str]) -> None:
+        """Its results lie in the spool: they go to these targets, nowhere if there are none."""
+        now = time.time()
+        with self._base.together():
+            self._set(number, JUDGED if targets and kinds else SHADOW)
+            for kind in kinds:
+                for target in targets:
+                    self._base.do(
+                        "INSERT OR IGNORE INTO deliveries (film, kind, target, state, due, since)"
+                        " VALUES (?, ?, ?, ?, ?, ?)",
+                        *(number, kind, target, WAITING, now, now),
+                    )
+
+    def dead(self, number: int, reason: str) -> None:
+        """Nothing more is tried with this film until somebody asks for it."""
+        self._set(number, DEAD, reason)
+
+    def due(self, target: str, most: int) -> list[Delivery]:
+        """What is to be sent to a target now."""
+        rows = self._base.do(
+            "SELECT film, kind, target, tries, since FROM deliveries"
+            " WHERE target = ? AND state = ? AND due <= ? ORDER BY due, film LIMIT ?",
+            *(target, WAITING, time.time(), most),
+        )
+        return [Delivery(*row) for row in rows]
+
+    def sent(self, delivery: Delivery) -> bool:
+        """A target has stored it; whether that was the last one of its film."""
+        with self._base.together():
+            self._delivered(delivery, SENT, None)
+            left = self._base.do("SELECT 1 FROM deliveries WHERE film = ? AND state != ?", delivery.film, SENT)
+            if not left:
+                self._set(delivery.film, DONE)
+        return not left
+
+    def postpone(self, delivery: Delivery, seconds: float, reason: str) -> None:
+        """A target could not be had; it is tried again later."""
+        self._base.do(
+            "UPDATE deliveries SET tries = tries + 1, due = ?, reason = ? WHERE film = ? AND kind = ? AND target = ?",
+            *(time.time() + seconds, reason, delivery.film, delivery.kind, delivery.target),
+        )
+
+    def refused(self, delivery: Delivery, reason: str) -> None:
+        """A target will not have it, or cannot be reached for too long: its film is a dead letter."""
+        with self._base.together():
+            self._delivered(delivery, DEAD, reason)
+            self._set(delivery.film, DEAD, reason)
+
+    def retry(self, number: int | None) -> int:
+        """Try a dead letter again, or all of them; how many. What was judged is sent only, the rest judged again."""
+        now = time.time()
+        with self._base.together():
+            letters = [letter.number for letter in self.dead_letters() if number in (None, letter.number)]
+            for letter in letters:
+                made = self._base.do("SELECT 1 FROM deliveries WHERE film = ?", letter)
+                self._set(letter, JUDGED if made else WAITING)
+                self._base.do(
+                    "UPDATE deliveries SET state = ?, tries = 0, due = ?, since = ? WHERE film = ? AND state = ?",
+                    *(WAITING, now, now, letter, DEAD),
+                )
+        return len(letters)
+
+    def drop(self, number: int) -> bool:
+        """Give up a dead letter; whether it was one."""
+        with self._base.together():
+            dead = any(letter.number == number for letter in self.dead_letters())
+            if dead:
+                self._forget(number)
+        return dead
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """What somebody has to look at."""
+        rows = self._base.do("SELECT number, reason FROM films WHERE state = ? ORDER BY number", DEAD)
+        return [DeadLetter(*row) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """How many films there are by state."""
+        found = dict(self._base.do("SELECT state, count(*) FROM films GROUP BY state"))
+        return {state: found.get(state, 0) for state in STATES}
+
+    def to_send(self) -> dict[str, tuple[int, str | None]]:
+        """How many results wait for each target, and what was last in the way."""
+        rows = self._base.do(
+            "SELECT target, count(*), max(reason) FROM deliveries WHERE state = ? GROUP BY target", WAITING
+        )
+        return {target: (count, reason) for target, count, reason in rows}
+
+    def numbers(self) -> set[int]:
+        """Films whose files are still needed."""
+        rows = self._base.do("SELECT number FROM films WHERE state != ?", DONE)
+        return {int(number) for (number,) in rows}
+
+    def forget_before(self, moment: float) -> list[int]:
+        """Films with which nothing has been done since then are known no more; which."""
+        with self._base.together():
+            old = self._base.do(
+                "SELECT number FROM films WHERE state IN (?, ?, ?) AND changed < ?", DONE, SHADOW, DEAD, moment
+            )
+            for (number,) in old:
+                self._forget(number)
+        return [number for (number,) in old]
+
+    def _delivered(self, delivery: Delivery, state: str, reason: str | None) -> None:
+        self._base.do(
+            "UPDATE deliveries SET state = ?, reason = ? WHERE film = ? AND kind = ? AND target = ?",
+            *(state, reason, delivery.film, delivery.kind, delivery.target),
+        )
+
+    def _set(self, number: int, state: str, reason: str | None = None) -> None:
+        self._base.do(
+            "UPDATE films SET state = ?, reason = ?, changed = ? WHERE number = ?", state, reason, time.time(), number
+        )
+
+    def _forget(self, number: int) -> None:
+        self._base.do("DELETE FROM deliveries WHERE film = ?", number)
+        self._base.do("DELETE FROM films WHERE number = ?", number)

@@ -1,0 +1,190 @@
+"""NODE.toml: all that a node does, typed, each setting with its bounds."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from hilum.system.misfit import in_words, nearest
+from hilum.system.typed import Bounds, MisfitError, build, out_of_bounds
+
+if TYPE_CHECKING:
+    from hilum.node.film import Facts
+from hilum.output.dicom.results import Kind
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+SENDER = "sender"  # as a target: whoever sent the film
+TITLE = 16  # characters of an AE title
+Port = Annotated[int, Bounds(lowest=0, highest=65535)]
+
+
+class NodeError(ValueError):
+    """What a node must not or cannot be started with, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Who the node is to its callers, and the authority whose certificates they must show."""
+
+    cert: str
+    key: str
+    callers: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTls:
+    """The authority that vouches for a target, and who the node is to it."""
+
+    authority: str
+    cert: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where results go: an archive that takes C-STORE."""
+
+    name: str
+    title: str
+    host: str
+    port: Port
+    tls: TargetTls | None = None
+
+    def __post_init__(self) -> None:
+        _check_title(self.title)
+        if self.name == SENDER:
+            raise ValueError(f"target {SENDER}: stands for whoever sent the film; take another name")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which films are judged, by what, and what becomes of it. A list that is empty lets everything through."""
+
+    to: list[str] = field(default_factory=list)
+    results: list[Kind] = field(default_factory=lambda: ["sr"])
+    callers: list[str] = field(default_factory=list)
+    modality: list[str] = field(default_factory=lambda: ["CR", "DX", "RG"])
+    body_part: list[str] = field(default_factory=list)
+    view: list[str] = field(default_factory=list)
+    for_processing: bool = False
+    model: str = "default"
+    operating_point: str | None = None
+    threshold: Annotated[float, Bounds(lowest=0, highest=1)] | None = None
+    shadow: bool = False
+
+    def takes(self, facts: Facts) -> bool:
+        """Whether films like this are judged by this rule."""
+        return (
+            (facts.for_people or self.for_processing)
+            and _among(facts.caller, self.callers)
+            and _among(facts.modality, self.modality)
+            and _among(facts.body_part, self.body_part)
+            and _among(facts.view, self.view)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """A node. Paths are relative to the folder of its file."""
+
+    spool: str
+    rule: list[Rule]
+    target: list[Target] = field(default_factory=list)
+    title: str = "HILUM"
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    callers: list[str] = field(default_factory=list)
+    tls: Tls | None = None
+    associations: Annotated[int, Bounds(lowest=1, highest=200)] = 8
+    pdu_kilobytes: Annotated[int, Bounds(lowest=4, highest=1024)] = 128
+    max_megabytes: Annotated[int, Bounds(lowest=1, highest=2000)] = 200
+    idle_seconds: Annotated[int, Bounds(lowest=1, highest=3600)] = 60
+    processes: Annotated[int, Bounds(lowest=1)] | None = None
+    keep_days: Annotated[float, Bounds(above=0)] = 7
+    give_up_hours: Annotated[float, Bounds(above=0)] = 72
+
+    def __post_init__(self) -> None:
+        _check_title(self.title)
+        if not self.rule:
+            raise ValueError("rule: there is none; write a [[rule]] that says which films are judged")
+        names = [target.name for target in self.target]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"target {name}: is there twice; give one of them another name")
+        for number, rule in enumerate(self.rule):
+            for name in rule.to:
+                if name not in (*names, SENDER):
+                    raise ValueError(f"rule.{number}.to = {name!r}: {nearest(name, [*names, SENDER])}")
+            if not rule.to and not rule.shadow:
+                raise ValueError(f"rule.{number}.to: is missing; name a target, or say shadow = true to send nothing")
+            if not rule.results:
+                raise ValueError(f"rule.{number}.results: is empty; name what is to be made, as in ['sr']")
+            if rule.operating_point is not None and rule.threshold is not None:
+                raise ValueError(f"rule.{number}: an operating point and a threshold at once; give one of them")
+
+    def open_to_others(self) -> Iterator[str]:
+        """What of it passes a network as anyone may read it, a line for each."""
+        if self.host not in LOOPBACK and self.tls is None:
+            yield f"host {self.host}: is open to others, and AE titles prove nothing; write a [tls] section"
+        for target in self.target:
+            if target.host not in LOOPBACK and target.tls is None:
+                yield f"target {target.name}: lies on another machine; give it a tls = {{ authority = FILE }}"
+
+    def rule_for(self, facts: Facts) -> Rule | None:
+        """The first rule that takes a film; None where none does."""
+        return next((rule for rule in self.rule if rule.takes(facts)), None)
+
+
+def load_settings(path: Path, *, insecure: bool = False) -> NodeSettings:
+    """The settings in a file, with its paths made whole. Raises NodeError."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = build(NodeSettings, values)
+    except OSError as error:
+        raise NodeError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise NodeError(f"{path}: is no text file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise NodeError(f"{path}: {error}") from None
+    except MisfitError as misfit:
+        raise NodeError(f"{path}: {in_words(misfit, 'node')}") from None
+    for line in out_of_bounds(settings):
+        raise NodeError(f"{path}: {line}")
+    if not insecure:
+        for line in settings.open_to_others():
+            raise NodeError(f"{path}: {line}, or say --insecure where that network is yours alone")
+    return _whole(settings, path.absolute().parent)
+
+
+def _whole(settings: NodeSettings, folder: Path) -> NodeSettings:
+    def place(path: str) -> str:
+        return str(folder / Path(path).expanduser())
+
+    def maybe(path: str | None) -> str | None:
+        return None if path is None else place(path)
+
+    def placed(target: Target) -> Target:
+        if target.tls is None:
+            return target
+        tls = target.tls
+        return replace(target, tls=TargetTls(place(tls.authority), maybe(tls.cert), maybe(tls.key)))
+
+    rules = [
+        replace(rule, model=place(rule.model) if rule.model.endswith(".onnx") else rule.model) for rule in settings.rule
+    ]
+    tls = settings.tls and Tls(place(settings.tls.cert), place(settings.tls.key), maybe(settings.tls.callers))
+    return replace(
+        settings, spool=place(settings.spool), rule=rules, target=list(map(placed, settings.target)), tls=tls
+    )
+
+
+def _among(value: str, allowed: list[str]) -> bool:
+    return not allowed or value.upper() in {one.upper() for one in allowed}
+
+
+def _check_title(title: str) -> None:
+    if not (0 < len(title.strip()) <= TITLE and title.isascii() and title.isprintable() and "\\" not in title):
+        raise ValueError(f"title = {title!r}: an AE title has 1 to {TITLE} plain characters")
