@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilum.bundle.drift import comparison
-from hilum.bundle.drift.baseline import DriftCard, fit_axes
+from hilum.bundle.drift.baseline import PNEUMONIA, DriftCard, fit_axes
 from hilum.bundle.drift.comparison import LEVEL, compare, strangeness
 from hilum.bundle.drift.fitting import FEWEST_BETWEEN, fit_baseline
+from hilum.bundle.drift.monitor import Monitor
 from hilum.bundle.drift.traits import facts_of
 from hilum.system.typed import MisfitError, build
 
@@ -58,6 +59,16 @@ def test_a_size_that_never_came_before_is_named() -> None:
     first = compare(films, made_baseline(random, 200)).groups[0].shifts[0]
     assert (first.trait, first.alarms, first.value) == ("size", True, "about 256 px")
     assert first.apart == 1
+
+
+def test_what_a_baseline_does_not_know_any_more_is_not_compared() -> None:
+    random = np.random.default_rng(21)
+    baseline, films = made_baseline(random, 200), some_films(random, 200)
+    films.numbers[:, baseline.names.index(PNEUMONIA)] += 5.0
+    assert compare(films, baseline).alarms
+    less = baseline.without({PNEUMONIA})
+    assert not compare(films, less).alarms
+    assert Monitor(less).add(films) is None
 
 
 def test_spread_counts_where_the_middle_stays() -> None:

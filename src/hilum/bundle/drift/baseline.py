@@ -7,8 +7,8 @@ takes for a child's are a kind apart from films that it takes for an adult's, wh
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -161,6 +161,14 @@ class DriftCard:
     def kinds_of(self, patient: Patient | None) -> list[Kind]:
         """Those that films of this group of patients may be of."""
         return [kind for kind in self.kinds if kind.patient == patient]
+
+    def without(self, names: Collection[str]) -> DriftCard:
+        """The same without some numbers, by which films are then not compared any more."""
+        kinds = [
+            replace(kind, numbers={name: steps for name, steps in kind.numbers.items() if name not in names})
+            for kind in self.kinds
+        ]
+        return replace(self, kinds=kinds)
 
     @property
     def films(self) -> int:

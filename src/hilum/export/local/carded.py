@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from hilum.bundle.card import Calibration, Card, DataCard, GateCard, LocalCard, LocalFit, pack_digests
+from hilum.bundle.drift.baseline import DISTANCE, PNEUMONIA, DriftCard
 from hilum.export.local.fitting import Change, Fit
 from hilum.export.local.outcome import Outcome, Part
 from hilum.measures.figure import Figure
@@ -42,7 +43,7 @@ def local_card(outcome: Outcome) -> Card:
         default_point=outcome.wish.point or card.default_point,
         gate=_gate(card.gate, outcome),
         data=_data(outcome),
-        drift=outcome.drift or card.drift,
+        drift=outcome.drift or _kept(card.drift, outcome),
         made=today,
         parents=[card.as_parent(outcome.digest)],
         local=LocalCard(
@@ -81,6 +82,14 @@ def _data(outcome: Outcome) -> DataCard:
     if not outcome.wish.keep_digests:
         return data
     return replace(data, films={**data.films, LOCAL: pack_digests(outcome.seen.digests)})
+
+
+def _kept(drift: DriftCard | None, outcome: Outcome) -> DriftCard | None:
+    """The baseline that stays, without what the bundle now says otherwise of the very same films."""
+    changed = {PNEUMONIA} if outcome.parts else set()
+    if outcome.gate is not None:
+        changed.add(DISTANCE)
+    return drift and drift.without(changed)
 
 
 def _fit(part: Part) -> LocalFit:
