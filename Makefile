@@ -5,9 +5,9 @@ SEED ?= 1
 START := $(shell date +%s)
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: test browser typescript soak demo serve wheel model local-calibration fuzz docs benchmark benchmark-feed clean
+.PHONY: test browser archive typescript soak demo serve wheel model local-calibration fuzz docs benchmark benchmark-feed clean
 
-test: .venv/installed browser typescript
+test: .venv/installed browser archive typescript
 	@date +%s > .venv/set-up
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -24,6 +24,14 @@ browser:
 	  || { [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get -qq update && \
 	  apt-get -qq install --no-install-recommends -y chromium'; } >/dev/null 2>&1 \
 	  || echo "no Chromium here: the page's tests in a browser are skipped"
+
+# Orthanc and dcmtk for the tests of the node beside a real archive, which skip without them. Where systemd runs they
+# are not installed for you: Debian's package would start an archive that listens to everyone.
+archive:
+	@{ command -v Orthanc >/dev/null || test -x /usr/sbin/Orthanc; } && command -v storescu >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get -qq update && \
+	  RUNLEVEL=1 apt-get -qq install --no-install-recommends -y orthanc dcmtk'; } >/dev/null 2>&1 \
+	  || echo "no Orthanc or dcmtk here: the tests beside a real archive are skipped"
 
 # TypeScript checks the types that the page's code states, which skip without it.
 typescript:
