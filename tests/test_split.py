@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hilum.dataset.manifest.manifest import SCHEMA, Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.split import (
     SplitError,
     split_as_published,
@@ -155,6 +156,10 @@ def test_an_official_test_split_is_left_alone_and_nothing_leaks_from_it() -> Non
     assert splits[3] is None  # the same pixels as a film of that patient
     assert {splits[2], splits[4]} == {"train", "val"}
     assert any("2 films share" in notice for notice in notices)
+    # Nor do they come back by the split that they came with, where splits are asked for.
+    sides = made.table.select(side_of_film())[:, 0].to_list()
+    assert sides == made.table["split"].to_list()
+    assert manifest_of(films, official).table.select(side_of_film())[:, 0].to_list() == official
 
 
 def test_folds_are_of_equal_size() -> None:

@@ -14,6 +14,7 @@ import polars as pl
 from hilum import __version__
 from hilum.dataset.audit.finding import counted
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.terms import TERMS, UNKNOWN, sources
 from hilum.system.front_matter import front_matter
 
@@ -156,7 +157,7 @@ def _acquisition(table: pl.DataFrame) -> str:
 
 
 def _splits(table: pl.DataFrame) -> str:
-    sides = table.select("patient", side=pl.coalesce("split", "official_split")).drop_nulls("side")
+    sides = table.select("patient", side=side_of_film()).drop_nulls("side")
     if not sides.height:
         return "No film is in any split."
     parts = ", ".join(f"{name} {count:,}" for name, count in sorted(sides["side"].value_counts().rows()))
@@ -174,7 +175,7 @@ def _by_split(table: pl.DataFrame) -> Iterator[str]:
     """Films by split and label, and patients."""
     named = table.select(
         "patient",
-        side=pl.coalesce("split", "official_split").fill_null(NO_SPLIT),
+        side=side_of_film().fill_null(NO_SPLIT),
         label=pl.col("label").fill_null(NOT_KNOWN),
     )
     labels = [label for label, _ in named["label"].value_counts(sort=True).rows()][:MOST]

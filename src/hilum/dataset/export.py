@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.store.store import build_store
 from hilum.radiograph.geometry import Geometry
 from hilum.system.files import write_whole
@@ -33,18 +34,18 @@ def export_folders(
     """
     if folder.exists() and any(folder.iterdir()):
         raise ExportError(f"{folder}: is not empty; choose an empty folder")
-    columns = ("path", "split", "official_split", "label", "file_digest", "error")
-    films = sorted(manifest.table.select(columns).iter_rows())
-    wanted = [film for film in films if film[3] is not None and film[5] is None]
+    columns = ("path", side_of_film().alias("side"), "label", "file_digest", "error")
+    films = sorted(manifest.table.select(*columns).iter_rows())
+    wanted = [film for film in films if film[2] is not None and film[4] is None]
     if not wanted:
         raise ExportError(f"{folder}: no film has a label, so there are no class folders to write")
     store = build_store(manifest, geometry, store_folder, skip_bad=len(films)) if geometry else None
-    rows = store.rows([film[4] for film in wanted]) if store else None
+    rows = store.rows([film[3] for film in wanted]) if store else None
     taken: set[Path] = set()
-    for number, (path, split, official_split, label, _, _) in enumerate(wanted):
+    for number, (path, side, label, _, _) in enumerate(wanted):
         source = manifest.path(path)
         name = source.name if store is None else f"{source.stem}.png"
-        target = _free_name(folder / _safe(split or official_split or "all") / _safe(label) / _safe(name), taken)
+        target = _free_name(folder / _safe(side or "all") / _safe(label) / _safe(name), taken)
         target.parent.mkdir(parents=True, exist_ok=True)
         if store is None or rows is None:
             write_whole(target, source.read_bytes(), durable=False)

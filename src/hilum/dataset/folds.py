@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.split import SplitError, split_by_patient, split_into_folds
 
 DEFINITION, TABLE, PREDICTIONS = "folds.json", "folds.csv", "out-of-fold.csv"
@@ -60,7 +61,7 @@ def leave_out_each(manifest: Manifest, count: int, seed: int = 1) -> tuple[list[
     patient. A film is in one fold, and in one way only: what belongs to no split, or is linked to the test split, is in
     none of the manifests. Epochs and thresholds are chosen on `val`, so that nothing is chosen on the films left out.
     """
-    side = manifest.table.select(pl.coalesce("split", "official_split"))[:, 0]
+    side = manifest.table.select(side_of_film())[:, 0]
     names = [name_of(fold) for fold in range(count)]
     notices: list[str] = []
     if set(side.drop_nulls()) & set(names):
@@ -70,7 +71,7 @@ def leave_out_each(manifest: Manifest, count: int, seed: int = 1) -> tuple[list[
         roles = side
     else:
         held = manifest.table.filter(side.is_not_null()) if side.null_count() < len(side) else manifest.table
-        tested = pl.coalesce("split", "official_split").eq("test").fill_null(False)
+        tested = side_of_film().eq("test").fill_null(False)
         apart = held.with_columns(official_split=pl.when(tested).then(pl.lit("test")))
         dealt, notices = split_into_folds(Manifest(apart, manifest.folder), count, seed=seed)
         by_path = dict(dealt.table.select("path", "split").iter_rows())

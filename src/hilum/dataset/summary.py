@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.system.pictures import drawable
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Part:
 
 def summarize(manifest: Manifest) -> list[Part]:
     """The splits in the order in which one thinks of them."""
-    columns = [pl.coalesce("split", "official_split").fill_null(NO_SPLIT), pl.col("label").fill_null(NO_LABEL)]
+    columns = [side_of_film().fill_null(NO_SPLIT), pl.col("label").fill_null(NO_LABEL)]
     table = manifest.table.with_columns(columns[0].alias("part"), columns[1].alias("label"))
     names = table["part"].unique().to_list()
     order = [name for name in USUAL if name in names] + sorted(set(names) - {*USUAL, NO_SPLIT})

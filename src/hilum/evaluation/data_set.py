@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest, ManifestError, load_manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.sources import SOURCES
 
 MADE = "manifest.parquet"  # where `hilum data import` and `hilum train` leave a folder's manifest
@@ -29,7 +28,7 @@ class DataSet:
     @property
     def usual_split(self) -> str:
         """test; or all, for a folder read as it lies in which nothing is set apart."""
-        unsplit = self.manifest.table.select(pl.coalesce("split", "official_split").is_null().all()).item()
+        unsplit = self.manifest.table.select(side_of_film().is_null().all()).item()
         return "all" if unsplit and self.assumed else "test"
 
 

@@ -10,12 +10,13 @@ import polars as pl
 from hilum.bundle.card import Card
 from hilum.dataset.audit.finding import counted
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.measures.figure import EvaluationError
 
 
 def choose(manifest: Manifest, split: str) -> pl.DataFrame:
     """The rows of a split (`split`, else `official_split`, as in training); `all` takes every row."""
-    side = manifest.table.select(side=pl.coalesce("split", "official_split"))["side"]
+    side = manifest.table.select(side=side_of_film())["side"]
     if split == "all":
         return manifest.table
     rows = manifest.table.filter((side == split).fill_null(False))
@@ -68,7 +69,7 @@ def caveats(card: Card, manifest: Manifest, rows: pl.DataFrame, split: str) -> l
         )
     elif card.data.split_by == "unknown":
         sentences.append("How the model's data were split is not known; films of one patient may be on both sides.")
-    side = pl.coalesce("split", "official_split")
+    side = side_of_film()
     others = manifest.table.filter((side != split) & side.is_not_null()) if split != "all" else manifest.table.head(0)
     shared = set(rows["patient"]) & set(others["patient"])
     if shared:

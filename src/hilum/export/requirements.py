@@ -9,6 +9,7 @@ import polars as pl
 
 from hilum.bundle.card import BundleError, Card
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.export.calibrate import check_enough
 from hilum.export.material import positive_classes
 from hilum.measures.films.thresholds import FEWEST
@@ -34,9 +35,7 @@ def _check_films(manifest: Manifest, recipe: Recipe, start: Card | None) -> None
     positive = positive_classes(manifest, recipe)
     named = {label for labels in recipe.classes.values() for label in labels}
     val = manifest.table.filter(
-        pl.coalesce("split", "official_split").eq("val")
-        & pl.col("file_digest").is_not_null()
-        & pl.col("label").is_in(named)
+        side_of_film().eq("val") & pl.col("file_digest").is_not_null() & pl.col("label").is_in(named)
     )
     # A label may stand in classes of both kinds; its films take no part in calibration.
     kinds = [{name in positive for name, labels in recipe.classes.items() if label in labels} for label in val["label"]]

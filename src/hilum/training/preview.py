@@ -13,6 +13,7 @@ from PIL import Image
 
 from hilum.dataset.contact_sheet import Cell, lay_out, sample_films
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.store.store import build_store
 from hilum.training.feed.examples import Examples, choose_examples
 from hilum.training.feed.feed import Batch, Course, Feed, Shown
@@ -59,7 +60,7 @@ def _feed(manifest: Manifest, recipe: Recipe, count: int, seed: int, folder: Pat
     table = manifest.table.filter(pl.col("error").is_null() & pl.col("file_digest").is_not_null())
     named = sorted({label for labels in recipe.classes.values() for label in labels})
     table = table.filter(pl.col("label").is_in(named))
-    of_training = table.filter(pl.coalesce("split", "official_split") == "train")
+    of_training = table.filter(side_of_film() == "train")
     chosen = sample_films(of_training if of_training.height else table, count, seed)
     if chosen.is_empty():
         raise RecipeError(f"no film that can be read has a label of the recipe's classes ({', '.join(recipe.classes)})")

@@ -55,6 +55,7 @@ def show(
     import polars as pl
 
     from hilum.dataset.manifest.manifest import Manifest, ManifestError, load_manifest
+    from hilum.dataset.manifest.side import side_of_film
     from hilum.dataset.store.store import StoreError
 
     if as_trained is not None and (summary or png is None):
@@ -65,7 +66,7 @@ def show(
         if label is not None:
             table = table.filter(pl.col("label") == label)
         if split is not None:
-            table = table.filter(pl.coalesce("split", "official_split") == split)
+            table = table.filter(side_of_film() == split)
         if table.is_empty():
             say(f"{manifest}: no film has this label and split")
             raise typer.Exit(1)
@@ -124,7 +125,9 @@ def count_films(manifest: Manifest) -> list[dict[str, Any]]:
     """Images, patients and boxes for each split and label."""
     import polars as pl
 
-    counts = manifest.table.group_by(pl.coalesce("split", "official_split").alias("split"), "label").agg(
+    from hilum.dataset.manifest.side import side_of_film
+
+    counts = manifest.table.group_by(side_of_film().alias("split"), "label").agg(
         pl.len().alias("images"),
         pl.col("patient").n_unique().alias("patients"),
         pl.col("boxes").list.len().sum().alias("boxes"),

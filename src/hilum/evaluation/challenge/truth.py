@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.evaluation.challenge.submission import SubmissionError
 from hilum.measures.boxes.overlap import Detections
 from hilum.measures.figure import Floats
@@ -28,7 +29,7 @@ def join_manifest(submission: Mapping[str, Detections], path: Path, manifest: Ma
     """Truth and prediction of each film of the manifest, or of one split; films are known by the stem of their name."""
     table = manifest.table
     if split is not None:
-        table = table.filter(pl.coalesce("split", "official_split") == split)
+        table = table.filter(side_of_film() == split)
         if table.is_empty():
             raise SubmissionError(
                 f"no film of the manifest is in the split {split}; `hilum data show` lists the splits"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from hilum.dataset.manifest.side import side_of_film
 from hilum.evaluation.guard import choose
 from hilum.evaluation.judge import Judgement, with_truth
 from hilum.measures.figure import Bools
@@ -63,7 +64,7 @@ def flow(judged: Judgement) -> Flow:
     table, films = judged.manifest.table, judged.predictions
     rows = choose(judged.manifest, judged.split)
     known = with_truth(judged.card, rows)
-    sides = table.select(side=pl.coalesce("split", "official_split"))["side"].fill_null(UNSPLIT)
+    sides = table.select(side=side_of_film())["side"].fill_null(UNSPLIT)
     others = {} if judged.split == "all" else {name: table.filter(sides == name) for name in sorted(set(sides))}
     unknown = rows.filter(~pl.col("path").is_in(known["path"].implode()))
     away = films.turned_away

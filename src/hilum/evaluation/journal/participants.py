@@ -9,6 +9,7 @@ import polars as pl
 
 from hilum.bundle.card import Card
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.evaluation.journal.flow import UNSPLIT
 from hilum.evaluation.report.document import Table
 from hilum.evaluation.report.words import NOTHING, percent
@@ -22,7 +23,7 @@ OF_CARD = "learned from (bundle)"
 
 def participants(manifest: Manifest, card: Card) -> Table:
     """A column for each split of the manifest; where the model learned from other films, what its card says of them."""
-    table = manifest.table.with_columns(side=pl.coalesce("split", "official_split").fill_null(UNSPLIT))
+    table = manifest.table.with_columns(side=side_of_film().fill_null(UNSPLIT))
     names = sorted(set(table["side"]), key=lambda name: (USUAL.index(name) if name in USUAL else 9, name))
     parts = [table.filter(pl.col("side") == name) for name in names]
     rows = [

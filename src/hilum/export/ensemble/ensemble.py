@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import polars as pl
-
 from hilum.bundle.card import BundleError, Card, DataCard, join_digests
 from hilum.bundle.format import line_names
 from hilum.bundle.onnx_file import DIGEST, read_card, read_model, write_metadata, write_numbers
 from hilum.bundle.predictor import Predictor, load
 from hilum.bundle.trust.trial import remember
 from hilum.dataset.manifest.manifest import load_manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.evaluation.data_set import DataSet, open_data_set
 from hilum.evaluation.guard import choose, seen_films
 from hilum.evaluation.judge import Judgement, Scope, judge, with_digests
@@ -96,7 +95,7 @@ def _refuse_seen(card: Card, data: DataSet) -> None:
 def _split(data: DataSet) -> str:
     if data.usual_split == "all":
         return "all"
-    side = data.manifest.table.select(pl.coalesce("split", "official_split").eq("val").any()).item()
+    side = data.manifest.table.select(side_of_film().eq("val").any()).item()
     if not side:
         raise BundleError(f"{data.name}: no film is in split val, by which an ensemble is calibrated; name such films")
     return "val"

@@ -13,6 +13,7 @@ import polars as pl
 from hilum.bundle.card import Card
 from hilum.bundle.predictor import Predictor
 from hilum.bundle.reading import Reading
+from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.terms import sources
 from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.guard import choose, refuse_seen, seen_films
@@ -55,7 +56,7 @@ class LocalFilms:
 
 def usual_split(data: DataSet) -> str:
     """Validation; every film of a data set in which nothing is set apart. The test films stay for the test."""
-    side = data.manifest.table.select(side=pl.coalesce("split", "official_split"))["side"]
+    side = data.manifest.table.select(side=side_of_film())["side"]
     return ALL if side.is_null().all() else VALIDATION
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hilum.dataset.manifest.manifest import Manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.patients import patients_of
 from hilum.dataset.store.store import Store
 from hilum.radiograph.geometry import Geometry
@@ -86,11 +87,12 @@ def choose_examples(
     """
     named = {label for labels in classes.values() for label in labels}
     may_be = {label: [label in labels for labels in classes.values()] for label in named}
-    columns = ("file_digest", "path", "label", "patient", "split", "official_split")
+    columns = ("file_digest", "path", "label", "patient")
+    chosen = manifest.table.filter(side_of_film().is_in(splits)).select(columns)
     films = sorted(
         (digest, path, may_be[label], patient)
-        for digest, path, label, patient, split, official in manifest.table.select(columns).iter_rows()
-        if digest is not None and (split or official) in splits and label in may_be
+        for digest, path, label, patient in chosen.iter_rows()
+        if digest is not None and label in may_be
     )
     rows = store.rows([film[0] for film in films])
     kept = [film for film, row in zip(films, rows, strict=True) if row >= 0]
