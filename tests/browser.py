@@ -35,17 +35,23 @@ def opened(browser: Browser, service: Service, **how: Any) -> Iterator[Page]:
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-US", **how})
     context.set_default_timeout(1000 * PATIENCE)
     page = context.new_page()
+    wrong = what_goes_wrong(page)
+    page.goto(f"http://127.0.0.1:{service.port}/")
+    expect(page.locator("#choose")).not_to_be_empty()  # which it is until it listens
+    yield page
+    context.close()
+    assert not wrong, wrong
+
+
+def what_goes_wrong(page: Page) -> list[str]:
+    """A list that fills with what a page throws, and warns of, while it is open."""
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(
         "console",
         lambda line: wrong.append(line.text) if line.type in ("error", "warning") and NOTED not in line.text else None,
     )
-    page.goto(f"http://127.0.0.1:{service.port}/")
-    expect(page.locator("#choose")).not_to_be_empty()  # which it is until it listens
-    yield page
-    context.close()
-    assert not wrong, wrong
+    return wrong
 
 
 def film(name: str, content: bytes) -> FilePayload:

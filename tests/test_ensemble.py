@@ -23,7 +23,7 @@ import hilum
 from hilum.bundle.card import BundleError, DataCard, pack_digests
 from hilum.bundle.onnx_file import read_card
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
-from hilum.export.ensemble.fitting import fit_line
+from hilum.export.ensemble.fitting import calibrate_means
 from hilum.export.ensemble.merged import merge_data
 from hilum.radiograph.geometry import Geometry
 
@@ -200,12 +200,12 @@ def test_a_line_is_fitted_where_the_mean_is_off_and_left_out_where_it_is_not() -
     random = np.random.default_rng(2)
     score = random.normal(0, 2, 4000)
     truth = random.random(4000) < expit(1.7 * score + 0.8)
-    made = fit_line(score, truth)
+    made = calibrate_means(score, truth)
     reference = LogisticRegression(C=np.inf).fit(score[:, None], truth)
     assert made.slope == pytest.approx(reference.coef_[0, 0], rel=0.02)
     assert made.offset == pytest.approx(reference.intercept_[0], rel=0.03)
     assert made.figures["log_loss_after"] < made.figures["log_loss_before"]
-    as_it_is = fit_line(score, random.random(4000) < expit(score))
+    as_it_is = calibrate_means(score, random.random(4000) < expit(score))
     assert (as_it_is.slope, as_it_is.offset) == (1.0, 0.0)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from browser import NOTED, choose, chromium, film
+from browser import choose, chromium, film, what_goes_wrong
 from commands import run
 from conftest import PATIENCE, PYDICOM_DATA_FILES
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -42,17 +42,12 @@ def opened(context: BrowserContext, address: str) -> Iterator[Page]:
     """The page once it can judge; what goes wrong in it unseen fails the test."""
     context.set_default_timeout(1000 * PATIENCE)
     page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console",
-        lambda line: wrong.append(line.text) if line.type in ("error", "warning") and NOTED not in line.text else None,
-    )
+    wrong = what_goes_wrong(page)
     page.goto(address)
     page.locator("#model option").first.wait_for(state="attached")
     yield page
     page.close()
-    assert not wrong
+    assert not wrong, wrong
 
 
 def saved(page: Page) -> dict[str, Any]:

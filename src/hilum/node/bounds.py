@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from pynetdicom import AE, _config, dimse_messages, evt
 from pynetdicom.transport import AssociationSocket
 
+from hilum.radiograph.dicom.header import HEADER_ERRORS
+
 INVALID = "Evt19"  # the association ends as with any invalid PDU
 MOST_COMMAND = 65536  # bytes in memory of a message that is no film
 LEAST_PDU = 65536  # requests for an association have many lines, however small the PDUs that follow
@@ -89,19 +91,20 @@ class _Taken:
         self._film = 0
 
     def receive(self, receive: Any, primitive: Any) -> None:
-        """In place of pynetdicom's own, whose thread ends with any exception."""
+        """In place of pynetdicom's own, whose thread ends with what it cannot decode or write."""
         self._film += sum(len(data) for _, data in primitive.presentation_data_value_list)
         dimse = self._association.dimse
         try:
             receive(primitive)
-            message = dimse.message
-            if message is None:
-                self._film = 0
-                return
-            held = message.encoded_command_set.tell() + message.data_set.tell()
-            if held > MOST_COMMAND or self._film > self._bounds.film:
-                raise Overdrawn
-        except Exception:
+        except HEADER_ERRORS:  # a command that is none, or a spool that is full
+            self._association.dul.event_queue.put(INVALID)
+            return
+        message = dimse.message
+        if message is None:
+            self._film = 0
+            return
+        held = message.encoded_command_set.tell() + message.data_set.tell()
+        if held > MOST_COMMAND or self._film > self._bounds.film:
             self._association.dul.event_queue.put(INVALID)
 
 

@@ -63,8 +63,8 @@ class Means(NamedTuple):
         )
 
 
-def fit_line(score: Floats, truth: Bools, seed: int = 0) -> Calibration:
-    """The line for these log odds, if films left out of the fit are clearly better judged along one than as they are.
+def calibrate_means(score: Floats, truth: Bools, seed: int = 0) -> Calibration:
+    """A line for log odds of means, if films left out of the fit are clearly better judged along it than as they are.
 
     `ece`, `brier` and `log_loss` are of pneumonia or not, `..._after` those of films left out.
     """
@@ -201,7 +201,7 @@ def figures_of(chance: Floats, truth: Bools) -> dict[str, float]:
 
 def _calibrated(means: Floats, truth: Bools, positive: Sequence[int]) -> tuple[Calibration, Floats]:
     """The calibration for means (films, classes), and the probabilities of pneumonia that come of it."""
-    calibration = fit_line(positive_score(np.log(np.maximum(means, LEAST)), positive), truth)
+    calibration = calibrate_means(positive_score(np.log(np.maximum(means, LEAST)), positive), truth)
     chance = along(Line(calibration.slope, calibration.offset), means, positive)[:, positive].sum(1)
     return calibration, chance
 
