@@ -30,7 +30,7 @@ from hilum.export.start import open_start
 from hilum.network.heads.lungs import believed
 from hilum.network.network import Network, create_network
 from hilum.training.prepare import network_of
-from hilum.training.recipe import Recipe
+from hilum.training.recipe import Phase, Recipe
 from hilum.training.run import Run, RunError
 from hilum.training.start import Start, going_on, known_labels, knows_classes
 
@@ -115,6 +115,15 @@ def test_classes_stay_and_every_label_means_something() -> None:
     named = replace(Recipe(), classes={"clear": ["normal"], "opacity": ["viral"]})
     recipe, taken = going_on(named, start, Path("run"))
     assert list(recipe.classes) == ["clear", "opacity"] and taken.weights.keys() == {"film.body.x"}
+
+
+def test_statistics_of_a_bundle_have_to_stay() -> None:
+    start = open_start("default")
+    with pytest.raises(RunError, match=r"phases\.0\.body_statistics=frozen"):
+        going_on(Recipe(), start, Path("run"))
+    frozen = replace(Recipe(), phases=[Phase(body_statistics="frozen")])
+    assert going_on(frozen, start, Path("run"))[1].weights.keys() == start.weights.keys()
+    assert going_on(Recipe(), start._replace(card=None), Path("run"))  # a run's are its own
 
 
 @pytest.fixture(scope="module")

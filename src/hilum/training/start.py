@@ -16,7 +16,7 @@ from hilum.bundle.card import Card, card_from_json
 from hilum.network.weights import ORIGIN
 from hilum.system.files import write_whole
 from hilum.training.recipe import BINARY, Recipe
-from hilum.training.run import STARTS
+from hilum.training.run import STARTS, RunError
 
 WEIGHTS, CARD = STARTS
 
@@ -30,6 +30,11 @@ class Start(NamedTuple):
     weights: Mapping[str, Tensor]
     card: Card | None = None
     digest: str = ""
+
+    @property
+    def folded(self) -> bool:
+        """Whether batch normalization came out of a graph, where its statistics were no longer."""
+        return self.card is not None and any(name.endswith("running_mean") for name in self.weights)
 
     def save(self, folder: Path) -> None:
         """Into the folder of the run that goes on from it."""
@@ -45,6 +50,11 @@ def going_on(learning: Recipe, start: Start, folder: Path) -> tuple[Recipe, Star
 
     Its classes stay, unless the recipe names other ones: then their heads are new.
     """
+    if start.folded and any(phase.statistics_move for phase in learning.phases):
+        raise RunError(
+            f"{start.name}: a bundle has batch normalization folded into its weights, and statistics that follow the "
+            "films would undo what it learned; --set phases.0.body_statistics=frozen, or go on from its run"
+        )
     classes, taken = dict(learning.classes), start
     if classes == BINARY:
         classes = known_labels(start.recipe.classes, start.positive)
