@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from pynetdicom import AE, _config, dimse_messages, evt
 from pynetdicom.transport import AssociationSocket
 
+from hilum.node.log import note_bug
 from hilum.radiograph.dicom.header import HEADER_ERRORS
 
 INVALID = "Evt19"  # the association ends as with any invalid PDU
@@ -97,6 +98,10 @@ class _Taken:
         try:
             receive(primitive)
         except HEADER_ERRORS:  # a command that is none, or a spool that is full
+            self._association.dul.event_queue.put(INVALID)
+            return
+        except Exception as error:
+            note_bug("a message could not be received", error)
             self._association.dul.event_queue.put(INVALID)
             return
         message = dimse.message

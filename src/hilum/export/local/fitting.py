@@ -9,9 +9,9 @@ import numpy as np
 
 from hilum.bundle.card import OperatingPoint
 from hilum.export.calibrate import FOLDS, Goals, choose_points
-from hilum.export.local.line import Line, Sample, both_kinds, fit_line, patient_folds
+from hilum.export.local.line import Line, Sample, fit_line, patient_folds
 from hilum.measures.bootstrap import Measure, Resampling, Weights, bootstrap, shares, total_measure
-from hilum.measures.figure import Bools, Figure, Floats, Ints
+from hilum.measures.figure import Bools, Figure, Floats
 from hilum.measures.films.calibration import BINS, CLIP, calibration
 from hilum.measures.films.excess import worth
 from hilum.measures.intervals import percentiles, wilson
@@ -81,11 +81,6 @@ def left_out(films: Sample, goals: Goals, seed: int) -> Answers:
     return Answers(probability, called)
 
 
-def can_be_left_out(films: Sample) -> bool:
-    """Whether every fold leaves films of both kinds to the others."""
-    return min(films.patients_with(True), films.patients_with(False)) >= FOLDS and both_kinds(films.truth)
-
-
 def changes(before: Answers, after: Answers, films: Sample, resampling: Resampling) -> list[Change]:
     """Every figure before and after, with intervals over patients."""
     names = [name for name in after.called if name in before.called]
@@ -148,8 +143,3 @@ def _ece_measure(probability: Floats, films: Sample) -> Measure:
         return total
 
     return measure
-
-
-def whose_rows(whose: Sequence[str], name: str | None) -> Ints:
-    """The films of a group of patients; all of them for None."""
-    return np.flatnonzero([name is None or each == name for each in whose])
