@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,14 @@ def test_the_front_is_the_page_and_what_is_no_part_of_it_is_not_found(service: S
 
 
 def test_the_page_is_small(service: Service) -> None:
+    """What a browser loads before a film comes; the engine in the browser is fetched when chosen."""
     folder = Path(hilum.__file__).parent / "service" / "page"
-    code = [path for path in folder.rglob("*") if path.suffix in (".html", ".css", ".js", ".json", ".svg")]
-    assert sum(path.stat().st_size for path in code) < 150_000
+    modules, found = [folder / "main.js"], set()
+    while modules:
+        if (module := modules.pop()) not in found:
+            found.add(module)
+            imports = re.findall(r'^(?:import|export)\b[^;]*?from "(\.[^"]+)"', module.read_text(), re.MULTILINE)
+            modules += [(module.parent / name).resolve() for name in imports]
+    assert folder / "viewer.js" in found
+    at_once = {path for pattern in ("*.html", "*.css", "*.svg", "words/*") for path in folder.glob(pattern)} | found
+    assert sum(path.stat().st_size for path in at_once) < 150_000
