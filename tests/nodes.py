@@ -25,7 +25,7 @@ from pynetdicom.transport import AssociationSocket
 from service import until
 from test_dicom_results import film
 
-from hilum.node.bounds import close_socket
+from hilum.node.dimse.bounds import close_socket
 from hilum.node.queue import DONE, Queue
 from hilum.node.sending import RESULTS
 

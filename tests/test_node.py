@@ -37,6 +37,7 @@ CALLERS: dict[str, dict[str, Any]] = {
     "SHADOW": {"shadow": True, "body_part": ["CHEST"]},
     "ARCHIVE": {"to": ["sender"]},
     "STRANGER": {"to": ["sender"]},
+    "STUDY": {"results": ["sr", "gsps"], "study_seconds": 1, "for_processing": True},
 }
 ECHO = "1.2.840.10008.1.1"
 GIGABYTES = 0xFFFFFFFF
@@ -199,10 +200,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(bundle: Path, tmp_p
             assert node.dead() == []
         # what was sent at the moment of a kill is sent again, under the identifier by which an archive knows it
         assert len(set(target.instances)) == 6
-        film_of = "CurrentRequestedProcedureEvidenceSequence"
-        series = [result[film_of].value[0].ReferencedSeriesSequence[0] for result in target.stored]
-        named = {one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in series}
-        assert named == {one.SOPInstanceUID for one in sent}
+        assert set().union(*map(named_in, target.stored)) == {str(one.SOPInstanceUID) for one in sent}
 
 
 def test_a_sender_that_hangs_up_in_the_middle_leaves_nothing(node: Node) -> None:
@@ -241,7 +239,7 @@ def test_connections_that_only_open_are_bounded_and_those_beyond_are_told_to_com
         for connection in opened:
             connection.close()
     done = node.counts()["done"]
-    waiting = films(8, "1.2.80")
+    waiting = films(6, "1.2.80")
 
     def until_stored(one: Dataset) -> None:
         until(lambda: node.send([one]) == [0])
@@ -277,6 +275,30 @@ def test_rules_choose_films_and_a_shadow_sends_nothing(node: Node, target: Archi
     assert kinds == ["dcm", "json", "sr.dcm"]
     assert node.printed.count("no rule takes it") - passed == 2
     assert len(target.stored) == stored
+
+
+def test_a_complete_study_has_one_report_of_all_its_films_and_another_when_one_comes_late(
+    node: Node, target: Archive
+) -> None:
+    done, stored = node.counts()["done"], len(target.stored)
+    raw, damaged, first, second, late = films(5, "1.2.13")
+    raw.PresentationIntentType = "FOR PROCESSING"
+    damaged.PixelData = damaged.PixelData[:100]
+    assert node.send([raw, damaged, first, second], "STUDY") == [0, 0, 0, 0]
+    node.until_done(done + 3)
+    assert node.printed.count("its study has films for presentation") == 1
+    number = str(newest(node))
+    assert node.send([late], "STUDY") == [0]
+    node.until_done(done + 4)
+    arrived = target.stored[stored:]
+    assert sorted(result.Modality for result in arrived) == ["PR", "PR", "PR", "SR", "SR"]
+    reports = [result for result in arrived if result.Modality == "SR"]
+    expected = [one.SOPInstanceUID for one in (first, second, damaged, late)]
+    assert [named_in(report) for report in reports] == [set(expected[:3]), set(expected)]
+    assert reports[1].PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[
+        0
+    ].ReferencedSOPInstanceUID == (reports[0].SOPInstanceUID)
+    run("node", "drop", node.settings, number)
 
 
 def test_results_go_back_to_whoever_sent_the_film(node: Node) -> None:
@@ -319,6 +341,8 @@ def test_over_tls_only_callers_with_a_certificate_come_in(bundle: Path, tmp_path
         "[[rule]]\nto = ['archive']\nmodel = 'none.onnx'": "none.onnx",
         "[[rule]]\nto = ['archive']\noperating_point = 'none'": "no operating point",
         "[[rule]]\nresults = ['sr']": "shadow = true",
+        "[[rule]]\nto = ['archive']\nresults = ['sc']\nstudy_seconds = 5": "add 'sr'",
+        "[[rule]]\nto = ['archive']\nquiet_hours = ['7-9']": "'22:00-06:30'",
         "[[rule]]\nto = ['archive']\nresults = ['srr']": "srr",
         "[tls]\ncert = 'none.pem'\nkey = 'none.pem'": "none.pem",
         "= 1": "Invalid",
@@ -353,6 +377,12 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run([*make, "-keyout", key, "-out", cert, *name], check=True, capture_output=True)
     return cert, key
+
+
+def named_in(report: Dataset) -> set[str]:
+    """The films that a report refers to."""
+    series = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    return {str(one.ReferencedSOPInstanceUID) for each in series for one in each.ReferencedSOPSequence}
 
 
 def files_of(node: Node) -> list[str]:

@@ -12,6 +12,8 @@ from hilum.radiograph.dicom.header import (
     INTENT,
     MANUFACTURER,
     MODALITY,
+    SERIES,
+    SOP_CLASS,
     SOP_INSTANCE,
     STUDY,
     VIEW_POSITION,
@@ -25,7 +27,9 @@ class Facts(NamedTuple):
     """Of a film's header, and who sent it. The identifiers stay in the spool: no log and no figure holds them."""
 
     caller: str
+    kind: str
     instance: str
+    series: str
     study: str
     modality: str
     body_part: str
@@ -40,7 +44,9 @@ def read_facts(film: Path, caller: str) -> Facts:
         header = open_dicom(file, NOT_INFLATED).header
     return Facts(
         caller=caller,
+        kind=header.text(SOP_CLASS),
         instance=header.text(SOP_INSTANCE),
+        series=header.text(SERIES),
         study=header.text(STUDY),
         modality=header.text(MODALITY).upper(),
         body_part=header.text(BODY_PART).upper(),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import Future
+from datetime import datetime
 from threading import Event
 
 from hilum.bundle.asked import Asked, settle
@@ -10,7 +12,8 @@ from hilum.bundle.card import BundleError
 from hilum.bundle.predictor import load
 from hilum.node.log import note
 from hilum.node.queue import Queue, Queued
-from hilum.node.settings import SENDER, NodeSettings, Rule
+from hilum.node.rule import Rule
+from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
 from hilum.service.films.pool import FilmBug, FilmPool, Unavailable
 from hilum.service.films.served import FAILED, Answer, Served, Wanted
@@ -21,7 +24,7 @@ WITH_HEATMAP = {"sc", "pm"}
 
 
 class Judge:
-    """Takes films in the order of their arrival, a few at a time."""
+    """Takes films as the queue gives them, a few at a time."""
 
     def __init__(self, settings: NodeSettings, pool: FilmPool, spool: Spool, queue: Queue) -> None:
         self._settings = settings
@@ -47,7 +50,9 @@ class Judge:
     def _take(self) -> None:
         room = 2 * self._pool.processes - len(self._judging)
         if room > 0:
-            for film in self._queue.waiting(room, {held.number for held in self._judging}):
+            now = datetime.now().time()
+            quiet = [number for number, rule in enumerate(self._settings.rule) if rule.quiet_at(now)]
+            for film in self._queue.waiting(room, {held.number for held in self._judging}, quiet):
                 if film.rule >= len(self._settings.rule):
                     self._dead(film, "the rule that took it is gone from the settings")
                 else:
@@ -64,8 +69,8 @@ class Judge:
         except Unavailable:
             return
         except FilmBug as bug:
-            note(f"film {film.number}: a bug of hilum\n")
-            print(bug, flush=True)
+            note(f"film {film.number}: a bug of hilum")
+            print(bug, file=sys.stderr, flush=True)
             self._dead(film, "ended in a bug of hilum; the log has where it was")
             return
         self.outcomes[answer.outcome] = self.outcomes.get(answer.outcome, 0) + 1
@@ -73,25 +78,22 @@ class Judge:
             self._dead(film, str(answer.detail))
             return
         rule = self._settings.rule[film.rule]
-        targets, unknown = self._targets(film, rule)
-        if unknown:
+        targets = self._settings.targets_of(rule, film.caller)
+        if targets is None:
             self._dead(film, "its sender is none of the targets; name one with its AE title")
             return
         made = {kind: content for kind, content in zip(rule.results, answer.results, strict=True) if content}
         for kind, content in made.items():
             self._spool.write(film.number, kind, content)
+        if rule.study_seconds is not None:
+            self._spool.write_line(film.number, answer.line)
+            self._queue.held(film.number)
+            note(f"film {film.number}: judged, waits for the others of its study")
+            return
         if not targets:
             self._spool.write_line(film.number, answer.line)
         self._queue.judged(film.number, list(made), targets)
         note(f"film {film.number}: judged, {len(made)} results for {', '.join(targets) or 'nobody'}")
-
-    def _targets(self, film: Queued, rule: Rule) -> tuple[list[str], bool]:
-        """The names of the targets, each once, and whether the sender is meant and is none."""
-        if rule.shadow:
-            return [], False
-        by_title = {target.title.strip(): target.name for target in self._settings.target}
-        named = [by_title.get(film.caller) if name == SENDER else name for name in rule.to]
-        return list(dict.fromkeys(name for name in named if name is not None)), None in named
 
     def _dead(self, film: Queued, reason: str) -> None:
         self._queue.dead(film.number, reason)

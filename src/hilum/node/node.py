@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
+from hilum.node.dimse.receiving import Receiver
+from hilum.node.intake import Intake
 from hilum.node.judging import Judge, bundles_of
 from hilum.node.log import note
 from hilum.node.queue import Queue
-from hilum.node.receiving import Receiver
 from hilum.node.sending import Sender
 from hilum.node.settings import NodeSettings
 from hilum.node.spool import Spool
+from hilum.node.studies import Studies
 from hilum.service.films.pool import FilmPool
 from hilum.service.films.process import Limits
 from hilum.system.cores import available_cores
@@ -31,10 +33,11 @@ def run(settings: NodeSettings, stopped: Event) -> None:
         with Queue(spool.folder) as queue:
             spool.tidy(queue)
             senders = [Sender(target, settings, spool, queue) for target in settings.target]
-            receiver = Receiver(settings, spool, queue)
+            receiver = Receiver(settings, spool, Intake(settings, spool, queue))
             with FilmPool(bundles, settings.processes or available_cores(), Limits()) as pool:
                 judge = Judge(settings, pool, spool, queue)
-                work: list[Callable[[Event], None]] = [judge.run, *(sender.run for sender in senders)]
+                work: list[Callable[[Event], None]] = [judge.run, Studies(settings, spool, queue).run]
+                work += [sender.run for sender in senders]
                 threads = [Thread(target=step, args=(stopped,)) for step in work]
                 with receiver.open() as port:
                     for thread in threads:

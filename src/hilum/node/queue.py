@@ -8,15 +8,15 @@ Other processes may read the queue and change it while the node runs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from hilum.system.database import Database
 
 FILE = "queue.sqlite"
-WAITING, JUDGED, DONE, SHADOW, DEAD = "waiting", "judged", "done", "shadow", "dead"
-STATES = (WAITING, JUDGED, DONE, SHADOW, DEAD)
+WAITING, HELD, JUDGED, DONE, SHADOW, DEAD = "waiting", "held", "judged", "done", "shadow", "dead"
+STATES = (WAITING, HELD, JUDGED, DONE, SHADOW, DEAD)
 SENT = "sent"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS films (
@@ -25,13 +25,24 @@ CREATE TABLE IF NOT EXISTS films (
   digest TEXT NOT NULL,
   caller TEXT NOT NULL,
   rule INTEGER NOT NULL,
+  study TEXT NOT NULL,
+  raw INTEGER NOT NULL,
+  urgent INTEGER NOT NULL,
   state TEXT NOT NULL,
   reason TEXT,
   arrived REAL NOT NULL,
   changed REAL NOT NULL,
   UNIQUE (instance, digest)
 );
-CREATE INDEX IF NOT EXISTS films_by_state ON films (state, number);
+CREATE INDEX IF NOT EXISTS films_by_state ON films (state, urgent DESC, number);
+CREATE INDEX IF NOT EXISTS films_by_study ON films (study, rule);
+CREATE TABLE IF NOT EXISTS reports (
+  study TEXT NOT NULL,
+  rule INTEGER NOT NULL,
+  instance TEXT NOT NULL,
+  changed REAL NOT NULL,
+  PRIMARY KEY (study, rule)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS deliveries (
   film INTEGER NOT NULL REFERENCES films,
   kind TEXT NOT NULL,
@@ -48,12 +59,18 @@ CREATE INDEX IF NOT EXISTS deliveries_by_target ON deliveries (target, state, du
 
 
 class Arrived(NamedTuple):
-    """A film by what it is known again, who sent it, and which rule takes it."""
+    """A film by what it is known again, who sent it, and which rule takes it.
+
+    `study` is what its results wait for, empty where they wait for nothing; `raw` films are for processing.
+    """
 
     instance: str
     digest: str
     caller: str
     rule: int
+    study: str = ""
+    raw: bool = False
+    urgent: bool = False
 
 
 class Queued(NamedTuple):
@@ -62,6 +79,15 @@ class Queued(NamedTuple):
     number: int
     caller: str
     rule: int
+
+
+class StudyFilm(NamedTuple):
+    """A film of a study whose report names all of them; `held` where it is in no report yet."""
+
+    number: int
+    caller: str
+    raw: bool
+    held: bool
 
 
 class Delivery(NamedTuple):
@@ -108,34 +134,70 @@ class Queue:
             if known:  # sent again, maybe since whoever sends it wants it tried again
                 self._forget(known[0][0])
             ((number,),) = self._base.do(
-                "INSERT INTO films (number, instance, digest, caller, rule, state, arrived, changed)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
+                "INSERT INTO films (number, instance, digest, caller, rule, study, raw, urgent, state, arrived,"
+                " changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
                 *(known[0][0] if known else None, *arrived, WAITING, now, now),
             )
             keep(number)
         return int(number)
 
-    def waiting(self, most: int, besides: set[int]) -> list[Queued]:
-        """The films that come next, in the order of their arrival."""
+    def waiting(self, most: int, besides: set[int], quiet: Collection[int] = ()) -> list[Queued]:
+        """The films that come next: urgent ones, then by their arrival; of `quiet` rules urgent ones only."""
+        marks = ", ".join("?" for _ in quiet)
         rows = self._base.do(
-            "SELECT number, caller, rule FROM films WHERE state = ? ORDER BY number LIMIT ?",
-            WAITING,
-            most + len(besides),
+            f"SELECT number, caller, rule FROM films WHERE state = ? AND (urgent OR rule NOT IN ({marks}))"
+            " ORDER BY urgent DESC, number LIMIT ?",
+            *(WAITING, *quiet, most + len(besides)),
         )
         return [Queued(*row) for row in rows if row[0] not in besides][:most]
 
     def judged(self, number: int, kinds: list[str], targets: list[str]) -> None:
         """Its results lie in the spool: they go to these targets, nowhere if there are none."""
-        now = time.time()
         with self._base.together():
             self._set(number, JUDGED if targets and kinds else SHADOW)
-            for kind in kinds:
-                for target in targets:
-                    self._base.do(
-                        "INSERT OR IGNORE INTO deliveries (film, kind, target, state, due, since)"
-                        " VALUES (?, ?, ?, ?, ?, ?)",
-                        *(number, kind, target, WAITING, now, now),
-                    )
+            self._to_send(number, kinds, targets)
+
+    def held(self, number: int) -> None:
+        """Its results lie in the spool, and wait for its study to be complete."""
+        self._set(number, HELD)
+
+    def complete(self, rule: int, silent_since: float) -> list[str]:
+        """Studies with films that wait for a report, none of which arrived since then or is still to be judged."""
+        rows = self._base.do(
+            "SELECT DISTINCT study FROM films AS held WHERE state = ? AND rule = ? AND NOT EXISTS (SELECT 1 FROM films"
+            " WHERE study = held.study AND rule = held.rule AND (state = ? OR arrived > ?))",
+            *(HELD, rule, WAITING, silent_since),
+        )
+        return [str(study) for (study,) in rows]
+
+    def of_study(self, study: str, rule: int) -> list[StudyFilm]:
+        """All films of it that are known, in the order of their arrival."""
+        rows = self._base.do(
+            "SELECT number, caller, raw, state = ? FROM films WHERE study = ? AND rule = ? ORDER BY number",
+            *(HELD, study, rule),
+        )
+        return [StudyFilm(number, caller, bool(raw), bool(held)) for number, caller, raw, held in rows]
+
+    def reported(self, study: str, rule: int) -> str | None:
+        """The identifier of the last report on it."""
+        rows = self._base.do("SELECT instance FROM reports WHERE study = ? AND rule = ?", study, rule)
+        return str(rows[0][0]) if rows else None
+
+    def report(self, of: tuple[str, int], instance: str, to_send: dict[int, tuple[list[str], list[str]]]) -> list[int]:
+        """A study's report lies in the spool, and kinds of each film go to targets; which films are done with that."""
+        done = []
+        with self._base.together():
+            for number, (kinds, targets) in to_send.items():
+                self._to_send(number, kinds, targets)
+                self._set(number, JUDGED if kinds and targets else DONE if targets else SHADOW)
+                if targets and not kinds:
+                    done.append(number)
+            self._base.do("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?)", *of, instance, time.time())
+        return done
+
+    def skip(self, number: int) -> None:
+        """Nothing is sent of it."""
+        self._set(number, DONE)
 
     def dead(self, number: int, reason: str) -> None:
         """Nothing more is tried with this film until somebody asks for it."""
@@ -144,8 +206,8 @@ class Queue:
     def due(self, target: str, most: int) -> list[Delivery]:
         """What is to be sent to a target now."""
         rows = self._base.do(
-            "SELECT film, kind, target, tries, since FROM deliveries"
-            " WHERE target = ? AND state = ? AND due <= ? ORDER BY due, film LIMIT ?",
+            "SELECT film, kind, target, tries, since FROM deliveries JOIN films ON number = film"
+            " WHERE target = ? AND deliveries.state = ? AND due <= ? ORDER BY urgent DESC, due, film LIMIT ?",
             *(target, WAITING, time.time(), most),
         )
         return [Delivery(*row) for row in rows]
@@ -216,6 +278,11 @@ class Queue:
         rows = self._base.do("SELECT number FROM films WHERE state != ?", DONE)
         return {int(number) for (number,) in rows}
 
+    def reported_numbers(self) -> set[int]:
+        """Films that are done with, whose reports stay for that of their study."""
+        rows = self._base.do("SELECT number FROM films WHERE state = ? AND study != ''", DONE)
+        return {int(number) for (number,) in rows}
+
     def forget_before(self, moment: float) -> list[int]:
         """Films with which nothing has been done since then are known no more; which."""
         with self._base.together():
@@ -224,7 +291,18 @@ class Queue:
             )
             for (number,) in old:
                 self._forget(number)
+            self._base.do("DELETE FROM reports WHERE changed < ?", moment)
         return [number for (number,) in old]
+
+    def _to_send(self, number: int, kinds: list[str], targets: list[str]) -> None:
+        now = time.time()
+        for kind in kinds:
+            for target in targets:
+                self._base.do(
+                    "INSERT OR IGNORE INTO deliveries (film, kind, target, state, due, since)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    *(number, kind, target, WAITING, now, now),
+                )
 
     def _delivered(self, delivery: Delivery, state: str, reason: str | None) -> None:
         self._base.do(

@@ -25,8 +25,9 @@ from pynetdicom.association import Association
 
 from hilum.node.log import note, note_bug
 from hilum.node.queue import Delivery, Queue
-from hilum.node.settings import NodeError, NodeSettings, Target, TargetTls
+from hilum.node.settings import NodeError, NodeSettings
 from hilum.node.spool import Spool
+from hilum.node.target import Target, TargetTls
 from hilum.system.database import DatabaseError
 
 RESULTS = (
@@ -132,7 +133,7 @@ class Sender:
             raise Refused(f"{self._target.name} refuses the {delivery.kind} (status {status:04X})")
         self.sent += 1
         if self._queue.sent(delivery):
-            self._spool.remove(delivery.film)
+            self._spool.delivered(delivery.film)
             note(f"film {delivery.film}: all results sent")
 
     def _put_off(self, due: list[Delivery], reason: str) -> None:

@@ -8,82 +8,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from hilum.node.rule import Rule
+from hilum.node.target import LOOPBACK, SENDER, Port, Target, TargetTls, Tls, check_title
 from hilum.system.misfit import in_words, nearest
 from hilum.system.typed import Bounds, MisfitError, build, out_of_bounds
 
 if TYPE_CHECKING:
     from hilum.node.film import Facts
-from hilum.output.dicom.results import Kind
-
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-SENDER = "sender"  # as a target: whoever sent the film
-TITLE = 16  # characters of an AE title
-Port = Annotated[int, Bounds(lowest=0, highest=65535)]
 
 
 class NodeError(ValueError):
     """What a node must not or cannot be started with, in one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Who the node is to its callers, and the authority whose certificates they must show."""
-
-    cert: str
-    key: str
-    callers: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TargetTls:
-    """The authority that vouches for a target, and who the node is to it."""
-
-    authority: str
-    cert: str | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where results go: an archive that takes C-STORE."""
-
-    name: str
-    title: str
-    host: str
-    port: Port
-    tls: TargetTls | None = None
-
-    def __post_init__(self) -> None:
-        _check_title(self.title)
-        if self.name == SENDER:
-            raise ValueError(f"target {SENDER}: stands for whoever sent the film; take another name")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which films are judged, by what, and what becomes of it. A list that is empty lets everything through."""
-
-    to: list[str] = field(default_factory=list)
-    results: list[Kind] = field(default_factory=lambda: ["sr"])
-    callers: list[str] = field(default_factory=list)
-    modality: list[str] = field(default_factory=lambda: ["CR", "DX", "RG"])
-    body_part: list[str] = field(default_factory=list)
-    view: list[str] = field(default_factory=list)
-    for_processing: bool = False
-    model: str = "default"
-    operating_point: str | None = None
-    threshold: Annotated[float, Bounds(lowest=0, highest=1)] | None = None
-    shadow: bool = False
-
-    def takes(self, facts: Facts) -> bool:
-        """Whether films like this are judged by this rule."""
-        return (
-            (facts.for_people or self.for_processing)
-            and _among(facts.caller, self.callers)
-            and _among(facts.modality, self.modality)
-            and _among(facts.body_part, self.body_part)
-            and _among(facts.view, self.view)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +38,12 @@ class NodeSettings:
     max_megabytes: Annotated[int, Bounds(lowest=1, highest=2000)] = 200
     idle_seconds: Annotated[int, Bounds(lowest=1, highest=3600)] = 60
     processes: Annotated[int, Bounds(lowest=1)] | None = None
+    spool_gigabytes: Annotated[float, Bounds(above=0)] = 20
     keep_days: Annotated[float, Bounds(above=0)] = 7
     give_up_hours: Annotated[float, Bounds(above=0)] = 72
 
     def __post_init__(self) -> None:
-        _check_title(self.title)
+        check_title(self.title)
         if not self.rule:
             raise ValueError("rule: there is none; write a [[rule]] that says which films are judged")
         names = [target.name for target in self.target]
@@ -118,12 +54,6 @@ class NodeSettings:
             for name in rule.to:
                 if name not in (*names, SENDER):
                     raise ValueError(f"rule.{number}.to = {name!r}: {nearest(name, [*names, SENDER])}")
-            if not rule.to and not rule.shadow:
-                raise ValueError(f"rule.{number}.to: is missing; name a target, or say shadow = true to send nothing")
-            if not rule.results:
-                raise ValueError(f"rule.{number}.results: is empty; name what is to be made, as in ['sr']")
-            if rule.operating_point is not None and rule.threshold is not None:
-                raise ValueError(f"rule.{number}: an operating point and a threshold at once; give one of them")
 
     def open_to_others(self) -> Iterator[str]:
         """What of it passes a network as anyone may read it, a line for each."""
@@ -136,6 +66,14 @@ class NodeSettings:
     def rule_for(self, facts: Facts) -> Rule | None:
         """The first rule that takes a film; None where none does."""
         return next((rule for rule in self.rule if rule.takes(facts)), None)
+
+    def targets_of(self, rule: Rule, caller: str) -> list[str] | None:
+        """The names of a rule's targets, each once; None where the sender is meant and is none of them."""
+        if rule.shadow:
+            return []
+        by_title = {target.title.strip(): target.name for target in self.target}
+        named = [by_title.get(caller) if name == SENDER else name for name in rule.to]
+        return None if None in named else list(dict.fromkeys(name for name in named if name is not None))
 
 
 def load_settings(path: Path, *, insecure: bool = False) -> NodeSettings:
@@ -179,12 +117,3 @@ def _whole(settings: NodeSettings, folder: Path) -> NodeSettings:
     return replace(
         settings, spool=place(settings.spool), rule=rules, target=list(map(placed, settings.target)), tls=tls
     )
-
-
-def _among(value: str, allowed: list[str]) -> bool:
-    return not allowed or value.upper() in {one.upper() for one in allowed}
-
-
-def _check_title(title: str) -> None:
-    if not (0 < len(title.strip()) <= TITLE and title.isascii() and title.isprintable() and "\\" not in title):
-        raise ValueError(f"title = {title!r}: an AE title has 1 to {TITLE} plain characters")

@@ -66,9 +66,13 @@ class Made:
         return printable(self.prediction.model)[:64]
 
     def _uid(self, *parts: str) -> UID:
-        named = "\0".join((self.prediction.bundle, self.kind, *parts)).encode()
-        # 2.25 is the root of UUIDs, of which this is one by its digest.
-        return UID(f"2.25.{int.from_bytes(hashlib.blake2b(named, digest_size=16).digest())}")
+        return uid_of(self.prediction.bundle, self.kind, *parts)
+
+
+def uid_of(*parts: str) -> UID:
+    """The same for the same parts."""
+    # 2.25 is the root of UUIDs, of which this is one by its digest.
+    return UID(f"2.25.{int.from_bytes(hashlib.blake2b(chr(0).join(parts).encode(), digest_size=16).digest())}")
 
 
 def answer_in_words(prediction: Answered | Abstained) -> list[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from socketserver import BaseServer
 from threading import Thread
 from typing import Any
@@ -21,15 +19,12 @@ from pydicom.uid import (
 from pynetdicom import evt
 from pynetdicom.transport import ThreadedAssociationServer
 
-from hilum.node.bounds import Bounds, NodeEntity, bound, stream_to_spool, unlink_unfinished
-from hilum.node.film import read_facts
-from hilum.node.log import note, note_bug
-from hilum.node.queue import Arrived, Queue
-from hilum.node.settings import NodeError, NodeSettings, Tls
+from hilum.node.dimse.bounds import Bounds, NodeEntity, bound, stream_to_spool, unlink_unfinished
+from hilum.node.intake import Intake, Outcome
+from hilum.node.log import note_bug
+from hilum.node.settings import NodeError, NodeSettings
 from hilum.node.spool import Spool
-from hilum.radiograph.errors import ReadError
-from hilum.system.database import DatabaseError
-from hilum.system.files import file_digest
+from hilum.node.target import Tls
 
 VERIFICATION = "1.2.840.10008.1.1"
 FILMS = (
@@ -42,18 +37,26 @@ FILMS = (
 ENCODINGS = [f"1.2.840.10008.1.2{end}" for end in (".1", "", ".2", ".4.50", ".4.51", ".4.57", ".4.70", ".4.80")] + [
     f"1.2.840.10008.1.2{end}" for end in (".4.81", ".4.90", ".4.91", ".5")
 ]
-STORED, NO_ROOM, NOT_OURS, DAMAGED = 0x0000, 0xA700, 0x0124, 0xC000
+HIGH = 1  # a priority
+STATUS = {
+    Outcome.TAKEN: 0x0000,
+    Outcome.KNOWN: 0x0000,
+    Outcome.PASSED_OVER: 0x0000,
+    Outcome.NO_ROOM: 0xA700,
+    Outcome.OURS: 0x0124,
+    Outcome.DAMAGED: 0xC000,
+}
 WAIT_OUTSIDE = 8  # connections beyond the associations, which hear that there is no room for now; more are closed
 
 
 class Receiver:
-    """Takes films into the queue, each on the disk before its sender hears that it has arrived."""
+    """Gives films to the intake. `rejected` counts callers who heard that there is no room, or that they may not."""
 
-    def __init__(self, settings: NodeSettings, spool: Spool, queue: Queue) -> None:
+    def __init__(self, settings: NodeSettings, spool: Spool, intake: Intake) -> None:
         self._settings = settings
         self._spool = spool
-        self._queue = queue
-        self.received = self.refused = self.passed_over = 0
+        self._intake = intake
+        self.rejected = 0
 
     @contextmanager
     def open(self) -> Iterator[int]:
@@ -95,51 +98,13 @@ class Receiver:
                 association.abort()
 
     def _rejected(self, _: evt.Event) -> None:
-        self.refused += 1
+        self.rejected += 1
 
     def _store(self, event: evt.Event) -> int:
-        """What the sender hears of its film. Whatever is raised here, pynetdicom would keep to itself."""
-        arrived = event.dataset_path
-        try:
-            return self._take(arrived, str(event.assoc.requestor.ae_title).strip())
-        except OSError as error:
-            note(f"a film could not be kept: {error.strerror or type(error).__name__}")
-            return NO_ROOM
-        except DatabaseError as error:
-            note(f"a film could not be kept: {error}")
-            return NO_ROOM
-        except Exception as error:
-            note_bug("a film could not be kept", error)
-            return NO_ROOM
-        finally:
-            arrived.unlink(missing_ok=True)
-
-    def _take(self, arrived: Path, caller: str) -> int:
-        try:
-            facts = read_facts(arrived, caller)
-        except ReadError as error:
-            self.refused += 1
-            note(f"a film was refused: {error.reason}")
-            return DAMAGED
-        if facts.ours:
-            self.refused += 1
-            note("a film was refused: it is a result of hilum's own")
-            return NOT_OURS
-        rule = self._settings.rule_for(facts)
-        if rule is None:
-            self.passed_over += 1
-            note("a film was passed over: no rule takes it")
-            return STORED
-        with arrived.open("rb") as file:
-            os.fsync(file.fileno())
-        film = Arrived(facts.instance, file_digest(arrived), caller, self._settings.rule.index(rule))
-        number = self._queue.add(film, lambda number: self._spool.keep(arrived, number))
-        if number is None:
-            note("a film was sent again: it is known already")
-        else:
-            self.received += 1
-            note(f"film {number}: has arrived")
-        return STORED
+        """What the sender hears of its film."""
+        caller = str(event.assoc.requestor.ae_title).strip()
+        urgent = getattr(event.request, "Priority", None) == HIGH
+        return STATUS[self._intake.take(event.dataset_path, caller, urgent=urgent)]
 
 
 class _Server(ThreadedAssociationServer):

@@ -1,0 +1,1 @@
+"""DICOM's own network: callers who bring films, and targets that take results."""

@@ -1,0 +1,89 @@
+"""A film at the door, however it came: refused, passed over, or in the queue before its sender hears so."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+
+from hilum.node.film import read_facts
+from hilum.node.log import note, note_bug
+from hilum.node.queue import Arrived, Queue
+from hilum.node.settings import NodeSettings
+from hilum.node.spool import Spool
+from hilum.radiograph.errors import ReadError
+from hilum.system.database import DatabaseError
+from hilum.system.files import file_digest
+
+
+class Outcome(Enum):
+    """What became of a film."""
+
+    TAKEN = "taken"
+    KNOWN = "known"
+    PASSED_OVER = "passed over"
+    OURS = "ours"
+    DAMAGED = "damaged"
+    NO_ROOM = "no room"
+
+
+class Intake:
+    """Takes films into the queue by the rules, each on the disk before it counts. `counts` says what came of them."""
+
+    def __init__(self, settings: NodeSettings, spool: Spool, queue: Queue) -> None:
+        self._settings = settings
+        self._spool = spool
+        self._queue = queue
+        self.counts = dict.fromkeys(Outcome, 0)
+
+    def take(self, arrived: Path, caller: str, *, urgent: bool = False) -> Outcome:
+        """A film that lies in the spool's folder for what arrives, and does not any more when this returns."""
+        try:
+            outcome = self._take(arrived, caller, urgent)
+        except OSError as error:
+            note(f"a film could not be kept: {error.strerror or type(error).__name__}")
+            outcome = Outcome.NO_ROOM
+        except DatabaseError as error:
+            note(f"a film could not be kept: {error}")
+            outcome = Outcome.NO_ROOM
+        except Exception as error:  # whoever calls, as pynetdicom, would keep it to himself
+            note_bug("a film could not be kept", error)
+            outcome = Outcome.NO_ROOM
+        finally:
+            arrived.unlink(missing_ok=True)
+        self.counts[outcome] += 1
+        return outcome
+
+    def _take(self, arrived: Path, caller: str, urgent: bool) -> Outcome:
+        try:
+            facts = read_facts(arrived, caller)
+        except ReadError as error:
+            note(f"a film was refused: {error.reason}")
+            return Outcome.DAMAGED
+        if facts.ours:
+            note("a film was refused: it is a result of hilum's own")
+            return Outcome.OURS
+        rule = self._settings.rule_for(facts)
+        if rule is None:
+            note("a film was passed over: no rule takes it")
+            return Outcome.PASSED_OVER
+        if not self._spool.has_room(self._settings.spool_gigabytes):
+            note(f"a film was refused: the spool has its {self._settings.spool_gigabytes:g} GB, or the disk is full")
+            return Outcome.NO_ROOM
+        with arrived.open("rb") as file:
+            os.fsync(file.fileno())
+        film = Arrived(
+            instance=facts.instance,
+            digest=file_digest(arrived),
+            caller=caller,
+            rule=self._settings.rule.index(rule),
+            study=facts.study if rule.study_seconds is not None else "",
+            raw=not facts.for_people,
+            urgent=urgent or rule.urgent,
+        )
+        number = self._queue.add(film, lambda number: self._spool.keep(arrived, number))
+        if number is None:
+            note("a film was sent again: it is known already")
+            return Outcome.KNOWN
+        note(f"film {number}: has arrived")
+        return Outcome.TAKEN
