@@ -29,7 +29,7 @@ from test_dicom_results import NAME
 
 from hilum.cli.predict.command import main
 from hilum.node.queue import Queue
-from hilum.node.settings import NodeError, load_settings
+from hilum.node.settings.node import NodeError, load_settings
 
 ALL = ["sr", "gsps", "sc", "pm", "seg"]
 CALLERS: dict[str, dict[str, Any]] = {

@@ -12,8 +12,8 @@ from nodes import encoded, films
 
 from hilum.node.intake import Intake, Outcome
 from hilum.node.queue import Arrived, Queue
-from hilum.node.rule import Rule
-from hilum.node.settings import NodeSettings
+from hilum.node.settings.node import NodeSettings
+from hilum.node.settings.rule import Rule
 from hilum.node.spool import Spool
 
 USUAL, QUIET = 0, 1
@@ -57,6 +57,6 @@ def test_over_its_limit_a_spool_takes_no_film(spool: Spool, queue: Queue, change
     settings = NodeSettings(spool=str(spool.folder), rule=[Rule(shadow=True)], **changed)
     arrived = spool.arriving / "film"
     arrived.write_bytes(encoded(films(1)[0]))
-    outcome = Intake(settings, spool, queue).take(arrived, "SENDER")
-    assert outcome is (Outcome.NO_ROOM if changed else Outcome.TAKEN)
+    taken = Intake(settings, spool, queue).take(arrived, "SENDER")
+    assert taken.outcome is (Outcome.NO_ROOM if changed else Outcome.TAKEN)
     assert not arrived.exists()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
-from hilum.node.film import read_facts
+from hilum.node.film import Facts, read_facts
 from hilum.node.log import note, note_bug
 from hilum.node.queue import Arrived, Queue
-from hilum.node.settings import NodeSettings
+from hilum.node.settings.node import NodeSettings
 from hilum.node.spool import Spool
 from hilum.radiograph.errors import ReadError
 from hilum.system.database import DatabaseError
@@ -25,6 +26,14 @@ class Outcome(Enum):
     OURS = "ours"
     DAMAGED = "damaged"
     NO_ROOM = "no room"
+    OTHER_STUDY = "other study"
+
+
+class Taken(NamedTuple):
+    """What became of a film, and what is known of it where its header could be read."""
+
+    outcome: Outcome
+    facts: Facts | None = None
 
 
 class Intake:
@@ -36,10 +45,18 @@ class Intake:
         self._queue = queue
         self.counts = dict.fromkeys(Outcome, 0)
 
-    def take(self, arrived: Path, caller: str, *, urgent: bool = False) -> Outcome:
-        """A film that lies in the spool's folder for what arrives, and does not any more when this returns."""
+    def take(self, arrived: Path, caller: str, *, urgent: bool = False, study: str | None = None) -> Taken:
+        """A film that lies in the spool's folder for what arrives, and does not any more when this returns.
+
+        Where `study` is given, it has to be of that one.
+        """
+        facts: Facts | None = None
         try:
-            outcome = self._take(arrived, caller, urgent)
+            facts = read_facts(arrived, caller)
+            outcome = self._take(arrived, facts, urgent, study)
+        except ReadError as error:
+            note(f"a film was refused: {error.reason}")
+            outcome = Outcome.DAMAGED
         except OSError as error:
             note(f"a film could not be kept: {error.strerror or type(error).__name__}")
             outcome = Outcome.NO_ROOM
@@ -52,14 +69,14 @@ class Intake:
         finally:
             arrived.unlink(missing_ok=True)
         self.counts[outcome] += 1
-        return outcome
+        return Taken(outcome, facts)
 
-    def _take(self, arrived: Path, caller: str, urgent: bool) -> Outcome:
-        try:
-            facts = read_facts(arrived, caller)
-        except ReadError as error:
-            note(f"a film was refused: {error.reason}")
+    def _take(self, arrived: Path, facts: Facts, urgent: bool, study: str | None) -> Outcome:
+        if not facts.instance:
+            note("a film was refused: it has no identifier, if it is a film at all")
             return Outcome.DAMAGED
+        if study not in (None, facts.study):
+            return Outcome.OTHER_STUDY
         if facts.ours:
             note("a film was refused: it is a result of hilum's own")
             return Outcome.OURS
@@ -75,7 +92,7 @@ class Intake:
         film = Arrived(
             instance=facts.instance,
             digest=file_digest(arrived),
-            caller=caller,
+            caller=facts.caller,
             rule=self._settings.rule.index(rule),
             study=facts.study if rule.study_seconds is not None else "",
             raw=not facts.for_people,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from concurrent.futures import Future
 from datetime import datetime
 from threading import Event
@@ -12,9 +13,10 @@ from hilum.bundle.card import BundleError
 from hilum.bundle.predictor import load
 from hilum.node.log import note
 from hilum.node.queue import Queue, Queued
-from hilum.node.rule import Rule
-from hilum.node.settings import NodeSettings
+from hilum.node.settings.node import NodeSettings
+from hilum.node.settings.rule import Rule
 from hilum.node.spool import Spool
+from hilum.node.times import Times
 from hilum.service.films.pool import FilmBug, FilmPool, Unavailable
 from hilum.service.films.served import FAILED, Answer, Served, Wanted
 from hilum.system.database import DatabaseError
@@ -33,6 +35,7 @@ class Judge:
         self._queue = queue
         self._judging: dict[Queued, Future[Answer]] = {}
         self.outcomes: dict[str, int] = {}
+        self.took = Times()
 
     def run(self, stopped: Event) -> None:
         """Until it is to stop; films at hand are finished."""
@@ -74,6 +77,7 @@ class Judge:
             self._dead(film, "ended in a bug of hilum; the log has where it was")
             return
         self.outcomes[answer.outcome] = self.outcomes.get(answer.outcome, 0) + 1
+        self.took.add(time.time() - film.arrived)
         if answer.outcome == FAILED:
             self._dead(film, str(answer.detail))
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import Event, Thread
 
@@ -12,8 +13,9 @@ from hilum.node.intake import Intake
 from hilum.node.judging import Judge, bundles_of
 from hilum.node.log import note
 from hilum.node.queue import Queue
+from hilum.node.running import Running
 from hilum.node.sending import Sender
-from hilum.node.settings import NodeSettings
+from hilum.node.settings.node import NodeSettings
 from hilum.node.spool import Spool
 from hilum.node.studies import Studies
 from hilum.service.films.pool import FilmPool
@@ -33,13 +35,15 @@ def run(settings: NodeSettings, stopped: Event) -> None:
         with Queue(spool.folder) as queue:
             spool.tidy(queue)
             senders = [Sender(target, settings, spool, queue) for target in settings.target]
-            receiver = Receiver(settings, spool, Intake(settings, spool, queue))
+            intake = Intake(settings, spool, queue)
+            receiver = Receiver(settings, spool, intake)
             with FilmPool(bundles, settings.processes or available_cores(), Limits()) as pool:
                 judge = Judge(settings, pool, spool, queue)
+                running = Running(settings, spool, queue, intake, receiver, pool, judge, senders)
                 work: list[Callable[[Event], None]] = [judge.run, Studies(settings, spool, queue).run]
                 work += [sender.run for sender in senders]
                 threads = [Thread(target=step, args=(stopped,)) for step in work]
-                with receiver.open() as port:
+                with _web(running), receiver.open() as port:
                     for thread in threads:
                         thread.start()
                     note(f"hilum node {settings.title} listens on {settings.host}:{port}; Ctrl-C stops")
@@ -49,6 +53,15 @@ def run(settings: NodeSettings, stopped: Event) -> None:
                     thread.join()
     finally:
         holding.close()
+
+
+def _web(running: Running) -> AbstractContextManager[object]:
+    """Its port for HTTP, where the settings want one: it needs packages that the rest does not."""
+    if running.settings.http is None:
+        return nullcontext()
+    from hilum.node.web.server import listening
+
+    return listening(running.settings.http, running)
 
 
 def clean(settings: NodeSettings, spool: Spool, queue: Queue) -> None:

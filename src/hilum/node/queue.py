@@ -74,11 +74,12 @@ class Arrived(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """A film that waits to be judged, and by which rule."""
+    """A film that waits to be judged, by which rule, and since when."""
 
     number: int
     caller: str
     rule: int
+    arrived: float
 
 
 class StudyFilm(NamedTuple):
@@ -145,11 +146,16 @@ class Queue:
         """The films that come next: urgent ones, then by their arrival; of `quiet` rules urgent ones only."""
         marks = ", ".join("?" for _ in quiet)
         rows = self._base.do(
-            f"SELECT number, caller, rule FROM films WHERE state = ? AND (urgent OR rule NOT IN ({marks}))"
+            f"SELECT number, caller, rule, arrived FROM films WHERE state = ? AND (urgent OR rule NOT IN ({marks}))"
             " ORDER BY urgent DESC, number LIMIT ?",
             *(WAITING, *quiet, most + len(besides)),
         )
         return [Queued(*row) for row in rows if row[0] not in besides][:most]
+
+    def oldest(self) -> float:
+        """For how many seconds the film that came first has been waiting to be judged."""
+        ((arrived,),) = self._base.do("SELECT min(arrived) FROM films WHERE state = ?", WAITING)
+        return max(0.0, time.time() - arrived) if arrived is not None else 0.0
 
     def judged(self, number: int, kinds: list[str], targets: list[str]) -> None:
         """Its results lie in the spool: they go to these targets, nowhere if there are none."""

@@ -25,9 +25,9 @@ from pynetdicom.association import Association
 
 from hilum.node.log import note, note_bug
 from hilum.node.queue import Delivery, Queue
-from hilum.node.settings import NodeError, NodeSettings
+from hilum.node.settings.node import NodeError, NodeSettings
+from hilum.node.settings.target import Target, TargetTls
 from hilum.node.spool import Spool
-from hilum.node.target import Target, TargetTls
 from hilum.system.database import DatabaseError
 
 RESULTS = (
@@ -58,6 +58,8 @@ class Sender:
     """Sends what is due to one target, as long as it runs."""
 
     def __init__(self, target: Target, settings: NodeSettings, spool: Spool, queue: Queue) -> None:
+        self.name = target.name
+        self.failing: str | None = None  # why, since the last try
         self._target = target
         self._patience = settings.give_up_hours * 3600
         self._spool = spool
@@ -132,12 +134,14 @@ class Sender:
         if status not in (0, DUPLICATE) and not 0xB000 <= status < 0xC000:
             raise Refused(f"{self._target.name} refuses the {delivery.kind} (status {status:04X})")
         self.sent += 1
+        self.failing = None
         if self._queue.sent(delivery):
             self._spool.delivered(delivery.film)
             note(f"film {delivery.film}: all results sent")
 
     def _put_off(self, due: list[Delivery], reason: str) -> None:
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(due[0].tries, 10))
+        self.failing = reason
         note(f"target {self._target.name}: {reason}; {len(due)} results wait for {wait:g} s")
         for delivery in due:
             if time.time() - delivery.since > self._patience:

@@ -11,8 +11,8 @@ from pydicom.uid import UID
 from hilum.node.film import read_facts
 from hilum.node.log import note, note_bug
 from hilum.node.queue import Queue, StudyFilm
-from hilum.node.rule import Rule
-from hilum.node.settings import NodeSettings
+from hilum.node.settings.node import NodeSettings
+from hilum.node.settings.rule import Rule
 from hilum.node.spool import Spool
 from hilum.output.dicom.results import as_file
 from hilum.output.dicom.study import FilmReport, UnreadFilm, report_of_study

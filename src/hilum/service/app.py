@@ -76,10 +76,10 @@ def create_app(settings: Settings) -> ASGIApp:
         redoc_url=None,
         lifespan=lifespan,
         exception_handlers={
-            Problem: _problem,
-            HTTPException: _http_problem,
+            Problem: problem,
+            HTTPException: http_problem,
             RequestValidationError: _question_problem,
-            ClientDisconnect: _client_gone,
+            ClientDisconnect: client_gone,
         },
     )
     app.state.running = running
@@ -145,11 +145,13 @@ async def metrics(request: Request) -> Response:
     return PlainTextResponse(request.app.state.running.metrics.exposition())
 
 
-async def _problem(request: Request, error: Any) -> Response:
+async def problem(request: Request, error: Any) -> Response:
+    """What ends a request, as its client gets it."""
     return problem_response(error, request.scope["request_id"])
 
 
-async def _http_problem(request: Request, error: Any) -> Response:
+async def http_problem(request: Request, error: Any) -> Response:
+    """The framework's own errors as problems."""
     reason = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "malformed_request")
     problem = Problem(reason, f"{REASONS[reason].meaning}; {DOCUMENTS} says what there is", error.headers)
     return problem_response(problem, request.scope["request_id"])
@@ -165,7 +167,8 @@ async def _question_problem(request: Request, error: Any) -> Response:
     return problem_response(problem, request.scope["request_id"])
 
 
-async def _client_gone(_: Request, __: Any) -> Response:
+async def client_gone(_: Request, __: Any) -> Response:
+    """For logs and metrics alone."""
     return Response(status_code=CLIENT_GONE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from email.message import Message
 
 from python_multipart.exceptions import FormParserError
@@ -23,7 +23,7 @@ MOST_FILMS = 100
 async def films_of(request: Request, held: Held, most_bytes: int) -> AsyncIterator[bytearray]:
     """The films of a request, each as soon as it is whole. Raises Problem or ClientDisconnect."""
     kind, boundary = _content_type(request)
-    pieces = _pieces(request, held, most_bytes)
+    pieces = pieces_of(request, held.take, most_bytes)
     if kind in FILM_TYPES:
         film = bytearray()  # not a list, which many tiny pieces would make larger than what came
         async for piece in pieces:
@@ -54,7 +54,7 @@ def _content_type(request: Request) -> tuple[str, str]:
     return kind, boundary
 
 
-async def _pieces(request: Request, held: Held, most_bytes: int) -> AsyncIterator[bytes]:
+async def pieces_of(request: Request, take: Callable[[int], object], most_bytes: int) -> AsyncIterator[bytes]:
     """The body's pieces, never more than `most_bytes` of them, and never waited for without an end."""
     too_large = Problem("too_large", f"a body of more than {most_bytes >> 20} MB; send fewer films at once")
     if int(request.headers.get("content-length", 0)) > most_bytes:
@@ -74,7 +74,7 @@ async def _pieces(request: Request, held: Held, most_bytes: int) -> AsyncIterato
         size += len(piece)
         if size > most_bytes:
             raise too_large
-        held.take(len(piece))
+        take(len(piece))
         yield piece
 
 

@@ -25,7 +25,7 @@ from hilum.service.settings import Settings
 
 log = logging.getLogger("hilum.service")
 WATCHED = ("/healthz", "/readyz")
-NEEDS_TOKEN = ("/v1/", "/metrics")
+NEEDS_TOKEN = ("/v1/", "/metrics", "/dicom-web/")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HEADERS = {
     "Content-Security-Policy": PLAIN + FRAMELESS,

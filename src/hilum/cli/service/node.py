@@ -61,7 +61,7 @@ def run(settings: Settings, insecure: Insecure = False) -> None:
 
     from hilum.bundle.card import BundleError
     from hilum.node.node import run as run_node
-    from hilum.node.settings import NodeError, load_settings
+    from hilum.node.settings.node import NodeError, load_settings
     from hilum.system.database import DatabaseError
 
     stopped = Event()
@@ -70,7 +70,10 @@ def run(settings: Settings, insecure: Insecure = False) -> None:
     # pydicom's and pynetdicom's warnings can quote what stands in a film.
     warnings.simplefilter("ignore")
     with one_line(NodeError, BundleError, DatabaseError):
-        run_node(load_settings(settings, insecure=insecure), stopped)
+        loaded = load_settings(settings, insecure=insecure)
+        if loaded.http is not None:
+            need("[http] of hilum node", "serve", "fastapi", "uvicorn", "prometheus_client", "python_multipart")
+        run_node(loaded, stopped)
 
 
 @node.command(cls=Command)
@@ -119,7 +122,7 @@ def drop(
 @contextmanager
 def _queue(path: Path) -> Iterator[tuple[Spool, Queue]]:
     from hilum.node.queue import FILE, Queue
-    from hilum.node.settings import NodeError, load_settings
+    from hilum.node.settings.node import NodeError, load_settings
     from hilum.node.spool import Spool
     from hilum.system.database import DatabaseError
 

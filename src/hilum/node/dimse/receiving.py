@@ -22,9 +22,9 @@ from pynetdicom.transport import ThreadedAssociationServer
 from hilum.node.dimse.bounds import Bounds, NodeEntity, bound, stream_to_spool, unlink_unfinished
 from hilum.node.intake import Intake, Outcome
 from hilum.node.log import note_bug
-from hilum.node.settings import NodeError, NodeSettings
+from hilum.node.settings.node import NodeError, NodeSettings
+from hilum.node.settings.target import Tls
 from hilum.node.spool import Spool
-from hilum.node.target import Tls
 
 VERIFICATION = "1.2.840.10008.1.1"
 FILMS = (
@@ -45,6 +45,7 @@ STATUS = {
     Outcome.NO_ROOM: 0xA700,
     Outcome.OURS: 0x0124,
     Outcome.DAMAGED: 0xC000,
+    Outcome.OTHER_STUDY: 0xA900,
 }
 WAIT_OUTSIDE = 8  # connections beyond the associations, which hear that there is no room for now; more are closed
 
@@ -104,7 +105,7 @@ class Receiver:
         """What the sender hears of its film."""
         caller = str(event.assoc.requestor.ae_title).strip()
         urgent = getattr(event.request, "Priority", None) == HIGH
-        return STATUS[self._intake.take(event.dataset_path, caller, urgent=urgent)]
+        return STATUS[self._intake.take(event.dataset_path, caller, urgent=urgent).outcome]
 
 
 class _Server(ThreadedAssociationServer):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from hilum.node.rule import Rule
-from hilum.node.target import LOOPBACK, SENDER, Port, Target, TargetTls, Tls, check_title
+from hilum.node.settings.rule import Rule
+from hilum.node.settings.target import LOOPBACK, SENDER, Port, Target, TargetTls, Tls, check_title
 from hilum.system.misfit import in_words, nearest
 from hilum.system.typed import Bounds, MisfitError, build, out_of_bounds
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 class NodeError(ValueError):
     """What a node must not or cannot be started with, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """A port for films by STOW-RS, health and metrics, and what callers must show where it is open to others."""
+
+    port: Port
+    host: str = "127.0.0.1"
+    names: list[str] = field(default_factory=list)
+    token_file: str | None = None
+    cert: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,7 @@ class NodeSettings:
     port: Port = 11112
     callers: list[str] = field(default_factory=list)
     tls: Tls | None = None
+    http: Http | None = None
     associations: Annotated[int, Bounds(lowest=1, highest=200)] = 8
     pdu_kilobytes: Annotated[int, Bounds(lowest=4, highest=1024)] = 128
     max_megabytes: Annotated[int, Bounds(lowest=1, highest=2000)] = 200
@@ -59,6 +72,8 @@ class NodeSettings:
         """What of it passes a network as anyone may read it, a line for each."""
         if self.host not in LOOPBACK and self.tls is None:
             yield f"host {self.host}: is open to others, and AE titles prove nothing; write a [tls] section"
+        if self.http is not None and self.http.host not in LOOPBACK and self.http.cert is None:
+            yield f"http.host {self.http.host}: is open to others; give cert and key"
         for target in self.target:
             if target.host not in LOOPBACK and target.tls is None:
                 yield f"target {target.name}: lies on another machine; give it a tls = {{ authority = FILE }}"
@@ -114,6 +129,12 @@ def _whole(settings: NodeSettings, folder: Path) -> NodeSettings:
         replace(rule, model=place(rule.model) if rule.model.endswith(".onnx") else rule.model) for rule in settings.rule
     ]
     tls = settings.tls and Tls(place(settings.tls.cert), place(settings.tls.key), maybe(settings.tls.callers))
+    http = settings.http and replace(
+        settings.http,
+        token_file=maybe(settings.http.token_file),
+        cert=maybe(settings.http.cert),
+        key=maybe(settings.http.key),
+    )
     return replace(
-        settings, spool=place(settings.spool), rule=rules, target=list(map(placed, settings.target)), tls=tls
+        settings, http=http, spool=place(settings.spool), rule=rules, target=list(map(placed, settings.target)), tls=tls
     )

@@ -1,0 +1,1 @@
+"""What a node is told to do: NODE.toml, typed."""

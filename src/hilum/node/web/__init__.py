@@ -1,0 +1,1 @@
+"""The node over HTTP: films by STOW-RS, whether it is well, and what is counted."""
