@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import hilum
-from hilum.bundle.drift.baseline import fit_axes
+from hilum.bundle.drift.baseline import DriftCard, fit_axes
 from hilum.bundle.drift.fitting import fit_baseline
 from hilum.bundle.drift.traits import Traits
 from hilum.bundle.onnx_file import write_metadata
@@ -38,7 +38,7 @@ def main(bundle: str, count: int) -> None:
     random = np.random.default_rng(1)
     axes = fit_axes(random.normal(size=(600, FEATURES)).astype(np.float32))
     assert axes is not None
-    columns = len(axes.names) + 3
+    columns = len(DriftCard.names_along(axes))
     sources = [f"hospital {number % SOURCES}" for number in range(KNOWN)]
     baseline = fit_baseline(made_up(random, KNOWN, columns), sources, axes)
     assert baseline is not None

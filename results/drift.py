@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import hilum
-from hilum.bundle.drift.baseline import ANSWERS, FACTS, Axes, DriftCard, fit_axes
+from hilum.bundle.drift.baseline import FACTS, Axes, DriftCard, fit_axes
 from hilum.bundle.drift.comparison import compare
 from hilum.bundle.drift.fitting import fit_baseline
 from hilum.bundle.drift.monitor import Monitor
@@ -34,7 +34,7 @@ SPLITS, OTHERS, STREAMS = 200, 50, 40  # of NIH films, of others, of films one a
 SETS = ((100, 20), (100, 50), (100, 200), (300, 20), (300, 50))  # films of the baseline, new films
 BASELINES, BEFORE = (300, 100), 200  # of streams; films before the change
 LONG, PART = 100_000, 2_000  # films made up
-FILMS = {"NIH": 1500, "Kermany": 400, "SIIM": 400}
+FILMS = {"NIH": 1000, "Kermany": 300, "SIIM": 300}
 CHANGED = 300  # NIH films that are changed
 HEADER = ("what", "films of baseline", "new films", "runs", "share of alarms", "median delay", "90% find it within")
 
@@ -179,7 +179,7 @@ def streams(seen: dict[str, Traits], axes: Axes) -> Iterator[tuple[object, ...]]
 
 def long(axes: Axes) -> Iterator[tuple[object, ...]]:
     """Films made up of one kind, more than any collection has, each part of them against a baseline of its own."""
-    random, columns = np.random.default_rng(SEED), len(axes.names) + len(ANSWERS)
+    random, columns = np.random.default_rng(SEED), len(DriftCard.names_along(axes))
     mixing = random.normal(size=(columns, columns))
     for of_baseline in BASELINES:
         alarms = 0

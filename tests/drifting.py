@@ -8,6 +8,7 @@ import numpy as np
 
 from hilum.bundle.drift.baseline import ANSWERS, Axes, DriftCard, Floats, fit_axes
 from hilum.bundle.drift.fitting import fit_baseline
+from hilum.bundle.drift.grays import GRAYS
 from hilum.bundle.drift.traits import Traits
 from hilum.radiograph.patient import Patient
 
@@ -19,7 +20,7 @@ def made_axes(seed: int = 0) -> Axes:
     return axes
 
 
-NUMBERS = 3 + len(ANSWERS)
+NUMBERS = 3 + len(ANSWERS) + len(GRAYS)
 
 
 def some_films(

@@ -10,11 +10,13 @@ import pytest
 from drifting import NUMBERS, joined, made_axes, made_baseline, some_films
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from hilum.bundle.drift import comparison
 from hilum.bundle.drift.baseline import PNEUMONIA, DriftCard, fit_axes
 from hilum.bundle.drift.comparison import LEVEL, compare, strangeness
 from hilum.bundle.drift.fitting import FEWEST_BETWEEN, fit_baseline
+from hilum.bundle.drift.grays import GRAYS, grays_of
 from hilum.bundle.drift.monitor import Monitor
 from hilum.bundle.drift.traits import facts_of
 from hilum.system.typed import MisfitError, build
@@ -69,6 +71,31 @@ def test_what_a_baseline_does_not_know_any_more_is_not_compared() -> None:
     less = baseline.without({PNEUMONIA})
     assert not compare(films, less).alarms
     assert Monitor(less).add(films) is None
+
+
+def test_a_baseline_of_an_earlier_hilum_knows_no_gray_levels_and_still_serves() -> None:
+    random = np.random.default_rng(22)
+    earlier = build(DriftCard, asdict(made_baseline(random, 200).without(GRAYS)))
+    films = some_films(random, 60)
+    found = compare(films, earlier)
+    assert not found.alarms
+    assert {shift.trait for shift in found.groups[0].shifts}.isdisjoint(GRAYS)
+    assert Monitor(earlier).add(films) is None
+    films.numbers[:, 0] += 5.0
+    assert compare(films, earlier).alarms
+
+
+def test_gray_levels_are_those_of_numpy_and_contrast_leaves_their_detail_alone() -> None:
+    random = np.random.default_rng(23)
+    films = gaussian_filter(random.normal(size=(3, 80, 60)), (0, 2, 2))
+    plain, more = ((128 + contrast * 60 * films / films.std()).astype(np.uint8) for contrast in (0.3, 0.48))
+    level, spread, detail = grays_of(plain).T
+    assert level == pytest.approx([film.mean() for film in plain])
+    assert spread == pytest.approx([film.std() for film in plain])
+    assert grays_of(more)[:, 1] == pytest.approx(1.6 * spread, rel=0.02)
+    assert grays_of(more)[:, 2] == pytest.approx(detail, abs=0.03)
+    assert (grays_of(gaussian_filter(plain, (0, 2, 2)))[:, 2] < detail - 0.2).all()
+    assert np.isfinite(grays_of(np.zeros((1, 4, 4), np.uint8))).all()
 
 
 def test_spread_counts_where_the_middle_stays() -> None:

@@ -68,10 +68,12 @@ def test_other_films_are_drift_and_the_exit_code_tells(bundle: Path, tmp_path: P
     assert (plain["films"], plain["failed"], plain["not_compared"]) == (NEW, 0, 0)
     (group,) = plain["groups"]
     first = group["traits"][0]
-    assert (first["of"], first["p"] < 0.05, first["apart"] > 0.5) == ("seen", True, True)
+    assert (first["p"] < 0.05, first["apart"] > 0.5) == (True, True)
     by_trait = {trait["trait"]: trait for trait in group["traits"]}
     assert by_trait["log odds of pneumonia"]["median"] < by_trait["log odds of pneumonia"]["usual"]
     assert by_trait["size"]["p"] == 1.0
+    of = {trait: by_trait[trait]["of"] for trait in ("axis 1", "gray level", "size")}
+    assert of == {"axis 1": "seen", "gray level": "gray levels", "size": "stored"}
     assert len(plain["farthest"]) == 12
     assert plain["farthest"][0]["distance"] >= plain["farthest"][1]["distance"]
 

@@ -23,6 +23,7 @@ from hilum.bundle.asked import Asked, settle
 from hilum.bundle.batches import Batches, Named
 from hilum.bundle.card import BundleError, Card
 from hilum.bundle.decide import decide
+from hilum.bundle.drift.grays import grays_of
 from hilum.bundle.format import BOXES, FEATURES, FILMS, GATE, GROUPS, HEATMAPS, LUNGS, PROBABILITIES, SCORES
 from hilum.bundle.gate import verdict
 from hilum.bundle.in_order import in_order
@@ -169,7 +170,8 @@ class Predictor:
             raise BundleError(f"{self.path}: {error}") from None
 
     def _reading(self, radiograph: Radiograph, path: str | None) -> Reading:
-        outputs = _outputs(self._run_one(self.card.geometry.apply(radiograph.pixels)[None, None]))
+        levels = self.card.geometry.apply(radiograph.pixels)[None]
+        outputs = _outputs(self._run_one(levels[None]))
         return Reading(
             path=path,
             height=radiograph.height,
@@ -187,6 +189,7 @@ class Predictor:
             gate_row=_first(outputs.gate),
             bits=radiograph.bits,
             mode=radiograph.mode,
+            grays=tuple(grays_of(levels)[0].tolist()),
             groups=_first(outputs.groups),
             patient_by_age=patient_of(radiograph.age),
         )

@@ -46,10 +46,10 @@ class Reading:
     """One film as a bundle sees it: enough to decide again and again, without its pixels and small enough to keep.
 
     `height` and `width` are those of the upright film, `turn` is the EXIF code of the turn that made it so, `bits` and
-    `mode` are how its grey levels were stored. The arrays are the graph's outputs for this film alone, `lungs` in 256
-    levels; `features` are what the network made of it before any answer, `gate_row` what the gate's verdict is read
-    from. `bundle` is the digest of the bundle
-    that read it. `patient_by_age` is whose film it is as the age in a DICOM header says; the age itself is not kept.
+    `mode` are how its grey levels were stored, `grays` what they are like as the film was placed. The arrays
+    are the graph's outputs for this film alone, `lungs` in 256 levels; `features` are what the network made of it
+    before any answer, `gate_row` what the gate's verdict is read from. `bundle` is the digest of the bundle that read
+    it. `patient_by_age` is whose film it is as the age in a DICOM header says; the age itself is not kept.
 
     >>> model = hilum.load("model.onnx")
     >>> reading = model.look("film.png")
@@ -73,6 +73,7 @@ class Reading:
     gate_row: NDArray[np.float32] | None
     bits: int
     mode: str
+    grays: tuple[float, ...]
     groups: NDArray[np.float32] | None = None  # the network's own probability of each
     patient_by_age: Patient | None = None
 

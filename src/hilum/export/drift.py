@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.drift.baseline import DriftCard, fit_axes
 from hilum.bundle.drift.fitting import fit_baseline
+from hilum.bundle.drift.grays import grays_of
 from hilum.bundle.drift.traits import facts_of, traits_of
 from hilum.bundle.format import FEATURES, GATE, GROUPS, PROBABILITIES
 from hilum.bundle.reading import GraphOutputs
@@ -21,15 +23,21 @@ NONE = "Validation has too few patients for a baseline of drift; `hilum drift` c
 Given = Mapping[str, NDArray[np.float32]]
 
 
-def describe_films(
-    manifest: Manifest, val: Examples, given: Given, columns: list[int], of_training: Given
-) -> DriftCard | None:
-    """The baseline of validation films, of which a bundle's file gives `given`, one film of each patient.
+class OfFile(NamedTuple):
+    """What a bundle's file gives for validation films and for some training films."""
 
-    `of_training` is what it gives for training films, along whose axes they are read; `columns` mean pneumonia. None
-    where films are too few.
+    val: Given
+    train: Given
+
+
+def describe_films(
+    manifest: Manifest, films: NDArray[np.uint8], val: Examples, of_file: OfFile, columns: list[int]
+) -> DriftCard | None:
+    """The baseline of validation films, one film of each patient, read along the axes of training films.
+
+    `films` are those of the store, as they are placed; `columns` mean pneumonia. None where films are too few.
     """
-    axes = fit_axes(of_training[FEATURES])
+    given, axes = of_file.val, fit_axes(of_file.train[FEATURES])
     if axes is None:
         return None
     wanted = ("patient", "source", "height", "width", "bits", "mode")
@@ -44,4 +52,5 @@ def describe_films(
         groups=given[GROUPS][first] if GROUPS in given else None,
     )
     facts = [facts_of(*rows[place][2:]) for place in first]
-    return fit_baseline(traits_of(outputs, facts, axes, columns), [rows[place][1] for place in first], axes)
+    grays = np.concatenate([grays_of(films[row : row + 1]) for row in val.rows[first]])
+    return fit_baseline(traits_of(outputs, grays, facts, axes, columns), [rows[place][1] for place in first], axes)

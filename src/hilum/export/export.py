@@ -30,7 +30,7 @@ from hilum.export.box_sweep import BoxSweep, check_prevalence, into_run
 from hilum.export.calibrate import operating_points
 from hilum.export.compress import half_weights, int8
 from hilum.export.data_card import describe_data, limits_of
-from hilum.export.drift import AXES_FILMS, NONE, describe_films
+from hilum.export.drift import AXES_FILMS, NONE, OfFile, describe_films
 from hilum.export.film_fits import (
     Validation,
     fit_films,
@@ -180,7 +180,7 @@ def export_run(
             )
 
     of_training = run_model(model, films, some_rows(train, AXES_FILMS), on_progress)
-    drift = describe_films(manifest, val, given, columns, of_training)
+    drift = describe_films(manifest, films, val, OfFile(given, of_training), columns)
     if drift is None:
         notes.append(NONE)
     groups = group_cards(validation, fits, given)

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from hilum.bundle.drift.grays import GRAYS
 from hilum.radiograph.patient import PATIENTS, Patient
 
 Floats = NDArray[np.float64]
@@ -150,13 +151,13 @@ class DriftCard:
 
     @property
     def names(self) -> list[str]:
-        """The numbers of a film, in the order of their columns."""
+        """The numbers of a film, in the order of their columns; a kind of an earlier hilum has no GRAYS."""
         return self.names_along(self.axes)
 
     @staticmethod
     def names_along(axes: Axes) -> list[str]:
         """The same, before there is a card."""
-        return [*axes.names, *ANSWERS]
+        return [*axes.names, *ANSWERS, *GRAYS]
 
     def kinds_of(self, patient: Patient | None) -> list[Kind]:
         """Those that films of this group of patients may be of."""

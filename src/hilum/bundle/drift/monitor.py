@@ -31,7 +31,7 @@ from hilum.radiograph.patient import Patient
 from hilum.system.files import content_digest, write_whole
 from hilum.system.typed import MisfitError, build
 
-FORMAT = 1
+FORMAT = 2
 FALSE_ALARM_EVERY = 10_000  # films, on average and at most
 # How steeply bets rise towards what is rare in the baseline.
 STEEPNESS = (0.3, 0.7, 0.9)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.drift.baseline import Axes, Floats
+from hilum.bundle.drift.grays import GRAYS
 from hilum.bundle.format import DISTANCE
 from hilum.bundle.reading import GraphOutputs, Reading
 from hilum.radiograph.patient import PATIENTS, Patient
@@ -46,8 +47,10 @@ class Traits:
         return self.take([row for row, whose in enumerate(self.patients) if whose == patient])
 
 
-def traits_of(outputs: GraphOutputs, facts: Sequence[tuple[str, ...]], axes: Axes, positive: Sequence[int]) -> Traits:
-    """From what a bundle's graph gives for films, and the facts of each; `positive` classes mean pneumonia."""
+def traits_of(
+    outputs: GraphOutputs, grays: Floats, facts: Sequence[tuple[str, ...]], axes: Axes, positive: Sequence[int]
+) -> Traits:
+    """From what a bundle's graph gives for films, their GRAYS and facts; `positive` classes mean pneumonia."""
     films = len(outputs.features)
     chances = outputs.probabilities[..., list(positive)].astype(np.float64).sum(-1)
     patients: tuple[Patient | None, ...] = (None,) * films
@@ -60,7 +63,7 @@ def traits_of(outputs: GraphOutputs, facts: Sequence[tuple[str, ...]], axes: Axe
     else:
         distance = outputs.gate[:, DISTANCE].astype(np.float64)
         turned = _log_odds(outputs.gate[:, 2:].astype(np.float64).sum(1))
-    numbers = np.column_stack([axes.project(outputs.features), _log_odds(chances), distance, turned])
+    numbers = np.column_stack([axes.project(outputs.features), _log_odds(chances), distance, turned, grays])
     # A card has short quantiles, and films that were alike when they were taken are alike ever after.
     return Traits(patients, numbers.round(DIGITS), tuple(facts))
 
@@ -68,7 +71,8 @@ def traits_of(outputs: GraphOutputs, facts: Sequence[tuple[str, ...]], axes: Axe
 def traits_of_readings(readings: Sequence[Reading], axes: Axes, positive: Sequence[int]) -> Traits:
     """The same of films that were looked at."""
     facts = [facts_of(reading.height, reading.width, reading.bits, reading.mode) for reading in readings]
-    return traits_of(_stacked(readings), facts, axes, positive)
+    grays = np.array([reading.grays for reading in readings], np.float64).reshape(-1, len(GRAYS))
+    return traits_of(_stacked(readings), grays, facts, axes, positive)
 
 
 def facts_of(height: int | None, width: int | None, bits: int | None, mode: str | None) -> tuple[str, ...]:

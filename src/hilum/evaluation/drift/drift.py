@@ -12,6 +12,7 @@ from hilum import __version__
 from hilum.bundle.card import Card
 from hilum.bundle.drift.baseline import FACTS, DriftCard, Kind
 from hilum.bundle.drift.comparison import FEWEST, LEVEL, Comparison, TraitShift, compare, strangeness
+from hilum.bundle.drift.grays import GRAYS
 from hilum.bundle.drift.monitor import FALSE_ALARM_EVERY, Monitor
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.evaluation.drift.judged import JudgedFilms
@@ -66,8 +67,10 @@ def measure_drift(card: Card, bundle: str, file: str, films_name: str, judged: J
 
 
 def of_which_kind(shift: TraitShift) -> str:
-    """Whether the network sees a trait, or it is how films were stored."""
-    return "stored" if shift.trait in FACTS else "seen"
+    """Whether the network sees a trait, it is of the film's gray levels, or of how it was stored."""
+    if shift.trait in FACTS:
+        return "stored"
+    return "gray levels" if shift.trait in GRAYS else "seen"
 
 
 def as_plain(made: Drift | None, monitor: Monitor | None) -> dict[str, Any]:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hilum.bundle.drift.baseline import FACTS, WHOSE
+from hilum.bundle.drift.baseline import WHOSE
 from hilum.bundle.drift.comparison import GroupComparison, TraitShift
 from hilum.bundle.drift.monitor import FALSE_ALARM_EVERY, Alarm, Monitor
-from hilum.evaluation.drift.drift import Drift
+from hilum.evaluation.drift.drift import Drift, of_which_kind
 from hilum.radiograph.patient import PATIENTS
 
 HEADER = ("What", "Usual", "Here", "Apart", "p")
 NAMED = 4  # traits in a sentence
+# What differs where the network sees no difference.
+OUTSIDE = {
+    frozenset({"stored"}): "how they were stored",
+    frozenset({"gray levels"}): "their gray levels",
+    frozenset({"stored", "gray levels"}): "how they were stored and their gray levels",
+}
 AT_ODDS = "A set of films of the same kind gives an alarm in at most one of twenty cases."
 
 
@@ -38,8 +44,8 @@ def _of_group(group: GroupComparison) -> str:
     alarming = [shift for shift in group.shifts if shift.alarms]
     if not alarming:
         return f"No sign that these {group.films:,} {whose} are of another kind than {against}."
-    stored = all(shift.trait in FACTS for shift in alarming)
-    how = ", in how they were stored alone, for the network sees nothing else in them" if stored else ""
+    of = {of_which_kind(shift) for shift in alarming}
+    how = "" if "seen" in of else f", in {OUTSIDE[frozenset(of)]} alone, for the network sees nothing else in them"
     named = ", ".join(f"{shift.trait} ({shift.apart:.0%} apart)" for shift in alarming[:NAMED])
     more = f" and {len(alarming) - NAMED} more" if len(alarming) > NAMED else ""
     return f"These {group.films:,} {whose} are of another kind than {against}{how}: {named}{more}."
