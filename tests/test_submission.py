@@ -171,10 +171,9 @@ def test_what_cannot_be_joined_says_why() -> None:
 
 
 def test_a_split_is_scored_by_itself() -> None:
-    manifest = table(
-        {"path": "a.png", "boxes": [], "split": "train"}, {"path": "b.png", "boxes": [], "official_split": "test"}
-    )
-    assert join_manifest({"b": NOTHING}, Path("s.csv"), manifest, "test").patients == ["b.png"]
+    for kind in ("split", "official_split"):
+        manifest = table({"path": "a.png", "boxes": [], kind: "train"}, {"path": "b.png", "boxes": [], kind: "test"})
+        assert join_manifest({"b": NOTHING}, Path("s.csv"), manifest, "test").patients == ["b.png"]
 
 
 def prediction(path: str | None, *boxes: Box, height: int = 1024, width: int = 1024) -> Answered:

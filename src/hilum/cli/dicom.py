@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hilum.cli.terminal.command import Command, CommandGroup
-from hilum.cli.terminal.lines import say
+from hilum.cli.terminal.lines import answer, say
 
 dicom = typer.Typer(
     help="Show DICOM results, as `hilum predict --dicom` writes them.",
@@ -49,5 +49,4 @@ def show(
     except HEADER_ERRORS as error:
         say(f"{file}: is damaged ({type(error).__name__})")
         raise typer.Exit(1) from None
-    for line in lines:
-        print(line)
+    answer(*lines)
