@@ -49,6 +49,7 @@ SERVES = "waits for requests until it is stopped; tests/test_serve.py and its ne
 WATCHES = "waits for films until it is stopped; tests/test_watch.py starts it and stops it in every way"
 NODE = "waits for films until it is stopped; tests/test_node.py starts it, sends to it and kills it"
 CONTAINERS = "needs a container engine and base images"
+ARRAY = "is about films on a machine of one's own; tests/test_scale.py shares out jobs, archives and tables"
 OWN = "needs films that the phantoms' model can tell apart; the walk of docs/your-hospital.md has some"
 HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
 GOES_ON = "trains a large network for minutes; tests/test_start.py goes on from smaller ones"
@@ -77,6 +78,9 @@ NOT_RUN = {
     "hilum node status NODE.toml": NODE,
     "hilum node retry NODE.toml": NODE,
     "hilum node drop NODE.toml 7": NODE,
+    "pip install '.[archive]'": INSTALLS,
+    "hilum predict /mnt/films --out /mnt/results --shard 3/64": ARRAY,
+    "hilum predict model.onnx shards/ films.parquet --out results --processes 16 --overlays": ARRAY,
     "docker build -t hilum .": CONTAINERS,
     "docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --memory 4g --publish "
     '127.0.0.1:8000:8000 --env HILUM_TOKEN="$(cat token)" hilum --name films.example.org': CONTAINERS,
@@ -111,6 +115,7 @@ NO_CODE = {
     "[Unit]": "a service manager's settings",
     "[Service]": "the same",
     "[Install]": "the same",
+    "#SBATCH --array=1-64": "a job of SLURM's",
 }
 
 

@@ -91,23 +91,7 @@ class Traced:
         The columns are those of the CSV that `hilum predict` writes. Boxes are in one cell, as in the RSNA challenge:
         score, x, y, width and height of each, in pixels of the film.
         """
-        plain = self.to_dict()
-        gate = {True: "passed", False: "failed", None: "off"}[plain["gate"]["passed"]]
-        return {
-            **{name: plain[name] for name in ("file", "decision")},
-            **({} if plain["finding"] is None else {"finding": plain["finding"]}),
-            "probability": plain["probability"],
-            **{f"p_{name}": value for name, value in (plain["probabilities"] or {}).items()},
-            **_group_in_cells(plain["patient_group"]),
-            **{name: plain[name] for name in ("operating_point", "threshold")},
-            "gate": None if plain["error"] else gate,
-            "gate_reason": plain["gate"]["reason"],
-            "gate_distance": plain["gate"]["distance"],
-            **{name: plain[name] for name in ("height", "width")},
-            **({} if self.box_threshold is None else {"boxes": _boxes_in_numbers(plain["boxes"])}),
-            "warnings": "; ".join(warning["detail"] for warning in plain["warnings"]),
-            **{name: plain[name] for name in ("error", "research_use", "bundle", "hilum")},
-        }
+        return flat_row(self.to_dict())
 
     def _repr_html_(self) -> str:
         """What a notebook shows; the film with heatmap or boxes over it is `hilum.draw_overlay(answer, film)`."""
@@ -274,6 +258,26 @@ class Failed(Traced):
 
 
 Prediction = Answered | Abstained | Failed
+
+
+def flat_row(plain: Mapping[str, Any]) -> dict[str, str | float | None]:
+    """A prediction's `to_dict`, or what JSON kept of it, as one flat row of a table."""
+    gate = {True: "passed", False: "failed", None: "off"}[plain["gate"]["passed"]]
+    return {
+        **{name: plain[name] for name in ("file", "decision")},
+        **({} if plain["finding"] is None else {"finding": plain["finding"]}),
+        "probability": plain["probability"],
+        **{f"p_{name}": value for name, value in (plain["probabilities"] or {}).items()},
+        **_group_in_cells(plain["patient_group"]),
+        **{name: plain[name] for name in ("operating_point", "threshold")},
+        "gate": None if plain["error"] else gate,
+        "gate_reason": plain["gate"]["reason"],
+        "gate_distance": plain["gate"]["distance"],
+        **{name: plain[name] for name in ("height", "width")},
+        **({} if plain["box_threshold"] is None else {"boxes": _boxes_in_numbers(plain["boxes"])}),
+        "warnings": "; ".join(warning["detail"] for warning in plain["warnings"]),
+        **{name: plain[name] for name in ("error", "research_use", "bundle", "hilum")},
+    }
 
 
 def _rounded(value: float | None) -> float | None:

@@ -89,13 +89,30 @@ def parse(arguments: list[str]) -> Namespace:
         help="Which DICOM results: sr (report), gsps (boxes and answer over the film), sc (overlay as a picture), pm "
         "(heatmap as numbers), seg (lungs). Default: sr,gsps,sc.",
     )
+    add(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="Judge any number of films into DIR: Parquet, a row a film; also from zip and tar files, lists (.txt, "
+        ".parquet) and s3:// addresses. The same command goes on after a stop.",
+    )
+    add("--processes", metavar="N", type=_at_least_one, help="With --out: processes that judge; as many as cores.")
+    add("--shard", metavar="I/N", type=_shard, help="With --out: this one of N jobs, counted from 1, as of an array.")
+    add("--overlays", action="store_true", help="With --out: draw each film with what speaks for it into DIR, too.")
+    add("--device", metavar="NAME", help="Where the network runs: cpu, cuda, ...; a GPU where onnxruntime has one.")
     add("-h", "--help", action="help", help="Show this message and exit.")
     given = parser.parse_intermixed_args(arguments)  # options may stand between bundle and films
     if given.model is None and given.paths[0].endswith(".onnx"):
         given.model, *given.paths = given.paths
         if not given.paths:
             parser.error("name the films after the bundle")
-    given.paths = _matches(given.paths)
+    if given.out is None:
+        if alone := next((name for name in ("processes", "shard", "overlays") if getattr(given, name)), None):
+            parser.error(f"--{alone} goes with --out; add that")
+        given.paths = _matches(given.paths)
+    elif other := next((name for name in ("heatmap", "dicom", "csv", "json") if getattr(given, name)), None):
+        instead = "--overlays draws" if other == "heatmap" else "its rows are Parquet"
+        parser.error(f"--{other} does not go with --out: {instead}; leave it out")
     return given
 
 
@@ -107,6 +124,19 @@ def _probability(text: str) -> float:
     if not 0 <= value <= 1:
         raise ArgumentTypeError(f"{text}: a probability lies between 0 and 1")
     return value
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text}: a number from 1 up")
+    return int(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, jobs = text.partition("/")
+    if not (number.isdecimal() and jobs.isdecimal() and 1 <= int(number) <= int(jobs)):
+        raise ArgumentTypeError(f"{text}: as 3/16, from 1/16 to 16/16")
+    return int(number), int(jobs)
 
 
 def _kinds(text: str) -> tuple[str, ...]:

@@ -43,14 +43,18 @@ def missing_for_dicom() -> str:
 def main(arguments: list[str]) -> int:
     """Run the command; its exit code."""
     given = parse(arguments)
+    if given.out is not None:
+        from hilum.cli.predict.archive import main as judge_archive
+
+        return judge_archive(given)
     if given.dicom is not None and (missing := missing_for_dicom()):
         say(missing)
         return 1
     from hilum.bundle.card import BundleError
-    from hilum.bundle.opening import OpenBundle
+    from hilum.bundle.opening import CPU, OpenBundle
 
     try:
-        return predict(OpenBundle(given.model), given)
+        return predict(OpenBundle(given.model, given.device or CPU), given)
     except KeyboardInterrupt:
         say("stopped before the first film")
         return INTERRUPTED

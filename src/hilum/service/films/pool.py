@@ -146,13 +146,15 @@ class FilmPool:
             given = receive_answer(connection, wanted)
         except (EOFError, OSError):
             self._on_replaced()
-            answer.set_result(self._explain(_end(process), wanted))
+            lost = self._explain(_end(process), wanted)
+            answer.set_result(lost._replace(seconds=time.monotonic() - began))
             return False
-        self.seconds += 0.1 * (time.monotonic() - began - self.seconds)
+        seconds = time.monotonic() - began
+        self.seconds += 0.1 * (seconds - self.seconds)
         if given.outcome == BUG:
             answer.set_exception(FilmBug(given.detail))
         else:
-            answer.set_result(given)
+            answer.set_result(given._replace(seconds=seconds))
         return True
 
     def _explain(self, code: int | None, wanted: Wanted) -> Answer:

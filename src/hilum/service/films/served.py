@@ -51,7 +51,7 @@ class Served:
     def failed(self, wanted: Wanted, reason: str, detail: str) -> Answer:
         """The answer for a film that its process did not survive."""
         prediction = decide(self.card, self.digest, Unreadable(wanted.path, reason, detail), wanted.asked)
-        return Answer(to_json_line(prediction).encode(), FAILED, reason, detail, ())
+        return Answer(to_json_line(prediction).encode(), FAILED, reason, detail, (), lost=True)
 
 
 class Wanted(NamedTuple):
@@ -87,7 +87,8 @@ class Answer(NamedTuple):
     `outcome` is the decision, or FAILED with a reason for programs and a detail for people. A picture that was wanted
     and cannot be, as the heatmap of a film that was turned away, is empty. Where grey values are wanted, they are
     the only picture, and `line` says what is known of the film. `results` are DICOM files, empty where none
-    of a kind can be.
+    of a kind can be. `lost` says that the process did not survive the film, or was ended while it had it;
+    `seconds` is how long it had it.
     """
 
     line: bytes
@@ -96,3 +97,5 @@ class Answer(NamedTuple):
     detail: str | None
     pictures: tuple[bytes, ...]
     results: tuple[bytes, ...] = ()
+    lost: bool = False
+    seconds: float = 0.0

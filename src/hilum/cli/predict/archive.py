@@ -1,0 +1,158 @@
+"""`hilum predict --out`: any number of films into a folder of Parquet, gone on with by the same command."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from hilum.cli.predict.interrupt import first_interrupt
+from hilum.cli.terminal.lines import answer, say
+from hilum.system.installed import install_extra
+
+if TYPE_CHECKING:
+    from hilum.bundle.predictor import Predictor
+    from hilum.scale.judge import Hardware
+    from hilum.scale.parts import Judged
+    from hilum.scale.plan import Plan
+    from hilum.service.films.served import Served
+
+INTERRUPTED = 130
+CUDA = "cuda"
+WORDS = {"no_pneumonia": "no pneumonia", "abstain": "abstained"}
+
+
+def main(given: Namespace) -> int:
+    """Run the command; its exit code."""
+    if find_spec("polars") is None:
+        say(f"hilum predict --out needs more than the base package: {install_extra('archive')}")
+        return 1
+    from hilum.bundle.card import BundleError
+    from hilum.scale.errors import ScaleError
+
+    try:
+        return _judge(given)
+    except KeyboardInterrupt:
+        say("stopped; what is whole is kept, and the same command goes on")
+        return INTERRUPTED
+    except (BundleError, ScaleError) as error:
+        say(str(error))
+    except OSError as error:
+        if not error.filename:
+            raise
+        say(f"{error.filename}: {error.strerror}")
+    return 1
+
+
+def _judge(given: Namespace) -> int:
+    from hilum.bundle.asked import Asked
+    from hilum.bundle.card import BundleError
+    from hilum.scale.judge import NAME, Hardware
+    from hilum.scale.parts import parts_done
+    from hilum.scale.plan import How, open_plan
+    from hilum.scale.sources import sources_as_text
+    from hilum.service.films.served import Served
+    from hilum.system.cores import available_cores
+
+    asked = Asked(given.operating_point, given.threshold, not given.no_gate, False, given.box_threshold, given.patient)
+    sources = sources_as_text(given.paths)
+    predictor, device = _opened(given.model, given.device)
+    served = Served.of(NAME, predictor)
+    try:
+        how = How.of(served, asked, invert=given.invert, overlays=given.overlays)
+    except BundleError as error:
+        raise BundleError(f"{served.path}: {error}") from None
+    plan = open_plan(given.out, how, sources)
+    job, jobs = given.shard or (1, 1)
+    done = parts_done(plan.results)
+    todo = [shard for shard in range(job - 1, len(plan), jobs) if shard not in done]
+    hardware = Hardware(given.processes or available_cores(), device)
+    with first_interrupt() as stopped, progress(plan, len(todo)) as advance:
+        for judged in _judged(plan, served, todo, hardware):
+            advance(judged)
+            if stopped():
+                break
+    done = parts_done(plan.results)
+    if len(done) == len(plan):
+        return _say_summary(plan)
+    if stopped():
+        say(f"stopped; {len(done):,} of {len(plan):,} parts are there, and the same command goes on")
+        return INTERRUPTED
+    say(f"job {job} of {jobs} is done; {len(done):,} of {len(plan):,} parts are there")
+    return 0
+
+
+def _judged(plan: Plan, served: Served, todo: list[int], hardware: Hardware) -> Iterator[Judged | None]:
+    from hilum.scale.judge import judging_with, shards_judged
+
+    if todo:
+        with judging_with(served, plan, hardware) as judging:
+            yield from shards_judged(plan, todo, judging)
+
+
+def _opened(model: str | None, device: str | None) -> tuple[Predictor, str]:
+    """The bundle, and the device that runs it: what was asked for, else a GPU if onnxruntime can start one."""
+    from hilum.bundle.card import BundleError
+    from hilum.bundle.opening import CPU, PROVIDERS
+    from hilum.bundle.predictor import load
+
+    if device is None and CUDA in PROVIDERS:
+        try:
+            return load(model, threads=1, device=CUDA), CUDA
+        except BundleError:  # of the bundle itself, it is raised again
+            say("onnxruntime cannot start a GPU here; the CPU judges")
+    chosen = (device or CPU).lower()
+    return load(model, threads=1, device=chosen), chosen
+
+
+def _say_summary(plan: Plan) -> int:
+    from hilum.scale.summary import summarize
+
+    summary = summarize(plan)
+    counts = [f"{WORDS.get(name, name)} {count:,}" for name, count in summary.decisions.items()]
+    answer(f"{summary.films:,} films: {', '.join([*counts, f'without an answer {summary.failed:,}'])}")
+    for what, reasons in (("abstained", summary.abstentions), ("no answer", summary.errors)):
+        if reasons:
+            answer(f"{what}: {', '.join(f'{reason} {count:,}' for reason, count in reasons.items())}")
+    if summary.slowest:
+        slow = [f"{seconds:.1f} s {uri}{f' {member}' if member else ''}" for seconds, uri, member in summary.slowest]
+        answer(f"slowest: {'; '.join(slow)}")
+    answer(f"rows: {plan.results / 'rows'}")
+    return int(summary.failed > 0)
+
+
+@contextmanager
+def progress(plan: Plan, todo: int) -> Iterator[Callable[[Judged | None], None]]:
+    """Films, how many a second, how long yet and how many bad ones: a bar for a person, a line now and then for a log.
+
+    It takes each film, and None at the end of each shard.
+    """
+    from hilum.cli.terminal.progress import Quiet, bar
+
+    films = failed = shards = 0
+    began = time.monotonic()
+    quiet = Quiet()
+    # Of archives nobody knows how many films they hold, so what is left is counted in shards.
+    with bar() as shown:
+        task = shown.add_task("starting", total=todo)
+
+        def advance(judged: Judged | None) -> None:
+            nonlocal films, failed, shards
+            if judged is None:
+                shards += 1
+            else:
+                films += 1
+                failed += judged.row["error"] is not None
+            rate = films / (time.monotonic() - began)
+            words = f"{films:,} films, {rate:,.1f} films/s, {failed:,} without an answer"
+            shown.update(task, description=words, completed=shards)
+            if shown.disable and quiet.too_long():
+                seconds = (time.monotonic() - began) / max(shards, 1) * (todo - shards)
+                left = f"{timedelta(seconds=round(seconds))} left" if shards else "no part is whole yet"
+                say(f"{words}; {shards:,} of {todo:,} parts, {left}")
+
+        yield advance

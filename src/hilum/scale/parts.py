@@ -1,0 +1,81 @@
+"""Parts of the results: one Parquet file a shard, whole or absent, one row a film."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from hilum.bundle.card import Card
+from hilum.output.table import csv_header
+from hilum.system.files import write_whole
+
+IN_FOLDER = 1000  # parts
+SLOWEST = 5  # films of a part whose time is kept
+ABOUT = "hilum"  # by which a part's own figures stand in its file
+NUMBERS = frozenset({"probability", "patient_group_probability", "threshold", "gate_distance"})
+WHOLE_NUMBERS = frozenset({"height", "width"})
+Row = dict[str, Any]
+
+
+class Judged(NamedTuple):
+    """A film's row, and the seconds that it took."""
+
+    row: Row
+    seconds: float
+
+
+def schema_of(card: Card, overlays: bool) -> dict[str, pl.DataType]:
+    """The columns: those of `hilum predict --csv`, but a film is told by its address and its name in an archive."""
+    names = [name for name in csv_header(card) if name != "file"]
+    return {
+        **{"uri": pl.String(), "member": pl.String()},
+        **{name: _kind(name) for name in names},
+        **({"overlay": pl.String()} if overlays else {}),
+    }
+
+
+def _kind(name: str) -> pl.DataType:
+    if name in WHOLE_NUMBERS:
+        return pl.Int32()
+    return pl.Float64() if name in NUMBERS or name.startswith("p_") else pl.String()
+
+
+def part_path(results: Path, shard: int) -> Path:
+    """Where the part of a shard lies."""
+    return results / "rows" / f"{shard // IN_FOLDER:05}" / f"part-{shard:08}.parquet"
+
+
+def write_part(results: Path, shard: int, films: Sequence[Judged], schema: dict[str, pl.DataType]) -> None:
+    """Put the part of a shard into its place. Raises OSError."""
+    rows = [{name: film.row.get(name) for name in schema} for film in films]
+    slowest = sorted(films, key=lambda film: film.seconds, reverse=True)[:SLOWEST]
+    about = {
+        "slowest": [[round(film.seconds, 3), film.row["uri"], film.row["member"]] for film in slowest],
+        "seconds": round(sum(film.seconds for film in films), 3),
+    }
+    content = BytesIO()
+    pl.DataFrame(rows, schema=schema).write_parquet(content, metadata={ABOUT: json.dumps(about)})
+    path = part_path(results, shard)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, content.getvalue())
+
+
+def parts_done(results: Path) -> set[int]:
+    """The shards whose parts are there."""
+    return {int(path.stem.removeprefix("part-")) for path in part_paths(results)}
+
+
+def part_paths(results: Path) -> Iterator[Path]:
+    """The parts that are there, in no order."""
+    return results.glob("rows/*/part-*.parquet")
+
+
+def about_part(path: Path) -> dict[str, Any]:
+    """A part's own figures: its slowest films, and the seconds of all of them."""
+    about: dict[str, Any] = json.loads(pl.read_parquet_metadata(path)[ABOUT])
+    return about
