@@ -28,9 +28,9 @@ browser:
 # Orthanc and dcmtk for the tests of the node beside a real archive, which skip without them. Where systemd runs they
 # are not installed for you: Debian's package would start an archive that listens to everyone.
 archive:
-	@{ command -v Orthanc >/dev/null || test -x /usr/sbin/Orthanc; } && command -v storescu >/dev/null \
+	@test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so && command -v storescu >/dev/null \
 	  || { [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get -qq update && \
-	  RUNLEVEL=1 apt-get -qq install --no-install-recommends -y orthanc dcmtk'; } >/dev/null 2>&1 \
+	  RUNLEVEL=1 apt-get -qq install --no-install-recommends -y orthanc-dicomweb dcmtk'; } >/dev/null 2>&1 \
 	  || echo "no Orthanc or dcmtk here: the tests beside a real archive are skipped"
 
 # TypeScript checks the types that the page's code states, which skip without it.

@@ -27,7 +27,7 @@ from test_dicom_results import film
 
 from hilum.node.dimse.bounds import close_socket
 from hilum.node.queue import DONE, Queue
-from hilum.node.sending import RESULTS
+from hilum.node.targets.cstore import RESULTS
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 RULE = {"to": ["archive"], "results": ["sr"]}

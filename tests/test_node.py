@@ -166,7 +166,7 @@ def test_a_target_that_is_down_gets_its_results_later_and_one_that_refuses_makes
     until(lambda: "has no room" in run("node", "status", node.settings).stdout)
     target.status = 0xC000
     until(node.dead)
-    assert node.dead() == ["archive refuses the sr (status C000)"]
+    assert node.dead() == ["archive was sent the sr and refuses it (status C000)"]
     target.status = 0
     run("node", "retry", node.settings)
     node.until_done(done + 3)
@@ -337,6 +337,11 @@ def test_over_tls_only_callers_with_a_certificate_come_in(bundle: Path, tmp_path
         "port = 'x'": "port = 'x': must be a whole number",
         "[[target]]\nname = 'archive'\ntitle = 'A'\nhost = 'localhost'\nport = 1": "is there twice",
         "[[target]]\nname = 'far'\ntitle = 'A'\nhost = 'pacs'\nport = 1": "--insecure",
+        "[[target]]\nname = 'far'\nurl = 'http://pacs/dicom-web'": "https",
+        "[[target]]\nname = 'far'\nurl = 'https://me:secret@pacs/'": "credentials_file",
+        "[[target]]\nname = 'far'\nhost = 'localhost'": "or a url",
+        "[[catch_up]]\ntitle = 'A'": "orthanc, its REST API",
+        "[[catch_up]]\ntitle = 'A'\ndicomweb = 'http://localhost/'\ndays = 30": "keep_days",
         "[[rule]]\nto = ['arhive']": "did you mean archive",
         "[[rule]]\nto = ['archive']\nmodel = 'none.onnx'": "none.onnx",
         "[[rule]]\nto = ['archive']\noperating_point = 'none'": "no operating point",

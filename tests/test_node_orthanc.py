@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,33 +17,74 @@ from nodes import Node, encoded, films
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
 # Orthanc listens on every address of the machine: so it gets a network of its own.
 ALONE = ["unshare", "-rn"]
+PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+# A film that Orthanc sends, one that comes while the node is down, and both for a node that knows DICOMweb alone.
 WALK = """
 ip link set lo up
+node() { "$1" -m hilum node $2.toml >> $2.log 2>&1 & }
+sent() { wait_for '[ $(grep -c "all results sent\\|dead letter" '"$1.log) -ge $2 ]"; }
+wait_for() { for i in $(seq 600); do eval "$1" && return; sleep 0.2; done; echo "in vain: $1"; exit 1; }
 "$1" orthanc.json > orthanc.log 2>&1 & archive=$!
-"$2" -m hilum node NODE.toml > node.log 2>&1 & node=$!
-trap 'kill $node $archive; wait' EXIT
-until grep -q "listens on" node.log && echoscu -aec ARCHIVE 127.0.0.1 4242 2> /dev/null; do sleep 0.2; done
+wait_for 'echoscu -aec ARCHIVE 127.0.0.1 4242 2> /dev/null'
+node "$2" NODE; node=$!
+node "$2" WEB; web=$!
+trap 'kill $node $web $archive; wait' EXIT
+wait_for 'grep -q "listens on" NODE.log'
 storescu -aet WARD -aec ARCHIVE 127.0.0.1 4242 film.dcm || exit 1
 instance=$(curl -s http://127.0.0.1:8042/instances | tr -d '[] "\\n')
 curl -s -X POST http://127.0.0.1:8042/modalities/node/store -d "$instance" > sent.json
-until grep -q "all results sent\\|dead letter" node.log; do sleep 0.2; done
+sent NODE 1
+kill -9 $node
+storescu -aet WARD -aec ARCHIVE 127.0.0.1 4242 missed.dcm || exit 1
+node "$2" NODE; node=$!
+sent NODE 2
+sent WEB 2
 curl -s 'http://127.0.0.1:8042/series?expand' > series.json
-curl -s 'http://127.0.0.1:8042/studies' > studies.json
+curl -s 'http://127.0.0.1:8042/studies?expand' > studies.json
+"""
+# Decided elsewhere, so that its reports are others.
+WEB = """
+spool = 'web'
+port = 11113
+processes = 1
+[[catch_up]]
+title = 'WEB'
+dicomweb = 'http://127.0.0.1:8042/dicom-web'
+every_seconds = 0.5
+[[target]]
+name = 'web'
+url = 'http://127.0.0.1:8042/dicom-web/'
+[[rule]]
+to = ['web']
+threshold = 0.99
+model = '{model}'
 """
 
 
-def test_orthanc_sends_a_film_and_has_its_results_in_the_same_study(tmp_path: Path) -> None:
+def test_orthanc_has_the_results_of_every_film_in_its_study_whether_it_sent_the_film_or_not(tmp_path: Path) -> None:
     tools = ("storescu", "echoscu", "unshare", "curl", "ip")
-    if ORTHANC is None or not all(map(shutil.which, tools)):
-        pytest.skip("Orthanc, dcmtk, unshare, ip or curl is not installed")
+    if ORTHANC is None or not PLUGIN.exists() or not all(map(shutil.which, tools)):
+        pytest.skip("Orthanc, its DICOMweb plugin, dcmtk, unshare, ip or curl is not installed")
     if subprocess.run([*ALONE, "ip", "link", "set", "lo", "up"], capture_output=True).returncode:
         pytest.skip("no network of its own is to be had here")
-    node = Node(tmp_path, tiny_detection_bundle(tmp_path, maps=True), 4242, "", {"results": ["sr", "gsps", "sc"]})
-    (tmp_path / "film.dcm").write_bytes(encoded(films(1)[0]))
-    orthanc = {"DicomAet": "ARCHIVE", "DicomModalities": {"node": ["HILUM", "127.0.0.1", node.port]}}
+    bundle = tiny_detection_bundle(tmp_path, maps=True)
+    asking = "[[catch_up]]\ntitle = 'ARCHIVE'\northanc = 'http://127.0.0.1:8042'\nevery_seconds = 0.5"
+    Node(tmp_path, bundle, 4242, asking, {"results": ["sr", "gsps", "sc"]})
+    (tmp_path / "WEB.toml").write_text(WEB.format(model=bundle))
+    today = f"{date.today():%Y%m%d}"
+    for name, study in (("film", "1.2.3"), ("missed", "1.2.4")):
+        (tmp_path / f"{name}.dcm").write_bytes(encoded(films(1, study, StudyDate=today)[0]))
+    orthanc = {"DicomAet": "ARCHIVE", "DicomModalities": {"node": ["HILUM", "127.0.0.1", 11112]}}
+    orthanc |= {"Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True}}
     folders = {"StorageDirectory": str(tmp_path / "db"), "IndexDirectory": str(tmp_path / "db")}
     (tmp_path / "orthanc.json").write_text(json.dumps(orthanc | folders))
+    settings = tmp_path / "NODE.toml"
+    settings.write_text(re.sub(r"(?m)^port = \d+", "port = 11112", settings.read_text(), count=1))
     subprocess.run([*ALONE, "bash", "-c", WALK, "walk", ORTHANC, sys.executable], cwd=tmp_path, check=True)
+    studies = json.loads((tmp_path / "studies.json").read_text())
     series = json.loads((tmp_path / "series.json").read_text())
-    assert sorted(one["MainDicomTags"]["Modality"] for one in series) == ["CR", "OT", "PR", "SR"]
-    assert len(json.loads((tmp_path / "studies.json").read_text())) == 1
+    assert len(studies) == 2
+    for study in studies:
+        found = [one for one in series if one["ParentStudy"] == study["ID"]]
+        counts = {one["MainDicomTags"]["Modality"]: len(one["Instances"]) for one in found}
+        assert counts == {"CR": 1, "OT": 1, "PR": 1, "SR": 2}

@@ -94,6 +94,11 @@ class Judge:
             self._queue.held(film.number)
             note(f"film {film.number}: judged, waits for the others of its study")
             return
+        if targets and not made:  # as of a bundle without lungs, where they alone are asked for
+            self._queue.skip(film.number)
+            self._spool.remove(film.number)
+            note(f"film {film.number}: judged, and there is no result of the kinds that are asked for")
+            return
         if not targets:
             self._spool.write_line(film.number, answer.line)
         self._queue.judged(film.number, list(made), targets)

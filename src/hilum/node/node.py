@@ -8,16 +8,17 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import Event, Thread
 
+from hilum.node.catch_up.asking import Asking
 from hilum.node.dimse.receiving import Receiver
 from hilum.node.intake import Intake
 from hilum.node.judging import Judge, bundles_of
 from hilum.node.log import note
 from hilum.node.queue import Queue
 from hilum.node.running import Running
-from hilum.node.sending import Sender
 from hilum.node.settings.node import NodeSettings
 from hilum.node.spool import Spool
 from hilum.node.studies import Studies
+from hilum.node.targets.sender import Sender
 from hilum.service.films.pool import FilmPool
 from hilum.service.films.process import Limits
 from hilum.system.cores import available_cores
@@ -42,6 +43,7 @@ def run(settings: NodeSettings, stopped: Event) -> None:
                 running = Running(settings, spool, queue, intake, receiver, pool, judge, senders)
                 work: list[Callable[[Event], None]] = [judge.run, Studies(settings, spool, queue).run]
                 work += [sender.run for sender in senders]
+                work += [Asking(archive, running).run for archive in settings.catch_up]
                 threads = [Thread(target=step, args=(stopped,)) for step in work]
                 with _web(running), receiver.open() as port:
                     for thread in threads:

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS films (
   UNIQUE (instance, digest)
 );
 CREATE INDEX IF NOT EXISTS films_by_state ON films (state, urgent DESC, number);
+CREATE INDEX IF NOT EXISTS films_by_change ON films (changed);
 CREATE INDEX IF NOT EXISTS films_by_study ON films (study, rule);
 CREATE TABLE IF NOT EXISTS reports (
   study TEXT NOT NULL,
@@ -42,6 +43,16 @@ CREATE TABLE IF NOT EXISTS reports (
   instance TEXT NOT NULL,
   changed REAL NOT NULL,
   PRIMARY KEY (study, rule)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (
+  source TEXT PRIMARY KEY,
+  place INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS passed (
+  source TEXT NOT NULL,
+  thing TEXT NOT NULL,
+  seen REAL NOT NULL,
+  PRIMARY KEY (source, thing)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS deliveries (
   film INTEGER NOT NULL REFERENCES films,
@@ -151,6 +162,27 @@ class Queue:
             *(WAITING, *quiet, most + len(besides)),
         )
         return [Queued(*row) for row in rows if row[0] not in besides][:most]
+
+    def knows(self, instance: str) -> bool:
+        """Whether a film of this identifier has come, whoever sent it."""
+        return bool(self._base.do("SELECT 1 FROM films WHERE instance = ? LIMIT 1", instance))
+
+    def place(self, source: str) -> int | None:
+        """How far a source has been looked through."""
+        rows = self._base.do("SELECT place FROM places WHERE source = ?", source)
+        return int(rows[0][0]) if rows else None
+
+    def move(self, source: str, place: int) -> None:
+        """It has been looked through up to there."""
+        self._base.do("INSERT OR REPLACE INTO places VALUES (?, ?)", source, place)
+
+    def passed(self, source: str, thing: str) -> bool:
+        """Whether something of a source need not be looked at again."""
+        return bool(self._base.do("SELECT 1 FROM passed WHERE source = ? AND thing = ?", source, thing))
+
+    def pass_by(self, source: str, thing: str) -> None:
+        """See passed; it is forgotten with films of its time."""
+        self._base.do("INSERT OR REPLACE INTO passed VALUES (?, ?, ?)", source, thing, time.time())
 
     def oldest(self) -> float:
         """For how many seconds the film that came first has been waiting to be judged."""
@@ -298,6 +330,7 @@ class Queue:
             for (number,) in old:
                 self._forget(number)
             self._base.do("DELETE FROM reports WHERE changed < ?", moment)
+            self._base.do("DELETE FROM passed WHERE seen < ?", moment)
         return [number for (number,) in old]
 
     def _to_send(self, number: int, kinds: list[str], targets: list[str]) -> None:

@@ -9,9 +9,9 @@ from hilum.node.dimse.receiving import Receiver
 from hilum.node.intake import Intake
 from hilum.node.judging import Judge
 from hilum.node.queue import Queue
-from hilum.node.sending import Sender
 from hilum.node.settings.node import NodeSettings
 from hilum.node.spool import Spool
+from hilum.node.targets.sender import Sender
 from hilum.service.films.pool import FilmPool
 
 

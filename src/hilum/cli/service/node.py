@@ -73,6 +73,8 @@ def run(settings: Settings, insecure: Insecure = False) -> None:
         loaded = load_settings(settings, insecure=insecure)
         if loaded.http is not None:
             need("[http] of hilum node", "serve", "fastapi", "uvicorn", "prometheus_client", "python_multipart")
+        if any(archive.dicomweb for archive in loaded.catch_up):
+            need("[[catch_up]] by dicomweb", "serve", "python_multipart")
         run_node(loaded, stopped)
 
 

@@ -6,15 +6,17 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from hilum.node.settings.rule import Rule
-from hilum.node.settings.target import LOOPBACK, SENDER, Port, Target, TargetTls, Tls, check_title
+from hilum.node.settings.target import LOOPBACK, SENDER, CatchUp, Port, Target, TargetTls, Tls, check_title, is_open
 from hilum.system.misfit import in_words, nearest
 from hilum.system.typed import Bounds, MisfitError, build, out_of_bounds
 
 if TYPE_CHECKING:
     from hilum.node.film import Facts
+
+Peer = TypeVar("Peer", Target, CatchUp)
 
 
 class NodeError(ValueError):
@@ -40,6 +42,7 @@ class NodeSettings:
     spool: str
     rule: list[Rule]
     target: list[Target] = field(default_factory=list)
+    catch_up: list[CatchUp] = field(default_factory=list)
     title: str = "HILUM"
     host: str = "127.0.0.1"
     port: Port = 11112
@@ -63,6 +66,9 @@ class NodeSettings:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"target {name}: is there twice; give one of them another name")
+        for archive in self.catch_up:
+            if archive.dicomweb and archive.days > self.keep_days:
+                raise ValueError(f"catch_up {archive.title}.days: must be keep_days at most, or films come again")
         for number, rule in enumerate(self.rule):
             for name in rule.to:
                 if name not in (*names, SENDER):
@@ -75,8 +81,12 @@ class NodeSettings:
         if self.http is not None and self.http.host not in LOOPBACK and self.http.cert is None:
             yield f"http.host {self.http.host}: is open to others; give cert and key"
         for target in self.target:
-            if target.host not in LOOPBACK and target.tls is None:
-                yield f"target {target.name}: lies on another machine; give it a tls = {{ authority = FILE }}"
+            if target.is_open:
+                how = "an https url" if target.url else "a tls = { authority = FILE }"
+                yield f"target {target.name}: lies on another machine; give it {how}"
+        for archive in self.catch_up:
+            if is_open(archive.url):
+                yield f"catch_up {archive.title}: lies on another machine; give it an https url"
 
     def rule_for(self, facts: Facts) -> Rule | None:
         """The first rule that takes a film; None where none does."""
@@ -86,7 +96,7 @@ class NodeSettings:
         """The names of a rule's targets, each once; None where the sender is meant and is none of them."""
         if rule.shadow:
             return []
-        by_title = {target.title.strip(): target.name for target in self.target}
+        by_title = {target.title.strip(): target.name for target in self.target if target.title}
         named = [by_title.get(caller) if name == SENDER else name for name in rule.to]
         return None if None in named else list(dict.fromkeys(name for name in named if name is not None))
 
@@ -119,11 +129,9 @@ def _whole(settings: NodeSettings, folder: Path) -> NodeSettings:
     def maybe(path: str | None) -> str | None:
         return None if path is None else place(path)
 
-    def placed(target: Target) -> Target:
-        if target.tls is None:
-            return target
-        tls = target.tls
-        return replace(target, tls=TargetTls(place(tls.authority), maybe(tls.cert), maybe(tls.key)))
+    def placed(peer: Peer) -> Peer:
+        tls = peer.tls and TargetTls(place(peer.tls.authority), maybe(peer.tls.cert), maybe(peer.tls.key))
+        return replace(peer, tls=tls, credentials_file=maybe(peer.credentials_file))
 
     rules = [
         replace(rule, model=place(rule.model) if rule.model.endswith(".onnx") else rule.model) for rule in settings.rule
@@ -136,5 +144,11 @@ def _whole(settings: NodeSettings, folder: Path) -> NodeSettings:
         key=maybe(settings.http.key),
     )
     return replace(
-        settings, http=http, spool=place(settings.spool), rule=rules, target=list(map(placed, settings.target)), tls=tls
+        settings,
+        spool=place(settings.spool),
+        rule=rules,
+        target=[placed(target) for target in settings.target],
+        catch_up=[placed(archive) for archive in settings.catch_up],
+        http=http,
+        tls=tls,
     )

@@ -1,0 +1,1 @@
+"""The way in by asking: films that an archive has and the node missed."""

@@ -1,0 +1,87 @@
+"""Results to one target, as long as the node runs."""
+
+from __future__ import annotations
+
+import time
+from threading import Event
+
+from hilum.node.log import note, note_bug
+from hilum.node.queue import Delivery, Queue
+from hilum.node.settings.node import NodeSettings
+from hilum.node.settings.target import Target
+from hilum.node.spool import Spool
+from hilum.node.targets.cstore import CStore
+from hilum.node.targets.stow import Stow
+from hilum.node.targets.way import Refused, Store, Unreachable, Way
+from hilum.system.database import DatabaseError
+
+AT_ONCE = 64  # results in one connection
+PAUSE = 0.2
+FIRST_WAIT, LONGEST_WAIT = 2.0, 300.0
+
+
+class Sender:
+    """Sends what is due. `failing` is why the target could not be had, since the last try."""
+
+    def __init__(self, target: Target, settings: NodeSettings, spool: Spool, queue: Queue) -> None:
+        self.name = target.name
+        self.failing: str | None = None
+        self.sent = 0
+        self._way: Way = Stow(target) if target.url else CStore(target, settings.title)
+        self._patience = settings.give_up_hours * 3600
+        self._spool = spool
+        self._queue = queue
+
+    def run(self, stopped: Event) -> None:
+        """Until it is to stop; what is being sent then is sent."""
+        while not stopped.is_set():
+            try:
+                due = self._queue.due(self.name, AT_ONCE)
+                if due:
+                    self._send_all(due, stopped)
+                    continue
+            except DatabaseError as error:
+                note(f"target {self.name}: {error}")
+            except Exception as error:
+                note_bug(f"target {self.name}", error)
+                stopped.wait(FIRST_WAIT)
+            stopped.wait(PAUSE)
+
+    def _send_all(self, due: list[Delivery], stopped: Event) -> None:
+        left = list(due)
+        try:
+            with self._way.connect() as store:
+                while left and not stopped.is_set():
+                    self._send(store, left[0])
+                    left.pop(0)
+        except Unreachable as error:
+            self._put_off(left, str(error))
+
+    def _send(self, store: Store, delivery: Delivery) -> None:
+        try:
+            store(self._spool.result(delivery.film, delivery.kind))
+        except FileNotFoundError:
+            self._give_up(delivery, f"the {delivery.kind} is no longer in the spool")
+            return
+        except Refused as error:
+            self._give_up(delivery, f"{self.name} was sent the {delivery.kind} and {error}")
+            return
+        self.sent += 1
+        self.failing = None
+        if self._queue.sent(delivery):
+            self._spool.delivered(delivery.film)
+            note(f"film {delivery.film}: all results sent")
+
+    def _put_off(self, due: list[Delivery], reason: str) -> None:
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(due[0].tries, 10))
+        self.failing = reason
+        note(f"target {self.name}: {reason}; {len(due)} results wait for {wait:g} s")
+        for delivery in due:
+            if time.time() - delivery.since > self._patience:
+                self._give_up(delivery, f"{self.name} {reason}, and did so for {self._patience / 3600:g} hours")
+            else:
+                self._queue.postpone(delivery, wait, reason)
+
+    def _give_up(self, delivery: Delivery, reason: str) -> None:
+        self._queue.refused(delivery, reason)
+        note(f"film {delivery.film}: dead letter: {reason}")

@@ -1,0 +1,25 @@
+"""What a way to a target can do, and how it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+Store = Callable[[Path], None]
+
+
+class Unreachable(Exception):
+    """A target that cannot be had just now; one line why."""
+
+
+class Refused(Exception):
+    """A target that will not have this result; one line why."""
+
+
+class Way(Protocol):
+    """A way to a target."""
+
+    def connect(self) -> AbstractContextManager[Store]:
+        """Within the block, what stores a file there. Both raise Unreachable, the latter Refused."""
