@@ -1,15 +1,21 @@
-"""Films made up of numbers alone: traits of one kind, as many as a test likes."""
+"""Films made up of numbers alone: traits of one kind, as many as a test likes; and films of noise, which files hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from bundles import tiny_bundle
+from films import picture
+from PIL import Image
 
+import hilum
 from hilum.bundle.drift.baseline import ANSWERS, Axes, DriftCard, Floats, fit_axes
-from hilum.bundle.drift.fitting import fit_baseline
+from hilum.bundle.drift.fitting import fit_baseline, local_baseline
 from hilum.bundle.drift.grays import GRAYS
 from hilum.bundle.drift.traits import Traits
+from hilum.bundle.reading import Reading
 from hilum.radiograph.patient import Patient
 
 
@@ -53,3 +59,22 @@ def made_baseline(random: np.random.Generator, films: int, *, sources: int = 1) 
     made = fit_baseline(joined(*parts), names, made_axes())
     assert made is not None
     return made
+
+
+def write_noise(folder: Path, films: int, seed: int, darker: float = 0.0, side: int = 64) -> list[Path]:
+    """Noise around a grey level of each film's own."""
+    random = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for number in range(films):
+        level = float(np.clip(random.normal(0.4, 0.05) - darker, 0, 1))
+        noise = np.clip(random.normal(level, random.uniform(0.05, 0.15), (side, side)), 0, 1)
+        (folder / f"film-{number:03}.png").write_bytes(picture(Image.fromarray((noise * 255).astype(np.uint8)), "PNG"))
+    return sorted(folder.iterdir())
+
+
+def bundle_of_noise(folder: Path) -> Path:
+    """A bundle whose baseline are such films."""
+    films = write_noise(folder / "known", 120, 1)
+    plain = hilum.load(tiny_bundle(folder))
+    readings = [reading for reading in plain.readings(films) if isinstance(reading, Reading)]
+    return tiny_bundle(folder, drift=local_baseline(plain.card, readings))

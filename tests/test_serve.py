@@ -142,7 +142,7 @@ def test_what_cannot_be_asked_is_a_problem(service: Service, query: str, kind: s
 def test_a_model_says_what_it_is(service: Service, bundle: Path) -> None:
     card = service.ask("GET", "/v1/model").json
     shown = run("show", bundle, "--json")
-    assert {"model": "tiny", "models": ["tiny", "default"], **json.loads(shown.stdout)} == card
+    assert {"model": "tiny", "models": ["tiny", "default"], **json.loads(shown.stdout), "watch": None} == card
     assert service.ask("GET", "/v1/model?model=default").json["digest"] == hilum.load().digest
 
 

@@ -144,12 +144,18 @@ class Predictor:
         them; None where it could not be read. The file is read once for both.
         """
         self._check(asked)
-        look = partial(self._look_and_keep, at_least=at_least, invert=invert)
-        return ((self.decide(reading, asked), shown) for reading, shown in self._in_order(look, films))
+        looked_at = self.readings_with_films(films, at_least=at_least, invert=invert)
+        return ((self.decide(reading, asked), shown) for reading, shown in looked_at)
 
     def readings(self, films: Iterable[Film], *, invert: bool = False) -> Iterator[Reading | Unreadable]:
         """Look at any number of films, as `stream` does, and decide nothing."""
         return self._in_order(partial(self._look_or_say, invert=invert), films)
+
+    def readings_with_films(
+        self, films: Iterable[Film], *, at_least: int, invert: bool = False
+    ) -> Iterator[tuple[Reading | Unreadable, Radiograph | None]]:
+        """The same, each with its film to be drawn, as `stream_with_films` gives it."""
+        return self._in_order(partial(self._look_and_keep, at_least=at_least, invert=invert), films)
 
     def close(self) -> None:
         """End the threads; films that are being worked on are finished. `with hilum.load() as model:` does it, too."""

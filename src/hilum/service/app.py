@@ -25,8 +25,9 @@ from hilum import __version__
 from hilum.bundle.shipped import find_bundle
 from hilum.service.admission import Admission
 from hilum.service.documents import STYLE, documents_page
+from hilum.service.films.monitors import Monitors
 from hilum.service.films.pool import FilmPool
-from hilum.service.guard import Guard
+from hilum.service.guard import Guard, log
 from hilum.service.metrics import Metrics
 from hilum.service.page.routes import router as page
 from hilum.service.pixels import router as pixels
@@ -50,23 +51,26 @@ CLIENT_GONE = 499  # as nginx has it; nobody sees it but logs and metrics
 def create_app(settings: Settings) -> ASGIApp:
     """The service as an ASGI application."""
     metrics = Metrics()
-    pool = FilmPool(settings.bundles, settings.processes, settings.limits, metrics.replaced.inc)
+    monitors = Monitors(settings.bundles, settings.drift, log.warning)
+    pool = FilmPool(settings.bundles, settings.processes, settings.limits, metrics.replaced.inc, monitors)
 
     def seconds_to_wait() -> int:
         return max(1, math.ceil((pool.waiting + 1) * pool.seconds / pool.processes))
 
     admission = Admission(settings.queue, settings.most_bytes_at_once, seconds_to_wait)
-    running = Running(settings, pool, admission, metrics)
+    running = Running(settings, pool, admission, metrics, monitors)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         _end_with_parent()
         sys.setswitchinterval(SECONDS_TO_SWITCH)
+        monitors.start()
         pool.start()
         watching = asyncio.create_task(_watch(running))
         yield
         watching.cancel()
         await asyncio.to_thread(pool.close)
+        await asyncio.to_thread(monitors.close)
 
     app = FastAPI(
         title="hilum",
@@ -116,11 +120,16 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/v1/model", summary="What a bundle says of itself", responses=described("no_such_model", "bad_parameter"))
 async def model(request: Request, model: Annotated[str | None, Query(description="Its name here.")] = None) -> Any:
-    """The card, as `hilum show --json` prints it, with its name here and the names of all that are served."""
+    """The card, as `hilum show --json` prints it, with its name here and the names of all that are served.
+
+    `watch` says how many films the watch of drift has seen since it began and its alarm, if there is one; null for a
+    bundle that does not know what its films looked like. Of several server processes each watches films of its own.
+    """
     running: Running = request.app.state.running
     served = running.served(model)
     names = [each.name for each in running.settings.bundles]
-    return {"model": served.name, "models": names, **served.described}
+    watch = running.monitors.standing(served.name)
+    return {"model": served.name, "models": names, **served.described, "watch": watch}
 
 
 @router.get(
@@ -175,6 +184,7 @@ async def client_gone(_: Request, __: Any) -> Response:
 async def _watch(running: Running) -> None:
     while True:
         running.metrics.update(running.admission.requests, running.admission.bytes, running.pool.ready)
+        running.metrics.watched(running.monitors.standings())
         await asyncio.sleep(1)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -28,6 +30,8 @@ class Metrics:
         self.replaced = Counter("hilum_processes_replaced", "Processes that did not survive a film.", registry=registry)
         self._requests_at_hand = self._gauge("hilum_requests_at_hand", "Requests whose films are read or wait.")
         self._bytes_at_hand = self._gauge("hilum_bytes_at_hand", "Bytes of the films that are read or wait.")
+        self._watched = self._gauge("hilum_drift_films", "Films that the watch of drift has seen.", "model")
+        self._alarms = self._gauge("hilum_drift_alarms", "Watches of drift that found other films.", "model")
         self._processes_ready = self._gauge("hilum_processes_ready", "Processes that judge films.")
 
     def update(self, requests: int, size: int, processes: int) -> None:
@@ -35,6 +39,12 @@ class Metrics:
         self._requests_at_hand.set(requests)
         self._bytes_at_hand.set(size)
         self._processes_ready.set(processes)
+
+    def watched(self, standings: Mapping[str, Mapping[str, Any]]) -> None:
+        """How the watches of drift stand, by bundle."""
+        for model, standing in standings.items():
+            self._watched.labels(model).set(standing["films"])
+            self._alarms.labels(model).set(standing["alarm"] is not None)
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format, summed over the server processes."""
@@ -45,8 +55,8 @@ class Metrics:
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
 
-    def _gauge(self, name: str, meaning: str) -> Gauge:
-        return Gauge(name, meaning, registry=self._registry, multiprocess_mode="livesum")
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(name, meaning, labels, registry=self._registry, multiprocess_mode="livesum")
 
 
 def _forget_the_dead(folder: Path) -> None:

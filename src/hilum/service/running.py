@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hilum.service.admission import Admission
+from hilum.service.films.monitors import Monitors
 from hilum.service.films.pool import FilmPool
 from hilum.service.films.served import Served
 from hilum.service.metrics import Metrics
@@ -14,12 +15,13 @@ from hilum.service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One server process: the processes that judge, the room for films, and what is counted."""
+    """One server process: the processes that judge, the room for films, what is counted, and watches of drift."""
 
     settings: Settings
     pool: FilmPool
     admission: Admission
     metrics: Metrics
+    monitors: Monitors
 
     def served(self, name: str | None) -> Served:
         """A bundle by its name, or the first one."""

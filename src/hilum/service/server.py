@@ -9,8 +9,9 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -20,9 +21,11 @@ from hilum.service.app import create_app
 from hilum.service.connection import Connection
 from hilum.service.metrics import SHARED
 from hilum.service.settings import Settings, SettingsError
+from hilum.system.database import Database
 
 SECONDS_TO_FINISH, SECONDS_TO_ANSWER = 60, 60
 BACKLOG = 2048
+KEPT = "running.sqlite"  # in the folder of watches, held by the service that runs
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -43,7 +46,7 @@ def serve(settings: Settings, on_start: Callable[[str], object]) -> None:
     `on_start` gets the address once the port is ours.
     """
     _check_certificate(settings)
-    with bind(settings.host, settings.port) as listening:
+    with bind(settings.host, settings.port) as listening, _kept_alone(settings.drift):
         host, port = listening.getsockname()[:2]
         scheme = "https" if settings.cert else "http"
         on_start(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
@@ -101,6 +104,17 @@ def bind(host: str, port: int) -> socket.socket:
         raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
     listening.set_inheritable(True)
     return listening
+
+
+@contextmanager
+def _kept_alone(folder: Path | None) -> Iterator[None]:
+    """Two services that kept their watches in one folder would undo what the other kept. Raises DatabaseError."""
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(Database(folder / KEPT, "CREATE TABLE IF NOT EXISTS held (service)", alone=True)):
+        yield
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class Settings:
     """`names` are the host names under which clients may call; `token` is what they must show, if anything.
 
     `processes` judge films for each of `workers` server processes. In each, at most `queue` requests are read or wait
-    at once, none of them larger than `max_megabytes`.
+    at once, none of them larger than `max_megabytes`. Watches of drift are kept in the folder `drift`.
     """
 
     bundles: tuple[Served, ...]
@@ -37,12 +37,17 @@ class Settings:
     queue: int = 64
     max_megabytes: int = 100
     limits: Limits = field(default_factory=Limits)
+    drift: Path | None = None
 
     def __post_init__(self) -> None:
         names = [served.name for served in self.bundles]
         for name in names:
             if names.count(name) > 1:
                 raise SettingsError(f"model {name} is given twice; give one of them another name: NAME=FILE")
+        if self.drift is not None and self.workers > 1:
+            raise SettingsError(
+                "--drift goes with one worker, for each watches films of its own; leave one of them out"
+            )
         if self.host in LOOPBACK:
             return
         if self.token is None:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum import __version__
-from hilum.bundle.drift.baseline import FACTS, DriftCard, Floats, Steps
+from hilum.bundle.drift.baseline import FACTS, WHOSE, DriftCard, Floats, Steps
 from hilum.bundle.drift.comparison import weights_of
 from hilum.bundle.drift.traits import Traits
 from hilum.radiograph.patient import Patient
@@ -54,6 +54,11 @@ class Alarm:
     day: str
     patient: Patient | None
     traits: list[str]
+
+    def in_words(self) -> str:
+        """Which film gave it, when, and why."""
+        whose = "" if self.patient is None else f" of {WHOSE[self.patient]}"
+        return f"alarm with film {self.film:,} on {self.day}, films{whose} differ by {', '.join(self.traits)}"
 
 
 @dataclass(slots=True)
@@ -139,6 +144,16 @@ class Monitor:
     def alarm(self) -> Alarm | None:
         """The first alarm; whoever has seen to it starts anew."""
         return self._state.alarm
+
+    def to_dict(self) -> dict[str, Any]:
+        """How it stands, as plain data."""
+        alarm = self.alarm
+        return {
+            "films": self.films,
+            "false_alarm_every": FALSE_ALARM_EVERY,
+            "alarm": alarm
+            and {"film": alarm.film, "day": alarm.day, "patient_group": alarm.patient, "traits": alarm.traits},
+        }
 
     def add(self, films: Traits) -> Alarm | None:
         """Take films, in their order; the alarm, if one of these gave it."""

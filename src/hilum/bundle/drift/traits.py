@@ -47,6 +47,15 @@ class Traits:
         return self.take([row for row, whose in enumerate(self.patients) if whose == patient])
 
 
+def joined(parts: Sequence[Traits]) -> Traits:
+    """The films of all parts, one after the other."""
+    return Traits(
+        tuple(patient for part in parts for patient in part.patients),
+        np.concatenate([part.numbers for part in parts]),
+        tuple(facts for part in parts for facts in part.facts),
+    )
+
+
 def traits_of(
     outputs: GraphOutputs, grays: Floats, facts: Sequence[tuple[str, ...]], axes: Axes, positive: Sequence[int]
 ) -> Traits:

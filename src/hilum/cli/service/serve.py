@@ -65,6 +65,12 @@ def serve(
     film_megabytes: Annotated[
         int, typer.Option(help="Memory that judging a film may take, in MB.", min=256, metavar="N")
     ] = 2048,
+    drift: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the watch of drift here from start to start; else it begins anew with each.", metavar="DIR"
+        ),
+    ] = None,
 ) -> None:
     """Serve predictions over HTTP: post a film, get what `hilum predict --json` says of it.
 
@@ -73,12 +79,14 @@ def serve(
     """
     need("hilum serve", "serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client")
     from hilum.bundle.card import BundleError
+    from hilum.bundle.drift.monitor import MonitorError
     from hilum.service.films.process import Limits
     from hilum.service.server import serve as serve_until_stopped
     from hilum.service.settings import LOOPBACK, Settings, SettingsError
     from hilum.system.cores import available_cores
+    from hilum.system.database import DatabaseError
 
-    with one_line(BundleError, SettingsError):
+    with one_line(BundleError, SettingsError, DatabaseError, MonitorError):
         settings = Settings(
             bundles=tuple(_open(each) for each in model or ["default"]),
             host=host,
@@ -93,6 +101,7 @@ def serve(
             queue=queue,
             max_megabytes=max_megabytes,
             limits=Limits(film_seconds, film_megabytes),
+            drift=drift,
         )
         serve_until_stopped(settings, lambda address: say(f"hilum serves on {address}"))
 

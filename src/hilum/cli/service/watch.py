@@ -50,12 +50,15 @@ def watch(
     """Judge films as they arrive in a folder, each once, when it is whole.
 
     DIR gets one FILM.json a film: the line that `hilum predict --json` prints. It may be stopped or killed at any time
-    and goes on where it was; no film is lost and none judged twice. Research use only, not a medical device.
+    and goes on where it was; no film is lost and none judged twice. A line says when films are not of the kind any more
+    that the bundle knows (`hilum drift`). Research use only, not a medical device.
     """
     from hilum.bundle.asked import Asked
     from hilum.bundle.asked import settle as settle_asked
     from hilum.bundle.card import BundleError
+    from hilum.bundle.drift.monitor import MonitorError
     from hilum.bundle.predictor import load
+    from hilum.service.films.monitors import Monitors
     from hilum.service.films.pool import FilmPool
     from hilum.service.films.process import Limits
     from hilum.service.films.served import Served, Wanted
@@ -70,18 +73,22 @@ def watch(
         say(f"{out}: lies in the folder that is watched, where results would be taken for films; name another one")
         raise typer.Exit(1)
     asked = Asked(operating_point=operating_point, threshold=threshold, heatmaps=overlays, patient=patient)
-    with one_line(BundleError, DatabaseError):
+    with one_line(BundleError, DatabaseError, MonitorError):
         predictor = load(model, threads=1)
         try:
             settle_asked(asked, predictor.card)
         except BundleError as error:
             raise BundleError(f"{model}: {error}") from None
-        bundles = (Served.of("watched", predictor),)
-        wanted = Wanted("watched", asked, pictures=("overlay",) if overlays else ())
+        name = predictor.path.stem
+        bundles = (Served.of(name, predictor),)
+        wanted = Wanted(name, asked, pictures=("overlay",) if overlays else ())
         stopped = Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
-        with FilmPool(bundles, processes or available_cores(), Limits()) as pool:
+        with (
+            Monitors(bundles, out, _say_with_time) as monitors,
+            FilmPool(bundles, processes or available_cores(), Limits(), monitors=monitors) as pool,
+        ):
             say(f"watching {folder}; results go to {out}; Ctrl-C stops")
             Watch(folder, out, pool, wanted, settle).run(stopped.is_set, _say_counts)
 
@@ -89,4 +96,8 @@ def watch(
 def _say_counts(counts: Counts) -> None:
     """How much was done, without a name: this ends up in logs."""
     failed = f"; {counts.failed:,} could not be read" if counts.failed else ""
-    say(f"{datetime.now():%Y-%m-%d %H:%M:%S} films judged: {counts.films:,}{failed}")
+    _say_with_time(f"films judged: {counts.films:,}{failed}")
+
+
+def _say_with_time(line: str) -> None:
+    say(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}")

@@ -13,7 +13,7 @@ from hilum.bundle.card import Card
 from hilum.bundle.drift.baseline import FACTS, DriftCard, Kind
 from hilum.bundle.drift.comparison import FEWEST, LEVEL, Comparison, TraitShift, compare, strangeness
 from hilum.bundle.drift.grays import GRAYS
-from hilum.bundle.drift.monitor import FALSE_ALARM_EVERY, Monitor
+from hilum.bundle.drift.monitor import Monitor
 from hilum.bundle.prediction import RESEARCH_USE
 from hilum.evaluation.drift.judged import JudgedFilms
 from hilum.measures.figure import EvaluationError, Floats
@@ -113,17 +113,7 @@ def as_plain(made: Drift | None, monitor: Monitor | None) -> dict[str, Any]:
             ],
         }
     if monitor is not None:
-        plain["watch"] = {
-            "films": monitor.films,
-            "false_alarm_every": FALSE_ALARM_EVERY,
-            "alarm": monitor.alarm
-            and {
-                "film": monitor.alarm.film,
-                "day": monitor.alarm.day,
-                "patient_group": monitor.alarm.patient,
-                "traits": monitor.alarm.traits,
-            },
-        }
+        plain["watch"] = monitor.to_dict()
     return plain
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from hilum.bundle.card import BundleError
 from hilum.bundle.drift.baseline import FACTS, DriftCard
-from hilum.bundle.drift.traits import Traits, traits_of_readings
+from hilum.bundle.drift.traits import Traits, joined, traits_of_readings
 from hilum.bundle.reading import Reading
 from hilum.dataset.manifest.csv_table import read_csv
 from hilum.measures.figure import EvaluationError
@@ -84,7 +84,7 @@ def judge_films(
     if not paths:
         first = f"; the first: {failures[0]}" if failures else "; give films or folders that hold some"
         raise EvaluationError(f"no film could be read{first}")
-    return JudgedFilms(tuple(paths), _joined(parts), tuple(failures), of_patients)
+    return JudgedFilms(tuple(paths), joined(parts), tuple(failures), of_patients)
 
 
 def save_judged(judged: JudgedFilms, path: Path, bundle: str, baseline: DriftCard) -> None:
@@ -131,11 +131,3 @@ def load_judged(path: Path, bundle: str, baseline: DriftCard) -> JudgedFilms:
             raise EvaluationError(f"{path}: line {line}: a cell is no number; give the films themselves") from None
     facts = tuple(tuple(row[3 + len(names) :]) for row in table.rows)
     return JudgedFilms(tuple(row[0] for row in table.rows), Traits(tuple(patients), numbers, facts))
-
-
-def _joined(parts: Sequence[Traits]) -> Traits:
-    return Traits(
-        tuple(patient for part in parts for patient in part.patients),
-        np.concatenate([part.numbers for part in parts]),
-        tuple(facts for part in parts for facts in part.facts),
-    )

@@ -69,10 +69,5 @@ def of_watch(monitor: Monitor, raised: Alarm | None) -> str:
     seen = f"{monitor.films:,} films since the watch began"
     if monitor.alarm is None:
         return f"{seen}, no alarm (without a reason one comes at most once in {FALSE_ALARM_EVERY:,} films on average)"
-    alarm = monitor.alarm
-    whose = "" if alarm.patient is None else f" of {WHOSE[alarm.patient]}"
-    new = "alarm" if raised is not None else "alarm, given before"
-    return (
-        f"{seen}: {new} with film {alarm.film:,} on {alarm.day}, films{whose} differ by {', '.join(alarm.traits)}; "
-        "see to it, then move the state away to start anew"
-    )
+    before = "" if raised is not None else " (given before)"
+    return f"{seen}: {monitor.alarm.in_words()}{before}; see to it, then move the state away to start anew"

@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from hilum.service.films.monitors import Monitors
 from hilum.service.films.process import OUT_OF_MEMORY, READY, TAKEN, Limits, main, receive_answer
 from hilum.service.films.served import BUG, Answer, Served, Wanted
 
@@ -55,6 +56,7 @@ class FilmPool:
         processes: int,
         limits: Limits,
         on_replaced: Callable[[], object] = lambda: None,
+        monitors: Monitors | None = None,
     ) -> None:
         self.processes = processes
         self.limits = limits
@@ -62,6 +64,7 @@ class FilmPool:
         self._bundles = bundles
         self._served = {served.name: served for served in bundles}
         self._on_replaced = on_replaced  # a film has cost a process
+        self._monitors = monitors  # of drift, started and ended by whoever starts and ends the pool
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._ready: set[int] = set()
         self._stopping = threading.Event()
@@ -155,6 +158,8 @@ class FilmPool:
             answer.set_exception(FilmBug(given.detail))
         else:
             answer.set_result(given._replace(seconds=seconds))
+            if self._monitors is not None:
+                self._monitors.add(wanted.model, given.traits)
         return True
 
     def _explain(self, code: int | None, wanted: Wanted) -> Answer:

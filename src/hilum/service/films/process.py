@@ -23,6 +23,7 @@ from hilum.output.overlay import TALLEST, draw_overlay
 from hilum.output.table import to_json_line
 from hilum.radiograph import Radiograph
 from hilum.service.films.grey import show
+from hilum.service.films.monitors import pack_traits
 from hilum.service.films.served import BUG, FAILED, NO_RESULT, Answer, Served, Wanted
 
 READY, TAKEN = b"ready", b"taken"
@@ -57,7 +58,8 @@ def main(connection: Connection, bundles: tuple[Served, ...], limits: Limits) ->
             _limit_time(limits)
             answer = _judge_or_explain(predictors[wanted.model], film, wanted)
             del film
-            connection.send_bytes(b"\0".join(map(_text, answer[:4])))  # at once: each message wakes the service
+            # At once: each message wakes the service.
+            connection.send_bytes(b"\0".join(map(_text, (*answer[:4], answer.traits))))
             for part in (*answer.pictures, *answer.results):
                 connection.send_bytes(part)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -68,10 +70,10 @@ def main(connection: Connection, bundles: tuple[Served, ...], limits: Limits) ->
 
 def receive_answer(connection: Connection, wanted: Wanted) -> Answer:
     """What `main` sends of a film that it has taken."""
-    line, outcome, reason, detail = connection.recv_bytes().split(b"\0", 3)
+    line, outcome, reason, detail, traits = connection.recv_bytes().split(b"\0", 4)
     pictures = tuple(connection.recv_bytes() for _ in wanted.pictures)
     results = tuple(connection.recv_bytes() for _ in wanted.results)
-    return Answer(line, outcome.decode(), reason.decode() or None, detail.decode() or None, pictures, results)
+    return Answer(line, outcome.decode(), reason.decode() or None, detail.decode() or None, pictures, results, traits)
 
 
 def judge(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
@@ -80,21 +82,19 @@ def judge(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
         return show(film, wanted.longest)
     shown: Radiograph | None = None
     if wanted.pictures or wanted.results:
-        ((prediction, shown),) = predictor.stream_with_films(
-            [film], wanted.asked, at_least=TALLEST, invert=wanted.invert
-        )
+        ((reading, shown),) = predictor.readings_with_films([film], at_least=TALLEST, invert=wanted.invert)
     else:
-        (prediction,) = predictor.stream([film], wanted.asked, invert=wanted.invert)
+        (reading,) = predictor.readings([film], invert=wanted.invert)
+    prediction = predictor.decide(reading, wanted.asked)
     line = to_json_line(prediction).encode()
     pictures = tuple(_drawn(kind, prediction, shown) for kind in wanted.pictures)
     nothing = tuple(b"" for _ in wanted.results)
     if isinstance(prediction, Failed):
         return Answer(line, FAILED, prediction.reason, prediction.detail, pictures, nothing)
+    answer = Answer(line, prediction.decision, None, None, pictures, nothing, pack_traits(predictor.card, reading))
     if not wanted.results or shown is None:
-        return Answer(line, prediction.decision, None, None, pictures, nothing)
-    return _with_results(
-        Answer(line, prediction.decision, None, None, pictures, nothing), film, wanted, (prediction, shown)
-    )
+        return answer
+    return _with_results(answer, film, wanted, (prediction, shown))
 
 
 def _judge_or_explain(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:

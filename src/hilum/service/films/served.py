@@ -87,8 +87,8 @@ class Answer(NamedTuple):
     `outcome` is the decision, or FAILED with a reason for programs and a detail for people. A picture that was wanted
     and cannot be, as the heatmap of a film that was turned away, is empty. Where grey values are wanted, they are
     the only picture, and `line` says what is known of the film. `results` are DICOM files, empty where none
-    of a kind can be. `lost` says that the process did not survive the film, or was ended while it had it;
-    `seconds` is how long it had it.
+    of a kind can be. `traits` are for a watch of drift (monitors.py). `lost` says that the process did not survive the
+    film, or was ended while it had it; `seconds` is how long it had it.
     """
 
     line: bytes
@@ -97,5 +97,6 @@ class Answer(NamedTuple):
     detail: str | None
     pictures: tuple[bytes, ...]
     results: tuple[bytes, ...] = ()
+    traits: bytes = b""
     lost: bool = False
     seconds: float = 0.0
