@@ -342,6 +342,8 @@ def test_over_tls_only_callers_with_a_certificate_come_in(bundle: Path, tmp_path
         "[[target]]\nname = 'far'\nhost = 'localhost'": "or a url",
         "[[catch_up]]\ntitle = 'A'": "orthanc, its REST API",
         "[[catch_up]]\ntitle = 'A'\ndicomweb = 'http://localhost/'\ndays = 30": "keep_days",
+        "[alert]": "mail_to",
+        "[alert]\nmail_to = ['it@hospital']\nmail_from = 'x'": "no address",
         "[[rule]]\nto = ['arhive']": "did you mean archive",
         "[[rule]]\nto = ['archive']\nmodel = 'none.onnx'": "none.onnx",
         "[[rule]]\nto = ['archive']\noperating_point = 'none'": "no operating point",

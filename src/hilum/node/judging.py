@@ -16,7 +16,7 @@ from hilum.node.queue import Queue, Queued
 from hilum.node.settings.node import NodeSettings
 from hilum.node.settings.rule import Rule
 from hilum.node.spool import Spool
-from hilum.node.times import Times
+from hilum.node.web.times import Times
 from hilum.service.films.pool import FilmBug, FilmPool, Unavailable
 from hilum.service.films.served import FAILED, Answer, Served, Wanted
 from hilum.system.database import DatabaseError

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import Event, Thread
 
+from hilum.node.alerts import Alerts
 from hilum.node.catch_up.asking import Asking
 from hilum.node.dimse.receiving import Receiver
 from hilum.node.intake import Intake
@@ -40,10 +41,12 @@ def run(settings: NodeSettings, stopped: Event) -> None:
             receiver = Receiver(settings, spool, intake)
             with FilmPool(bundles, settings.processes or available_cores(), Limits()) as pool:
                 judge = Judge(settings, pool, spool, queue)
-                running = Running(settings, spool, queue, intake, receiver, pool, judge, senders)
+                asking = [Asking(one, settings, spool, queue, intake) for one in settings.catch_up]
+                running = Running(settings, spool, queue, intake, receiver, pool, judge, senders, asking)
                 work: list[Callable[[Event], None]] = [judge.run, Studies(settings, spool, queue).run]
-                work += [sender.run for sender in senders]
-                work += [Asking(archive, running).run for archive in settings.catch_up]
+                work += [*(sender.run for sender in senders), *(archive.run for archive in asking)]
+                if settings.alert is not None:
+                    work.append(Alerts(settings.alert, running).run)
                 threads = [Thread(target=step, args=(stopped,)) for step in work]
                 with _web(running), receiver.open() as port:
                     for thread in threads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hilum.node.catch_up.asking import Asking
 from hilum.node.dimse.receiving import Receiver
 from hilum.node.intake import Intake
 from hilum.node.judging import Judge
@@ -27,6 +28,7 @@ class Running:
     pool: FilmPool
     judge: Judge
     senders: list[Sender]
+    asking: list[Asking]
 
     def not_ready(self) -> Iterator[str]:
         """Why it cannot take or judge films just now, a line for each reason."""

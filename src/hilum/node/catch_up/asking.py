@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -11,10 +12,12 @@ from typing import IO, Protocol
 
 from hilum.node.catch_up.missed import Missed, Pieces
 from hilum.node.catch_up.orthanc import Orthanc
-from hilum.node.intake import Outcome
+from hilum.node.intake import Intake, Outcome
 from hilum.node.log import note, note_bug
-from hilum.node.running import Running
+from hilum.node.queue import Queue
+from hilum.node.settings.node import NodeSettings
 from hilum.node.settings.target import CatchUp
+from hilum.node.spool import Spool
 from hilum.node.targets.way import Unreachable
 from hilum.system.database import DatabaseError
 
@@ -29,12 +32,16 @@ class Archive(Protocol):
 class Asking:
     """One archive, as long as the node runs. `failing` is why it could not be asked the last time."""
 
-    def __init__(self, archive: CatchUp, running: Running) -> None:
+    def __init__(self, archive: CatchUp, settings: NodeSettings, spool: Spool, queue: Queue, intake: Intake) -> None:
         self.title = archive.title
         self.failing: str | None = None
+        self.failing_since = 0.0
         self._every = archive.every_seconds
-        self._node = running
-        self._archive = _archive(archive, running)
+        self._most = settings.max_megabytes * 2**20
+        self._spool = spool
+        self._queue = queue
+        self._intake = intake
+        self._archive = _archive(archive, settings, queue)
 
     def run(self, stopped: Event) -> None:
         """Until it is to stop."""
@@ -43,6 +50,8 @@ class Asking:
                 self._look(stopped)
                 self.failing = None
             except (Unreachable, DatabaseError, OSError) as error:
+                if self.failing is None:
+                    self.failing_since = time.time()
                 self.failing = str(error)
                 note(f"catching up with {self.title}: {error}")
             except Exception as error:
@@ -53,25 +62,24 @@ class Asking:
         for film in self._archive.missed():
             if stopped.is_set():
                 return
-            if not self._node.queue.knows(film.instance) and not self._fetched(film):
+            if not self._queue.knows(film.instance) and not self._fetched(film):
                 raise Unreachable("waits, since there is no room for films")
             film.done()
 
     def _fetched(self, film: Missed) -> bool:
         """Whether it is done with: in the queue, or nothing for it."""
-        most = self._node.settings.max_megabytes * 2**20
-        with NamedTemporaryFile(dir=self._node.spool.arriving, delete=False) as file:
+        with NamedTemporaryFile(dir=self._spool.arriving, delete=False) as file:
             arrived = Path(file.name)
             try:
-                there = film.fetch(lambda pieces: _write(file, pieces, most))
+                there = film.fetch(lambda pieces: _write(file, pieces, self._most))
             except BaseException:
                 arrived.unlink(missing_ok=True)
                 raise
-        if not there or arrived.stat().st_size > most:
+        if not there or arrived.stat().st_size > self._most:
             arrived.unlink()
             return True
         note(f"catching up with {self.title}: a film that was not sent here")
-        return self._node.intake.take(arrived, self.title).outcome is not Outcome.NO_ROOM
+        return self._intake.take(arrived, self.title).outcome is not Outcome.NO_ROOM
 
 
 def _write(file: IO[bytes], pieces: Pieces, most: int) -> None:
@@ -83,15 +91,14 @@ def _write(file: IO[bytes], pieces: Pieces, most: int) -> None:
     os.fsync(file.fileno())
 
 
-def _archive(archive: CatchUp, running: Running) -> Archive:
-    rules = running.settings.rule
+def _archive(archive: CatchUp, settings: NodeSettings, queue: Queue) -> Archive:
 
     def wanted(modality: str) -> bool:
         """Whether a film of this modality may be one that a rule takes, which is known once it is there."""
-        return any(not rule.modality or modality.upper() in map(str.upper, rule.modality) for rule in rules)
+        return any(not rule.modality or modality.upper() in map(str.upper, rule.modality) for rule in settings.rule)
 
     if archive.orthanc:
-        return Orthanc(archive, running.queue, wanted)
+        return Orthanc(archive, queue, wanted)
     from hilum.node.catch_up.dicomweb import DicomWeb  # needs a package that the rest does not
 
-    return DicomWeb(archive, running.queue, wanted)
+    return DicomWeb(archive, queue, wanted)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
+from hilum.node.settings.alert import Alert
 from hilum.node.settings.rule import Rule
 from hilum.node.settings.target import LOOPBACK, SENDER, CatchUp, Port, Target, TargetTls, Tls, check_title, is_open
 from hilum.system.misfit import in_words, nearest
@@ -49,6 +50,7 @@ class NodeSettings:
     callers: list[str] = field(default_factory=list)
     tls: Tls | None = None
     http: Http | None = None
+    alert: Alert | None = None
     associations: Annotated[int, Bounds(lowest=1, highest=200)] = 8
     pdu_kilobytes: Annotated[int, Bounds(lowest=4, highest=1024)] = 128
     max_megabytes: Annotated[int, Bounds(lowest=1, highest=2000)] = 200

@@ -21,11 +21,12 @@ FIRST_WAIT, LONGEST_WAIT = 2.0, 300.0
 
 
 class Sender:
-    """Sends what is due. `failing` is why the target could not be had, since the last try."""
+    """Sends what is due. `failing` is why the target could not be had at the last try."""
 
     def __init__(self, target: Target, settings: NodeSettings, spool: Spool, queue: Queue) -> None:
         self.name = target.name
         self.failing: str | None = None
+        self.failing_since = 0.0
         self.sent = 0
         self._way: Way = Stow(target) if target.url else CStore(target, settings.title)
         self._patience = settings.give_up_hours * 3600
@@ -74,6 +75,8 @@ class Sender:
 
     def _put_off(self, due: list[Delivery], reason: str) -> None:
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(due[0].tries, 10))
+        if self.failing is None:
+            self.failing_since = time.time()
         self.failing = reason
         note(f"target {self.name}: {reason}; {len(due)} results wait for {wait:g} s")
         for delivery in due:

@@ -47,6 +47,8 @@ class NodeMetrics(Collector):
         yield _counter("results_sent", "Results that targets have stored since the start.", "target", sent)
         failing = {sender.name: int(sender.failing is not None) for sender in node.senders}
         yield _gauge("target_failing", "Whether a target could not be had at the last try.", "target", failing)
+        missing = {asking.title: int(asking.failing is not None) for asking in node.asking}
+        yield _gauge("catch_up_failing", "Whether an archive could not be asked the last time.", "archive", missing)
         yield CounterMetricFamily(
             "hilum_node_callers_rejected", "Callers who were turned away.", value=node.receiver.rejected
         )
