@@ -79,8 +79,10 @@ def test_orthanc_has_the_results_of_every_film_in_its_study_whether_it_sent_the_
     folders = {"StorageDirectory": str(tmp_path / "db"), "IndexDirectory": str(tmp_path / "db")}
     (tmp_path / "orthanc.json").write_text(json.dumps(orthanc | folders))
     settings = tmp_path / "NODE.toml"
-    settings.write_text(re.sub(r"(?m)^port = \d+", "port = 11112", settings.read_text(), count=1))
+    text = re.sub(r"(?m)^port = \d+", "port = 11112", settings.read_text(), count=1)
+    settings.write_text(text.replace("port = 4242", "port = 4242\ncommitment = true"))
     subprocess.run([*ALONE, "bash", "-c", WALK, "walk", ORTHANC, sys.executable], cwd=tmp_path, check=True)
+    assert (tmp_path / "NODE.log").read_text().count("all results sent, and committed to") == 2
     studies = json.loads((tmp_path / "studies.json").read_text())
     series = json.loads((tmp_path / "series.json").read_text())
     assert len(studies) == 2

@@ -45,6 +45,22 @@ def test_urgent_films_come_first_and_in_quiet_hours_alone(queue: Queue) -> None:
     assert [film.number for film in queue.waiting(9, {4}, [QUIET])] == [3, 1]
 
 
+def test_a_film_is_done_once_its_target_has_committed_to_all_results(queue: Queue) -> None:
+    add(queue, 1)
+    queue.judged(1, ["sr", "sc"], ["archive"])
+    first, second = queue.due("archive", 9)
+    queue.stored(first, "1.1", "asked", 600)
+    queue.stored(second, "1.2", "asked", 600)
+    assert queue.due("archive", 9) == []
+    assert queue.committed("another", ["1.1", "1.2"], [], 0) == []
+    assert queue.committed("asked", ["1.1"], ["1.2"], 0) == []
+    assert [delivery.kind for delivery in queue.due("archive", 9)] == [second.kind]  # it was lost there
+    queue.stored(second, "1.2", "asked again", -1)
+    assert queue.due("archive", 9)[0].kind == second.kind  # nobody has answered
+    assert queue.committed("asked again", ["1.2"], [], 0) == [1]
+    assert queue.counts()["done"] == 1
+
+
 def test_quiet_hours_may_go_over_midnight() -> None:
     rule = Rule(to=["archive"], quiet_hours=["22:00-06:30", "12:00-13:00"])
     quiet = [hour for hour in range(24) if rule.quiet_at(time(hour))]

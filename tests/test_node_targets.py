@@ -74,8 +74,9 @@ def failed(reason: int) -> dict[str, Any]:
 @contextmanager
 def stored(url: str, folder: Path) -> Iterator[None]:
     (folder / "result").write_bytes(b"a result")
-    with Stow(Target(name="archive", url=url)).connect() as store:
-        yield store(folder / "result")
+    with Stow(Target(name="archive", url=url)).connect("") as store:
+        store(folder / "result")
+        yield
 
 
 @pytest.mark.parametrize(

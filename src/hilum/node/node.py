@@ -38,7 +38,7 @@ def run(settings: NodeSettings, stopped: Event) -> None:
             spool.tidy(queue)
             senders = [Sender(target, settings, spool, queue) for target in settings.target]
             intake = Intake(settings, spool, queue)
-            receiver = Receiver(settings, spool, intake)
+            receiver = Receiver(settings, spool, queue, intake)
             with FilmPool(bundles, settings.processes or available_cores(), Limits()) as pool:
                 judge = Judge(settings, pool, spool, queue)
                 asking = [Asking(one, settings, spool, queue, intake) for one in settings.catch_up]

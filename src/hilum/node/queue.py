@@ -17,7 +17,7 @@ from hilum.system.database import Database
 FILE = "queue.sqlite"
 WAITING, HELD, JUDGED, DONE, SHADOW, DEAD = "waiting", "held", "judged", "done", "shadow", "dead"
 STATES = (WAITING, HELD, JUDGED, DONE, SHADOW, DEAD)
-SENT = "sent"
+SENT, STORED = "sent", "stored"  # of deliveries; what is stored waits for its target to commit to it
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS films (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -63,6 +63,8 @@ CREATE TABLE IF NOT EXISTS deliveries (
   due REAL NOT NULL,
   since REAL NOT NULL,
   reason TEXT,
+  instance TEXT,
+  asked TEXT,
   PRIMARY KEY (film, kind, target)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deliveries_by_target ON deliveries (target, state, due);
@@ -242,11 +244,11 @@ class Queue:
         self._set(number, DEAD, reason)
 
     def due(self, target: str, most: int) -> list[Delivery]:
-        """What is to be sent to a target now."""
+        """What is to be sent to a target now, or again, since it has not committed to it in time."""
         rows = self._base.do(
             "SELECT film, kind, target, tries, since FROM deliveries JOIN films ON number = film"
-            " WHERE target = ? AND deliveries.state = ? AND due <= ? ORDER BY urgent DESC, due, film LIMIT ?",
-            *(target, WAITING, time.time(), most),
+            " WHERE target = ? AND deliveries.state IN (?, ?) AND due <= ? ORDER BY urgent DESC, due, film LIMIT ?",
+            *(target, WAITING, STORED, time.time(), most),
         )
         return [Delivery(*row) for row in rows]
 
@@ -254,10 +256,37 @@ class Queue:
         """A target has stored it; whether that was the last one of its film."""
         with self._base.together():
             self._delivered(delivery, SENT, None)
-            left = self._base.do("SELECT 1 FROM deliveries WHERE film = ? AND state != ?", delivery.film, SENT)
-            if not left:
-                self._set(delivery.film, DONE)
-        return not left
+            return self._is_done(delivery.film)
+
+    def stored(self, delivery: Delivery, instance: str, asked: str, seconds: float) -> None:
+        """A target has it and is asked to commit to it, by an identifier; without an answer it is sent again then."""
+        self._base.do(
+            "UPDATE deliveries SET state = ?, tries = tries + 1, due = ?, reason = ?, instance = ?, asked = ?"
+            " WHERE film = ? AND kind = ? AND target = ?",
+            *(STORED, time.time() + seconds, "is asked to commit to them", instance, asked),
+            *(delivery.film, delivery.kind, delivery.target),
+        )
+
+    def committed(self, asked: str, instances: list[str], failed: list[str], wait: float) -> list[int]:
+        """What a target commits to of what it was asked, and what it has lost and gets again; which films are done."""
+        done = []
+        with self._base.together():
+            rows = self._base.do(
+                "SELECT film, kind, target, tries, since, instance FROM deliveries WHERE asked = ? AND state = ?",
+                *(asked, STORED),
+            )
+            for *delivery, instance in rows:
+                if instance in instances:
+                    self._delivered(Delivery(*delivery), SENT, None)
+                    if self._is_done(delivery[0]):
+                        done.append(int(delivery[0]))
+                elif instance in failed:
+                    self._delivered(Delivery(*delivery), WAITING, "has lost what it stored")
+                    self._base.do(
+                        "UPDATE deliveries SET due = ? WHERE film = ? AND kind = ? AND target = ?",
+                        *(time.time() + wait, *delivery[:3]),
+                    )
+        return done
 
     def postpone(self, delivery: Delivery, seconds: float, reason: str) -> None:
         """A target could not be had; it is tried again later."""
@@ -307,7 +336,8 @@ class Queue:
     def to_send(self) -> dict[str, tuple[int, str | None]]:
         """How many results wait for each target, and what was last in the way."""
         rows = self._base.do(
-            "SELECT target, count(*), max(reason) FROM deliveries WHERE state = ? GROUP BY target", WAITING
+            "SELECT target, count(*), max(reason) FROM deliveries WHERE state IN (?, ?) GROUP BY target",
+            *(WAITING, STORED),
         )
         return {target: (count, reason) for target, count, reason in rows}
 
@@ -342,6 +372,13 @@ class Queue:
                     " VALUES (?, ?, ?, ?, ?, ?)",
                     *(number, kind, target, WAITING, now, now),
                 )
+
+    def _is_done(self, film: int) -> bool:
+        """Whether that was the last delivery of a film, which it knows from then on."""
+        left = self._base.do("SELECT 1 FROM deliveries WHERE film = ? AND state != ?", film, SENT)
+        if not left:
+            self._set(film, DONE)
+        return not left
 
     def _delivered(self, delivery: Delivery, state: str, reason: str | None) -> None:
         self._base.do(

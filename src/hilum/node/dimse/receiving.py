@@ -21,12 +21,15 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from hilum.node.dimse.bounds import Bounds, NodeEntity, bound, stream_to_spool, unlink_unfinished
 from hilum.node.intake import Intake, Outcome
-from hilum.node.log import note_bug
+from hilum.node.log import note, note_bug
+from hilum.node.queue import Queue
 from hilum.node.settings.node import NodeError, NodeSettings
 from hilum.node.settings.target import Tls
 from hilum.node.spool import Spool
+from hilum.radiograph.dicom.header import HEADER_ERRORS
+from hilum.system.database import DatabaseError
 
-VERIFICATION = "1.2.840.10008.1.1"
+VERIFICATION, COMMITMENT = "1.2.840.10008.1.1", "1.2.840.10008.1.20.1"
 FILMS = (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -38,6 +41,8 @@ ENCODINGS = [f"1.2.840.10008.1.2{end}" for end in (".1", "", ".2", ".4.50", ".4.
     f"1.2.840.10008.1.2{end}" for end in (".4.81", ".4.90", ".4.91", ".5")
 ]
 HIGH = 1  # a priority
+NOT_UNDERSTOOD, NOT_NOW = 0x0115, 0x0110
+SENT_AGAIN_AFTER = 60.0  # seconds, of what a target has lost
 STATUS = {
     Outcome.TAKEN: 0x0000,
     Outcome.KNOWN: 0x0000,
@@ -53,8 +58,9 @@ WAIT_OUTSIDE = 8  # connections beyond the associations, which hear that there i
 class Receiver:
     """Gives films to the intake. `rejected` counts callers who heard that there is no room, or that they may not."""
 
-    def __init__(self, settings: NodeSettings, spool: Spool, intake: Intake) -> None:
+    def __init__(self, settings: NodeSettings, spool: Spool, queue: Queue, intake: Intake) -> None:
         self._settings = settings
+        self._queue = queue
         self._spool = spool
         self._intake = intake
         self.rejected = 0
@@ -69,14 +75,18 @@ class Receiver:
         entity = NodeEntity(settings.title, self._spool.arriving, bounds)
         entity.maximum_associations = settings.associations
         entity.require_called_aet = True
-        entity.require_calling_aet = settings.callers
+        committing = [target.title for target in settings.target if target.commitment]
+        entity.require_calling_aet = settings.callers and [*settings.callers, *committing]
         entity.add_supported_context(VERIFICATION)
+        # Who was asked to commit to results calls back, and is the provider of that service.
+        entity.add_supported_context(COMMITMENT, scu_role=False, scp_role=True)
         for kind in FILMS:
             entity.add_supported_context(kind, ENCODINGS)
         handlers: list[Any] = [
             (evt.EVT_CONN_OPEN, bound),
             (evt.EVT_CONN_CLOSE, unlink_unfinished),
             (evt.EVT_C_STORE, self._store),
+            (evt.EVT_N_EVENT_REPORT, self._committed),
             (evt.EVT_REJECTED, self._rejected),
         ]
         try:
@@ -106,6 +116,25 @@ class Receiver:
         caller = str(event.assoc.requestor.ae_title).strip()
         urgent = getattr(event.request, "Priority", None) == HIGH
         return STATUS[self._intake.take(event.dataset_path, caller, urgent=urgent).outcome]
+
+    def _committed(self, event: evt.Event) -> tuple[int, None]:
+        """A target says what it keeps of what it was asked to commit to (PS3.4 J.3.3)."""
+        try:
+            told = event.event_information
+            kept, lost = (
+                [str(one.ReferencedSOPInstanceUID) for one in told.get(name) or ()]
+                for name in ("ReferencedSOPSequence", "FailedSOPSequence")
+            )
+            done = self._queue.committed(str(told.TransactionUID), kept, lost, SENT_AGAIN_AFTER)
+        except HEADER_ERRORS:
+            return NOT_UNDERSTOOD, None
+        except DatabaseError as error:
+            note(f"a commitment could not be kept: {error}")
+            return NOT_NOW, None
+        for number in done:
+            self._spool.delivered(number)
+            note(f"film {number}: all results sent, and committed to")
+        return 0x0000, None
 
 
 class _Server(ThreadedAssociationServer):

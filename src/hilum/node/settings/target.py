@@ -41,6 +41,7 @@ class Target:
     host: str = ""
     port: Port = 0
     url: str = ""
+    commitment: bool = False
     tls: TargetTls | None = None
     credentials_file: str | None = None
 
@@ -53,6 +54,8 @@ class Target:
             check_url(self.url)
             if self.host or self.port:
                 raise ValueError(f"target {self.name}: a url and a host or port; give one of them")
+            if self.commitment:
+                raise ValueError(f"target {self.name}: commitment is DICOM's own; it needs title, host and port")
         elif not (self.title and self.host and self.port):
             raise ValueError(f"target {self.name}: give title, host and port for C-STORE, or a url for STOW-RS")
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
 from pydicom.uid import (
     UID,
@@ -36,6 +37,7 @@ RESULTS = (
 )
 # Each way a result may be written is proposed by itself: what a target does not read is unpacked for it.
 PACKED = {ParametricMapStorage: RLELossless, SegmentationStorage: JPEGLSLossless}
+COMMITMENT, COMMITMENT_INSTANCE = UID("1.2.840.10008.1.20.1"), UID("1.2.840.10008.1.20.1.1")
 SECONDS = 60.0
 DUPLICATE = 0x0111  # it is there already
 NO_ROOM = range(0xA700, 0xA800)
@@ -54,23 +56,41 @@ class CStore:
             self._entity.add_requested_context(kind, ExplicitVRLittleEndian)
             if kind in PACKED:
                 self._entity.add_requested_context(kind, PACKED[kind])
+        if target.commitment:
+            self._entity.add_requested_context(COMMITMENT)
 
     @contextmanager
-    def connect(self) -> Iterator[Store]:
+    def connect(self, asked: str) -> Iterator[Store]:
         """See Way."""
         target = self._target
         tls = None if self._context is None else (self._context, target.host)
         association = self._entity.associate(target.host, target.port, ae_title=target.title, tls_args=tls)
         if not association.is_established:
             raise Unreachable("does not take calls from here" if association.is_rejected else "cannot be reached")
+        stored: list[Dataset] = []
         try:
-            yield partial(_store, association)
+            yield partial(_store, association, stored)
+            if target.commitment and stored:
+                _ask_to_commit(association, asked, stored)
         finally:
             if association.is_established:
                 association.release()
 
 
-def _store(association: Association, path: Path) -> None:
+def _ask_to_commit(association: Association, asked: str, stored: list[Dataset]) -> None:
+    """PS3.4 J; the answer comes to the node's own port."""
+    request = Dataset()
+    request.TransactionUID = asked
+    request.ReferencedSOPSequence = stored
+    try:
+        status, _ = association.send_n_action(request, 1, COMMITMENT, COMMITMENT_INSTANCE)
+    except (RuntimeError, ValueError):  # pynetdicom's, of an association that has ended or has no such context
+        raise Unreachable("does not take requests to commit to what it stores") from None
+    if status.get("Status") != 0:
+        raise Unreachable("will not commit to what it stores")
+
+
+def _store(association: Association, stored: list[Dataset], path: Path) -> str:
     """A packed result is unpacked for whoever does not read it so."""
     result = dcmread(path)
     kind, written = UID(result.SOPClassUID), UID(result.file_meta.TransferSyntaxUID)
@@ -92,3 +112,7 @@ def _store(association: Association, path: Path) -> None:
     # Warnings (0xB...) say that it was stored with something changed.
     if status not in (0, DUPLICATE) and not 0xB000 <= status < 0xC000:
         raise Refused(f"refuses it (status {status:04X})")
+    reference = Dataset()
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = kind, result.SOPInstanceUID
+    stored.append(reference)
+    return str(result.SOPInstanceUID)

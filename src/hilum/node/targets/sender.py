@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from threading import Event
+from uuid import uuid4
 
 from hilum.node.log import note, note_bug
 from hilum.node.queue import Delivery, Queue
@@ -18,6 +19,7 @@ from hilum.system.database import DatabaseError
 AT_ONCE = 64  # results in one connection
 PAUSE = 0.2
 FIRST_WAIT, LONGEST_WAIT = 2.0, 300.0
+COMMITS_WITHIN = 600.0
 
 
 class Sender:
@@ -29,6 +31,7 @@ class Sender:
         self.failing_since = 0.0
         self.sent = 0
         self._way: Way = Stow(target) if target.url else CStore(target, settings.title)
+        self._commits = target.commitment
         self._patience = settings.give_up_hours * 3600
         self._spool = spool
         self._queue = queue
@@ -49,18 +52,21 @@ class Sender:
             stopped.wait(PAUSE)
 
     def _send_all(self, due: list[Delivery], stopped: Event) -> None:
-        left = list(due)
+        left, asked = list(due), f"2.25.{uuid4().int}"
         try:
-            with self._way.connect() as store:
+            with self._way.connect(asked) as store:
                 while left and not stopped.is_set():
-                    self._send(store, left[0])
+                    self._send(store, left[0], asked)
                     left.pop(0)
         except Unreachable as error:
             self._put_off(left, str(error))
 
-    def _send(self, store: Store, delivery: Delivery) -> None:
+    def _send(self, store: Store, delivery: Delivery, asked: str) -> None:
+        if time.time() - delivery.since > self._patience:  # stored again and again, and never committed to
+            self._give_up(delivery, f"{self.name} did not take the {delivery.kind} for good in time")
+            return
         try:
-            store(self._spool.result(delivery.film, delivery.kind))
+            instance = store(self._spool.result(delivery.film, delivery.kind))
         except FileNotFoundError:
             self._give_up(delivery, f"the {delivery.kind} is no longer in the spool")
             return
@@ -69,15 +75,20 @@ class Sender:
             return
         self.sent += 1
         self.failing = None
-        if self._queue.sent(delivery):
+        if self._commits:
+            self._queue.stored(delivery, instance, asked, COMMITS_WITHIN)
+        elif self._queue.sent(delivery):
             self._spool.delivered(delivery.film)
             note(f"film {delivery.film}: all results sent")
 
     def _put_off(self, due: list[Delivery], reason: str) -> None:
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(due[0].tries, 10))
         if self.failing is None:
             self.failing_since = time.time()
         self.failing = reason
+        if not due:  # all of them are stored, and will be again if nobody commits to them
+            note(f"target {self.name}: {reason}")
+            return
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(due[0].tries, 10))
         note(f"target {self.name}: {reason}; {len(due)} results wait for {wait:g} s")
         for delivery in due:
             if time.time() - delivery.since > self._patience:

@@ -25,17 +25,18 @@ class Stow:
         self._peer = Peer(target.url, target.tls, target.credentials_file)
 
     @contextmanager
-    def connect(self) -> Iterator[Store]:
+    def connect(self, asked: str) -> Iterator[Store]:
         """See Way."""
         yield self._store
 
-    def _store(self, path: Path) -> None:
+    def _store(self, path: Path) -> str:
         boundary = secrets.token_hex(16)
         kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
         head, end = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n", f"\r\n--{boundary}--\r\n"
         body = head.encode() + path.read_bytes() + end.encode()
         with self._peer.asked("/studies", "application/dicom+json", body, kind) as answer:
             _check(answer)
+        return ""
 
 
 def _check(answer: HTTPResponse) -> None:

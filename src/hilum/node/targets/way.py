@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-Store = Callable[[Path], None]
+Store = Callable[[Path], str]  # gives the identifier of what it has stored
 
 
 class Unreachable(Exception):
@@ -21,5 +21,8 @@ class Refused(Exception):
 class Way(Protocol):
     """A way to a target."""
 
-    def connect(self) -> AbstractContextManager[Store]:
-        """Within the block, what stores a file there. Both raise Unreachable, the latter Refused."""
+    def connect(self, asked: str) -> AbstractContextManager[Store]:
+        """Within the block, what stores a file there. Both raise Unreachable, the latter Refused.
+
+        A target that commits to what it stores is asked to, by this identifier, when the block ends.
+        """
