@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from service import served, served_here, until
 import hilum
 from hilum.bundle.drift.monitor import MonitorError
 from hilum.service.films import monitors
-from hilum.service.films.monitors import Monitors, pack_traits
+from hilum.service.films.monitors import Monitors, pack_traits, state_name
 from hilum.service.films.served import Served
 from hilum.service.settings import Settings
 
@@ -85,12 +86,15 @@ def test_a_state_that_is_moved_away_while_the_service_runs_begins_anew(
 ) -> None:
     predictor = hilum.load(bundle, threads=1)
     packed = [pack_traits(predictor.card, reading) for reading in predictor.readings([*others, *same])]
+    drift = predictor.card.drift
+    assert drift is not None
     with Monitors([Served.of("ours", predictor)], tmp_path, lines.append) as watches:
         for traits in packed[:OTHERS]:
             watches.add("ours", traits)
-        until(lambda: any(tmp_path.glob(".hilum-drift-*")) and watches.standings()["ours"]["films"] == OTHERS)
-        until(lambda: len(lines) == 1)
-        next(tmp_path.glob(".hilum-drift-*")).unlink()
+        state = tmp_path / state_name(drift)
+        until(lambda: state.exists() and json.loads(state.read_text())["films"] == OTHERS)
+        assert len(lines) == 1
+        state.unlink()
         watches.add("ours", packed[-1])
         until(lambda: watches.standings()["ours"] == {"films": 1, "false_alarm_every": 10_000, "alarm": None})
 
