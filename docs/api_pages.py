@@ -15,7 +15,9 @@ import hilum
 from hilum.bundle.predictor import Predictor
 from hilum.bundle.reading import Reading
 from hilum.evaluation.comparison.compare import ComparisonReport
+from hilum.evaluation.drift.report import DriftReport
 from hilum.evaluation.evaluate import Report
+from hilum.evaluation.robustness.report import RobustnessReport
 from hilum.export.ensemble.folds import TrainedFolds
 from hilum.export.local.calibrate import LocalBundle
 from hilum.export.train import Trained, TrainedSweep
@@ -34,6 +36,8 @@ PAGES: dict[str, tuple[str, list[Any]]] = {
     "training": ("Training", [hilum.train, Trained, TrainedSweep, TrainedFolds, hilum.ensemble]),
     "judging": ("Judging", [hilum.evaluate, Report, hilum.compare, ComparisonReport]),
     "calibrating": ("Calibrating", [hilum.calibrate, LocalBundle]),
+    "drift": ("Drift", [hilum.drift, DriftReport]),
+    "robustness": ("Robustness", [hilum.robustness, RobustnessReport]),
 }
 HEAD = """# {title}
 

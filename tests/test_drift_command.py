@@ -18,6 +18,7 @@ from hilum.bundle.card import BundleError
 from hilum.bundle.drift.fitting import local_baseline
 from hilum.bundle.reading import Reading
 from hilum.cli.app import app
+from hilum.measures.figure import EvaluationError
 
 NEW, ALARM = 40, 3
 
@@ -167,3 +168,24 @@ def test_a_baseline_of_own_films_needs_enough_of_them(bundle: Path, tmp_path: Pa
     readings = [reading for reading in predictor.readings(films) if isinstance(reading, Reading)]
     with pytest.raises(BundleError, match="49 films to fit a baseline of drift to, too few"):
         local_baseline(predictor.card, readings)
+
+
+def test_python_gives_what_the_command_says(bundle: Path, tmp_path: Path) -> None:
+    films = write_noise(tmp_path / "films", NEW, 30, darker=0.15)
+    code, out, _ = run(bundle, tmp_path / "films", "--json")
+    report = hilum.drift(bundle, films, state=tmp_path / "state.json")
+    assert report.alarms and code == ALARM
+    assert {key: value for key, value in report.to_dict().items() if key != "watch"} == json.loads(out)
+    assert report.monitor is not None and report.monitor.films == NEW
+    assert report.rows()[0] == {
+        "patient_group": None,
+        "kind": "own films",
+        **report.to_dict()["groups"][0]["traits"][0],
+    }
+    assert "another kind" in report._repr_html_() and "own films" in report._repr_html_()
+    assert (report._repr_png_() or b"").startswith(b"\x89PNG")
+    few = hilum.drift(bundle, films[:5], tmp_path / "out", state=tmp_path / "state.json")
+    assert few.found is None and few.alarms  # the watch's stays
+    assert few._repr_png_() is None and not (tmp_path / "out").exists()
+    with pytest.raises(EvaluationError, match="too few"):
+        few.save(tmp_path / "out")

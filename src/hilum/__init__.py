@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from hilum.bundle.prediction import Abstained, Answered, Failed, Prediction
     from hilum.bundle.predictor import load
     from hilum.evaluation.comparison.compare import compare
+    from hilum.evaluation.drift.report import drift
     from hilum.evaluation.evaluate import evaluate
+    from hilum.evaluation.robustness.report import robustness
     from hilum.export.ensemble.ensemble import ensemble
     from hilum.export.local.calibrate import calibrate
     from hilum.export.train import train
@@ -33,10 +35,12 @@ HOMES = {
     "calibrate": "hilum.export.local.calibrate",
     "compare": "hilum.evaluation.comparison.compare",
     "draw_overlay": "hilum.output.overlay",
+    "drift": "hilum.evaluation.drift.report",
     "ensemble": "hilum.export.ensemble.ensemble",
     "evaluate": "hilum.evaluation.evaluate",
     "load": "hilum.bundle.predictor",
     "read": "hilum.radiograph",
+    "robustness": "hilum.evaluation.robustness.report",
     "train": "hilum.export.train",
 }
 __all__ = [
@@ -52,10 +56,12 @@ __all__ = [
     "calibrate",
     "compare",
     "draw_overlay",
+    "drift",
     "ensemble",
     "evaluate",
     "load",
     "read",
+    "robustness",
     "train",
 ]
 

@@ -43,26 +43,17 @@ def robustness(
     """
     need("hilum robustness", "evaluate", "polars", "matplotlib", "cv2")
     from hilum.bundle.card import BundleError
-    from hilum.bundle.predictor import load
     from hilum.dataset.manifest.manifest import ManifestError
     from hilum.dataset.sources import SourceError
-    from hilum.evaluation.data_set import open_data_set
     from hilum.evaluation.evaluate import check_folder
-    from hilum.evaluation.robustness.robustness import Drawn, measure_robustness
-    from hilum.evaluation.robustness.saved import save_robustness
-    from hilum.evaluation.robustness.section import answer as in_words
+    from hilum.evaluation.robustness.report import robustness as change_films
     from hilum.measures.figure import EvaluationError
 
     with one_line(BundleError, ManifestError, SourceError, EvaluationError):
         if out is not None:
             check_folder(out)
-        predictor = load(model)
         with report_stages() as on_progress:
-            data = open_data_set(films, lambda done, total: on_progress("reading films", done, total))
-            drawn = Drawn(split or data.usual_split, count, seed)
-            made = measure_robustness(
-                predictor, data, drawn, lambda done, total: on_progress("judging changed films", done, total)
-            )
-        page = save_robustness(made, out or Path("evaluations") / f"{predictor.path.stem}-{drawn.split}")
-    answer(in_words(made))
+            made = change_films(model, films, split=split, count=count, seed=seed, on_progress=on_progress)
+        page = made.save(out or Path("evaluations") / made.name)
+    answer(*made.sentences())
     say(f"report: {page}")

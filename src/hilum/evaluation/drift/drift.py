@@ -92,18 +92,7 @@ def as_plain(made: Drift | None, monitor: Monitor | None) -> dict[str, Any]:
                     "kind": group.kind.source,
                     "kind_films": group.kind.films,
                     "drift": group.alarms,
-                    "traits": [
-                        {
-                            "trait": shift.trait,
-                            "of": of_which_kind(shift),
-                            "p": round(shift.p, 6),
-                            "apart": round(shift.apart, 4),
-                            "usual": _rounded(shift.usual),
-                            "median": _rounded(shift.median),
-                            "value": shift.value,
-                        }
-                        for shift in group.shifts
-                    ],
+                    "traits": [_plain(shift) for shift in group.shifts],
                 }
                 for group in made.comparison.groups
             ],
@@ -115,6 +104,27 @@ def as_plain(made: Drift | None, monitor: Monitor | None) -> dict[str, Any]:
     if monitor is not None:
         plain["watch"] = monitor.to_dict()
     return plain
+
+
+def rows_of(made: Drift) -> list[dict[str, Any]]:
+    """One row a trait of each group of patients."""
+    return [
+        {"patient_group": group.patient, "kind": group.kind.source, **_plain(shift)}
+        for group in made.comparison.groups
+        for shift in group.shifts
+    ]
+
+
+def _plain(shift: TraitShift) -> dict[str, Any]:
+    return {
+        "trait": shift.trait,
+        "of": of_which_kind(shift),
+        "p": round(shift.p, 6),
+        "apart": round(shift.apart, 4),
+        "usual": _rounded(shift.usual),
+        "median": _rounded(shift.median),
+        "value": shift.value,
+    }
 
 
 def _farthest(judged: JudgedFilms, baseline: DriftCard, found: Comparison) -> Sequence[FarFilm]:

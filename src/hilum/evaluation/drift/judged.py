@@ -15,6 +15,7 @@ from hilum.bundle.drift.traits import Traits, joined, traits_of_readings
 from hilum.bundle.reading import Reading
 from hilum.dataset.manifest.csv_table import read_csv
 from hilum.measures.figure import EvaluationError
+from hilum.radiograph.folder import files_below, may_be_film
 from hilum.radiograph.patient import PATIENTS, Patient
 from hilum.system.rows import write_csv
 
@@ -30,13 +31,15 @@ AT_ONCE = 64  # readings kept before they become traits
 class JudgedFilms:
     """Films by their paths, and their traits, in one order. `failures` are lines on films that could not be read.
 
-    `of_patients` says that no two are of one patient, which only a manifest tells.
+    `of_patients` says that no two are of one patient, which only a manifest tells. `passed_over` counts what lay beside
+    films and is none.
     """
 
     paths: tuple[str, ...]
     traits: Traits
     failures: tuple[str, ...] = ()
     of_patients: bool = False
+    passed_over: int = 0
 
 
 def baseline_of(card: Card, path: Path) -> DriftCard:
@@ -47,6 +50,28 @@ def baseline_of(card: Card, path: Path) -> DriftCard:
             "patients; export it again, or give it films of your own: hilum calibrate --unlabelled"
         )
     return card.drift
+
+
+def of_manifest(path: Path, split: str | None) -> list[Path]:
+    """One film of each patient, in the order of the manifest."""
+    from hilum.dataset.manifest.manifest import load_manifest  # and polars, which folders of films do without
+    from hilum.evaluation.guard import choose
+
+    manifest = load_manifest(path)
+    rows = choose(manifest, split or "all").unique("patient", keep="first", maintain_order=True)
+    return [manifest.path(film) for film in rows["path"]]
+
+
+def films_below(paths: Sequence[Path]) -> tuple[list[Path], int]:
+    """Every film that is named, and every one below the folders that are; how many other files lie there."""
+    found: list[Path] = []
+    others = 0
+    for path in paths:
+        files = list(files_below(path)) if path.is_dir() else [path]
+        films = [file for file in files if may_be_film(file)] if path.is_dir() else files
+        found += films
+        others += len(files) - len(films)
+    return found, others
 
 
 def judge_films(

@@ -72,7 +72,7 @@ def _cautions(made: Drift) -> Sequence[str]:
 def _section(made: Drift, group: GroupComparison) -> Section:
     whose = "films" if group.patient is None else WHOSE[group.patient]
     blocks: list[Block] = [
-        Plots([_plot(made, group)]),
+        Plots([plot_of(made, group)]),
         Table(f"All traits of {whose}, the surest first", HEADER, list(rows(group.shifts))),
         Text(
             "Usual is the median of the films that the model knows, here that of these films; of how films are stored, "
@@ -85,7 +85,7 @@ def _section(made: Drift, group: GroupComparison) -> Section:
     return Section(f"traits-{group.patient or 'all'}", f"What differs: {whose}", blocks)
 
 
-def _plot(made: Drift, group: GroupComparison) -> Plot:
+def plot_of(made: Drift, group: GroupComparison) -> Plot:
     """Where the middle of films lies, in spreads around the median of the baseline."""
     names = [name for name in made.baseline.names if name in group.kind.numbers]
     columns = [made.baseline.names.index(name) for name in names]

@@ -39,13 +39,17 @@ HEADER = (*PLAIN, *(f"{name}_{end}" for name in GAINS for end in ("low", "high")
 def save_robustness(made: Robustness, folder: Path) -> Path:
     """Write the four files; returns where the page is."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {"format": FORMAT, "hilum": __version__, **asdict(made)}
-    write_whole(folder / f"{NAME}.json", json.dumps(plain, indent=1) + "\n")
+    write_whole(folder / f"{NAME}.json", json.dumps(as_plain(made), indent=1) + "\n")
     write_csv(folder / f"{NAME}.csv", [HEADER, *map(_cells, (made.as_is, *made.rows))])
     write_whole(folder / f"{NAME}.png", draw(made))
     page = folder / f"{NAME}.html"
     write_whole(page, write_page(_document(made)))
     return page
+
+
+def as_plain(made: Robustness) -> dict[str, Any]:
+    """For programs."""
+    return {"format": FORMAT, "hilum": __version__, **asdict(made)}
 
 
 def load_robustness(folder: Path, bundle: str, data: DataSet, split: str) -> Robustness:

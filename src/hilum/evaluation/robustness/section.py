@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from hilum.dataset.audit.finding import counted
@@ -44,12 +44,17 @@ def answer(made: Robustness) -> str:
     return sentences
 
 
+def worst_rows(made: Robustness) -> Iterator[list[str]]:
+    """Each change at the strength that costs the most AUROC, under HEADER."""
+    return (_cells(_worst(made.of(each))) for each in CHANGES)
+
+
 def robustness_section(made: Robustness) -> Section:
     """The worst of each change, a picture of each, and every row."""
     unread = f" {counted(made.unreadable, 'film')} more could not be read." if made.unreadable else ""
     blocks: list[Block] = [
         Text(answer(made)),
-        Table("At the strength that costs the most AUROC", HEADER, [_cells(_worst(made.of(each))) for each in CHANGES]),
+        Table("At the strength that costs the most AUROC", HEADER, list(worst_rows(made))),
         Text(
             f"Every change is made to the same {counted(made.as_is.films, 'film')} of "
             f"{counted(made.patients, 'patient')}, drawn by chance (seed {made.seed}), and judged at the operating "
