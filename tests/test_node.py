@@ -211,6 +211,7 @@ def test_a_sender_that_hangs_up_in_the_middle_leaves_nothing(node: Node) -> None
     until(lambda: not list((node.spool / "arriving").iterdir()))
     assert node.counts() == before
     assert node.send(films(1, "1.2.70")) == [0]
+    node.until_done(before["done"] + 1)
 
 
 def test_what_a_header_announces_takes_no_memory(node: Node) -> None:

@@ -10,13 +10,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from drifting import made_baseline, some_films
 from nodes import in_background
 from test_node_targets import Answering
 
+from hilum.bundle.drift.monitor import Monitor
 from hilum.node.alerts import Alerts
+from hilum.node.drift import standings
 from hilum.node.queue import Arrived, Queue
 from hilum.node.settings.alert import Alert
+from hilum.service.films.monitors import state_name
 
 MINUTE = 60
 
@@ -26,7 +31,10 @@ def node(tmp_path: Path) -> Iterator[Any]:
     """As far as an alert looks at it."""
     settings = SimpleNamespace(title="HILUM")
     with Queue(tmp_path) as queue:
-        yield SimpleNamespace(settings=settings, queue=queue, not_ready=lambda: iter(()), senders=[], asking=[])
+        monitors = SimpleNamespace(standings=dict)
+        yield SimpleNamespace(
+            settings=settings, queue=queue, monitors=monitors, not_ready=lambda: iter(()), senders=[], asking=[]
+        )
 
 
 @pytest.fixture
@@ -83,6 +91,26 @@ def test_a_target_that_fails_for_long_is_told_and_so_is_its_next_failure(node: A
     target.failing = "has no room"
     alerts.look(17 * MINUTE)
     assert len(told()) == 3
+
+
+def test_drift_is_told_by_the_bundle_whose_films_it_is(node: Any, hook: str) -> None:
+    node.monitors.standings = lambda: {"ours": {"alarm": None}, "theirs": {"alarm": {"film": 7}}}
+    Alerts(Alert(webhook=hook), node).look(0)
+    assert [line.split(" are ")[0] for line in told()[-1].splitlines()[1:]] == ["the films of theirs"]
+
+
+def test_how_a_watch_of_drift_stood_is_read_from_the_spool(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    baseline = made_baseline(random, 200)
+    monitor = Monitor(baseline)
+    monitor.add(some_films(random, 50))
+    monitor.save(tmp_path / state_name(baseline))
+    assert list(standings(tmp_path)) == ["drift: 50 films watched; no other kind of film"]
+    monitor.add(some_films(random, 200, 40))
+    monitor.save(tmp_path / state_name(baseline))
+    assert "drift: 250 films watched; alarm with film" in next(standings(tmp_path))
+    (tmp_path / state_name(baseline)).write_text("damaged")
+    assert "cannot be read" in next(standings(tmp_path))
 
 
 def test_mail_goes_to_whom_the_settings_name(node: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from bundles import tiny_detection_bundle
 from commands import run
+from drifting import bundle_of_noise
 from nodes import Archive, Node, archive, encoded, films, free_port, running
 from prometheus_client.parser import text_string_to_metric_families
 from service import Calling, Reply, until
@@ -47,7 +48,7 @@ def web(target: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     folder = tmp_path_factory.mktemp("node")
     port = free_port()
     settings = f"max_megabytes = 1\nhttp = {{ port = {port} }}"
-    with running(Node(folder, tiny_detection_bundle(folder), target.port, settings)) as node:
+    with running(Node(folder, bundle_of_noise(folder), target.port, settings)) as node:
         yield Web(node, port)
 
 
@@ -110,6 +111,9 @@ def test_figures_say_how_many_and_how_long_and_nothing_of_whom(web: Web) -> None
     assert grown["hilum_node_arrivals_total taken"] == grown["hilum_node_seconds_count"] == 2
     assert grown["hilum_node_results_sent_total archive"] == grown["hilum_node_judged_total failed"] == 1
     assert after["hilum_node_processes_ready"] == 1 and after["hilum_node_results_waiting archive"] == 0
+    (watched,) = (name for name in after if name.startswith("hilum_drift_films "))
+    judged = sum(value for name, value in after.items() if name.startswith("hilum_node_judged_total"))
+    until(lambda: web.figures()[watched] == judged - 1)
     web.ask("GET", "/dicom-web/planted?planted=planted")
     for told in (web.ask("GET", "/metrics").content.decode(), web.node.printed):
         assert "lanted" not in told and "1.2.98765" not in told

@@ -59,6 +59,9 @@ class Alerts:
             yield f"dead letters up to {letters[-1].number}", f"{len(letters)} dead letters; hilum node status says why"
         for reason in self._node.not_ready():
             yield reason, reason
+        for model, standing in self._node.monitors.standings().items():
+            if standing["alarm"] is not None:
+                yield f"drift {model}", f"the films of {model} are of another kind than those it knows; see its log"
         patience = 60 * self._alert.after_minutes
         for sender in self._node.senders:
             if sender.failing is not None and now - sender.failing_since > patience:

@@ -20,6 +20,7 @@ from hilum.node.settings.node import NodeSettings
 from hilum.node.spool import Spool
 from hilum.node.studies import Studies
 from hilum.node.targets.sender import Sender
+from hilum.service.films.monitors import Monitors
 from hilum.service.films.pool import FilmPool
 from hilum.service.films.process import Limits
 from hilum.system.cores import available_cores
@@ -28,7 +29,7 @@ CLEANED_EVERY = 3600.0
 
 
 def run(settings: NodeSettings, stopped: Event) -> None:
-    """Until `stopped`. Raises NodeError, BundleError and DatabaseError before it listens."""
+    """Until `stopped`. Raises NodeError, BundleError, MonitorError and DatabaseError before it listens."""
     bundles = bundles_of(settings)
     spool = Spool(Path(settings.spool))
     spool.make()
@@ -39,10 +40,13 @@ def run(settings: NodeSettings, stopped: Event) -> None:
             senders = [Sender(target, settings, spool, queue) for target in settings.target]
             intake = Intake(settings, spool, queue)
             receiver = Receiver(settings, spool, queue, intake)
-            with FilmPool(bundles, settings.processes or available_cores(), Limits()) as pool:
+            with (
+                Monitors(bundles, spool.folder, note) as monitors,
+                FilmPool(bundles, settings.processes or available_cores(), Limits(), monitors=monitors) as pool,
+            ):
                 judge = Judge(settings, pool, spool, queue)
                 asking = [Asking(one, settings, spool, queue, intake) for one in settings.catch_up]
-                running = Running(settings, spool, queue, intake, receiver, pool, judge, senders, asking)
+                running = Running(settings, spool, queue, intake, receiver, pool, judge, monitors, senders, asking)
                 work: list[Callable[[Event], None]] = [judge.run, Studies(settings, spool, queue).run]
                 work += [*(sender.run for sender in senders), *(archive.run for archive in asking)]
                 if settings.alert is not None:

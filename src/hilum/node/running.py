@@ -13,6 +13,7 @@ from hilum.node.queue import Queue
 from hilum.node.settings.node import NodeSettings
 from hilum.node.spool import Spool
 from hilum.node.targets.sender import Sender
+from hilum.service.films.monitors import Monitors
 from hilum.service.films.pool import FilmPool
 
 
@@ -27,6 +28,7 @@ class Running:
     receiver: Receiver
     pool: FilmPool
     judge: Judge
+    monitors: Monitors
     senders: list[Sender]
     asking: list[Asking]
 

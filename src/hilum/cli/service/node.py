@@ -60,6 +60,7 @@ def run(settings: Settings, insecure: Insecure = False) -> None:
     import warnings
 
     from hilum.bundle.card import BundleError
+    from hilum.bundle.drift.monitor import MonitorError
     from hilum.node.node import run as run_node
     from hilum.node.settings.node import NodeError, load_settings
     from hilum.system.database import DatabaseError
@@ -69,7 +70,7 @@ def run(settings: Settings, insecure: Insecure = False) -> None:
         signal.signal(number, lambda *_: stopped.set())
     # pydicom's and pynetdicom's warnings can quote what stands in a film.
     warnings.simplefilter("ignore")
-    with one_line(NodeError, BundleError, DatabaseError):
+    with one_line(NodeError, BundleError, MonitorError, DatabaseError):
         loaded = load_settings(settings, insecure=insecure)
         if loaded.http is not None:
             need("[http] of hilum node", "serve", "fastapi", "uvicorn", "prometheus_client", "python_multipart")
@@ -81,11 +82,15 @@ def run(settings: Settings, insecure: Insecure = False) -> None:
 @node.command(cls=Command)
 def status(settings: Settings) -> None:
     """Say how many films there are in which state, what waits for which target, and list dead letters."""
-    with _queue(settings) as (_, queue):
+    from hilum.node.drift import standings
+
+    with _queue(settings) as (spool, queue):
         counts = queue.counts()
         answer("films: " + ", ".join(f"{count:,} {state}" for state, count in counts.items()))
         for target, (count, reason) in queue.to_send().items():
             answer(f"target {target}: {count:,} results wait{f'; {reason}' if reason else ''}")
+        for line in standings(spool.folder):
+            answer(line)
         for letter in queue.dead_letters():
             answer(f"film {letter.number}: dead letter: {letter.reason}")
 

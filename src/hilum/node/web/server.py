@@ -110,6 +110,7 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Of the node, then of the requests to this port."""
     state: Any = request.app.state
+    state.metrics.watched(state.running.monitors.standings())
     return PlainTextResponse(await asyncio.to_thread(state.of_node.exposition) + state.metrics.exposition())
 
 

@@ -27,6 +27,7 @@ from hilum.radiograph.patient import PATIENTS
 from hilum.service.films.served import Served
 
 PAUSE, SAVED_EVERY = 1.0, 10.0  # seconds
+STATES = ".hilum-drift-*.state"
 NOT_LOCAL = " (the films that it knows are of other hospitals: fit it to yours with hilum calibrate --unlabelled)"
 
 
@@ -159,4 +160,4 @@ class Monitors:
 def state_name(baseline: DriftCard) -> str:
     """What the state of a watch is called: another one for another baseline, and for another format."""
     named = hashlib.blake2b(f"{FORMAT} {digest_of(baseline)}".encode(), digest_size=6).hexdigest()
-    return f".hilum-drift-{named}.state"
+    return STATES.replace("*", named)
