@@ -5,7 +5,7 @@ SEED ?= 1
 START := $(shell date +%s)
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: test browser archive typescript soak demo serve wheel model local-calibration fuzz docs benchmark benchmark-feed clean
+.PHONY: test browser archive typescript soak demo serve node wheel model local-calibration fuzz docs benchmark benchmark-feed clean
 
 test: .venv/installed browser archive typescript
 	@date +%s > .venv/set-up
@@ -53,6 +53,10 @@ PORT ?= 8000
 serve: .venv-serve/installed
 	@echo "Open http://127.0.0.1:$(PORT) once it serves; Ctrl-C ends it."
 	.venv-serve/bin/hilum serve --port $(PORT)
+
+# The node beside an Orthanc of its own, with a phantom film, until Ctrl-C; where there is no Orthanc it says so.
+node: .venv/installed
+	@sh docs/node-demo.sh $(CURDIR)/.venv/bin/python
 
 # The source distribution, and from it the wheel, into dist/.
 wheel: .venv/installed
@@ -145,4 +149,4 @@ benchmark-feed: .venv-dali/installed
 	touch $@
 
 clean:
-	rm -rf .node .venv .venv-demo .venv-serve .venv-dali demo dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .node .venv .venv-demo .venv-serve .venv-dali demo node-demo dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -63,10 +63,17 @@ NOT_RUN = {
     "pip install '.[train]'": INSTALLS,
     "pip install '.[serve]'": INSTALLS,
     "pip install '.[dicom]'": INSTALLS,
+    "pip install '.[dicom,serve]'": INSTALLS,
     "pip install . ./hilum-browser": INSTALLS,
     "python -m http.server -d site": SERVES,
     "make demo": OURS,
     "make serve": SERVES,
+    "make node": NODE,
+    "docker build --target node -t hilum-node .": CONTAINERS,
+    "docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --memory 4g --publish "
+    "127.0.0.1:11112:11112 --volume $PWD/NODE.toml:/etc/hilum/NODE.toml:ro "
+    "--volume hilum-spool:/spool hilum-node": CONTAINERS,
+    "docker build --target mercure -t hilum-mercure .": CONTAINERS,
     "hilum serve": SERVES,
     "hilum serve --model default --model ward=model.onnx": SERVES,
     "hilum serve --model ward=model.onnx --port 9000": SERVES,
@@ -111,6 +118,9 @@ NOT_RUN = {
 NO_CODE = {
     "patientId,PredictionString": "a file as it is written",
     'spool = "spool"': "a node's settings",
+    "[[catch_up]]": "the same",
+    "[http]": "the same",
+    "sudo apt install orthanc-dicomweb": "needs an Orthanc that runs; tests/test_node_orthanc.py has one",
     "server {": "a proxy's settings",
     "[Unit]": "a service manager's settings",
     "[Service]": "the same",

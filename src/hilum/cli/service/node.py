@@ -126,6 +126,30 @@ def drop(
             answer(f"film {film}: dropped")
 
 
+@node.command(cls=Command)
+def mercure(
+    films: Annotated[
+        Path, typer.Argument(help="Where mercure puts the films and task.json.", metavar="IN", envvar="MERCURE_IN_DIR")
+    ],
+    out: Annotated[Path, typer.Argument(help="Where it takes results from.", metavar="OUT", envvar="MERCURE_OUT_DIR")],
+) -> None:
+    """Judge a folder of films as a module of mercure: DICOM results and result.json go into another folder."""
+    need("hilum node mercure", "dicom", "pynetdicom", "highdicom")
+    import warnings
+
+    from hilum.bundle.card import BundleError
+    from hilum.node.mercure import run_module
+    from hilum.node.settings.node import NodeError
+
+    warnings.simplefilter("ignore")  # see run
+    with one_line(NodeError, BundleError, OSError):
+        said = run_module(films, out)
+    unread = sum(film["error"] is not None for film in said["films"])
+    answer(f"{len(said['films'])} films judged" + (f", of which {unread} could not be read" if unread else ""))
+    if unread == len(said["films"]):
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _queue(path: Path) -> Iterator[tuple[Spool, Queue]]:
     from hilum.node.queue import FILE, Queue
