@@ -115,6 +115,7 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/calibrate.py
 	.venv/bin/python benchmarks/predict.py
 	.venv/bin/python benchmarks/ensemble.py
+	.venv/bin/python benchmarks/page.py
 	.venv/bin/python benchmarks/serve.py
 
 # With NVIDIA DALI as a peer, in an environment of its own.
