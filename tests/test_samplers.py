@@ -226,7 +226,7 @@ def test_jpeg_is_that_of_pillow(sampler: Sampler, side: int, films: Grey) -> Non
         theirs = np.asarray(Image.open(written)).astype(int)
         ours = sampler(film, fixed((side, side), Augmentation(jpeg=20), jpeg=quality))[0].astype(int)
         # libjpeg computes in whole numbers, so where it is close another step is taken.
-        assert np.abs(ours - theirs).mean() < 0.25, quality
+        assert np.abs(ours - theirs).mean() < 0.35, quality  # of 1.2 to 4 levels that it changes
 
 
 @samplers

@@ -228,7 +228,9 @@ function showRefusal(error) {
 async function useModel(name) {
   for (;;) {
     try {
-      const card = await engine.model(name);
+      const from = engine;
+      const card = await from.model(name);
+      if (from !== engine) return; // the switch was turned meanwhile
       films.set({ card, point: card.default_point, notice: null });
       break;
     } catch (error) {
@@ -252,7 +254,7 @@ async function keepHere(chosen) {
   else localStorage.removeItem(KEEP);
   engine = work.engine = chosen ? here : server;
   drawPromise();
-  await useModel(films.card.model);
+  await useModel(films.card?.model ?? null); // it may be turned before there is a card
 }
 
 /** Where films are judged, in words. */
