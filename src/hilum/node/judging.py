@@ -48,7 +48,7 @@ class Judge:
             except (DatabaseError, OSError) as error:  # a full disk: it is judged again once there is room
                 note(f"films wait: {error}")
                 stopped.wait(20 * PAUSE)
-            stopped.wait(PAUSE)
+            self._queue.wait(PAUSE)
 
     def _take(self) -> None:
         room = 2 * self._pool.processes - len(self._judging)
@@ -59,7 +59,8 @@ class Judge:
                 if film.rule >= len(self._settings.rule):
                     self._dead(film, "the rule that took it is gone from the settings")
                 else:
-                    self._judging[film] = self._pool.submit(self._wanted(film), bytearray())
+                    self._judging[film] = answer = self._pool.submit(self._wanted(film), bytearray())
+                    answer.add_done_callback(lambda _: self._queue.wake())
 
     def _wanted(self, film: Queued) -> Wanted:
         rule = self._settings.rule[film.rule]

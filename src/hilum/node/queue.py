@@ -7,6 +7,7 @@ Other processes may read the queue and change it while the node runs.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -126,12 +127,23 @@ class Queue:
 
     def __init__(self, spool: Path) -> None:
         self._base = Database(spool / FILE, SCHEMA, alone=False)
+        self._changed = threading.Condition()
 
     def __enter__(self) -> Queue:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._base.close()
+
+    def wait(self, seconds: float) -> None:
+        """Until this process has put something new into it, at most for so long: what others do is seen then."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def wake(self) -> None:
+        """End all waits: there may be something to do."""
+        with self._changed:
+            self._changed.notify_all()
 
     def add(self, arrived: Arrived, keep: Callable[[int], object]) -> int | None:
         """A film has arrived whole: its number from now on; None if the very same film is known already.
@@ -153,6 +165,7 @@ class Queue:
                 *(known[0][0] if known else None, *arrived, WAITING, now, now),
             )
             keep(number)
+        self.wake()
         return int(number)
 
     def waiting(self, most: int, besides: set[int], quiet: Collection[int] = ()) -> list[Queued]:
@@ -196,6 +209,7 @@ class Queue:
         with self._base.together():
             self._set(number, JUDGED if targets and kinds else SHADOW)
             self._to_send(number, kinds, targets)
+        self.wake()
 
     def held(self, number: int) -> None:
         """Its results lie in the spool, and wait for its study to be complete."""
@@ -233,6 +247,7 @@ class Queue:
                 if targets and not kinds:
                     done.append(number)
             self._base.do("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?)", *of, instance, time.time())
+        self.wake()
         return done
 
     def skip(self, number: int) -> None:

@@ -75,7 +75,7 @@ class CatchUp:
     title: str
     orthanc: str = ""
     dicomweb: str = ""
-    every_seconds: Annotated[float, Bounds(above=0)] = 30
+    every_seconds: Annotated[float, Bounds(above=0)] = 10
     days: Annotated[int, Bounds(lowest=0, highest=365)] = 2
     tls: TargetTls | None = None
     credentials_file: str | None = None

@@ -49,7 +49,7 @@ class Sender:
             except Exception as error:
                 note_bug(f"target {self.name}", error)
                 stopped.wait(FIRST_WAIT)
-            stopped.wait(PAUSE)
+            self._queue.wait(PAUSE)
 
     def _send_all(self, due: list[Delivery], stopped: Event) -> None:
         left, asked = list(due), f"2.25.{uuid4().int}"
