@@ -79,6 +79,11 @@ def check_digest(content: bytes, name: str) -> None:
         raise BundleError(f"{name}: damaged or changed since it was exported; {GET_AGAIN}")
 
 
+def read_metadata(content: bytes, name: str) -> dict[str, str]:
+    """The metadata of a bundle of which nothing is checked but that it is one."""
+    return _top_level(content, name)[1]
+
+
 def check_structure(content: bytes, name: str) -> dict[str, str]:
     """Refuse what no bundle has; the metadata of what passes."""
     model, metadata = _top_level(content, name)

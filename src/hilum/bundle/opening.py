@@ -26,7 +26,7 @@ from hilum.bundle.format import (
     PROBABILITIES,
     SCORES,
 )
-from hilum.bundle.onnx_file import DIGEST, check_digest, check_structure, parse_card, read_bytes
+from hilum.bundle.onnx_file import DIGEST, check_digest, check_structure, parse_card, read_bytes, read_metadata
 from hilum.bundle.shipped import DIGESTS, find_bundle, lies_in_package
 from hilum.bundle.trust.trial import cannot_run, set_up, try_once
 
@@ -49,18 +49,16 @@ class OpenBundle:
         name = str(self.path)
         content = read_bytes(self.path)
         digesting = _Later(lambda: check_digest(content, name))  # takes its time, and needs no Python
-        try:
-            metadata = check_structure(content, name)
-        except BundleError:
-            digesting.result()  # that it was damaged explains more than what it looks like now
-            raise
-        self.card: Card = parse_card(metadata, name)
+        metadata = read_metadata(content, name)
         self.digest = metadata[DIGEST]
-        self.outputs: list[str] = []
         ships = self.digest in DIGESTS.values()
         # A shipped bundle in its place is trusted as the package is: it is set up while its digest is taken.
         if not (ships and lies_in_package(self.path)):
             digesting.result()
+        if not ships:
+            check_structure(content, name)
+        self.card: Card = parse_card(metadata, name)
+        self.outputs: list[str] = []
         if not ships:
             try_once(content, self.digest, name)
         # What was checked is what runs: the session gets the bytes, not the path.
