@@ -74,9 +74,12 @@ def bound(event: evt.Event) -> None:
     association.dimse.receive_primitive = partial(state.receive, association.dimse.receive_primitive)
 
 
-def unlink_unfinished(event: evt.Event) -> None:
-    """A connection is closed: a data set that did not come to its end goes."""
-    message: Any = event.assoc.dimse.message
+def close(event: evt.Event) -> None:
+    """A connection is closed: a data set that did not come to its end goes, and so does the place it had."""
+    association: Any = event.assoc
+    if not association.is_established:  # else its thread would wait for a request until its time is over
+        association.dul.to_user_queue.put(None)
+    message = association.dimse.message
     path = getattr(message, "_data_set_path", None)
     if path is not None:
         message._data_set_file.close()

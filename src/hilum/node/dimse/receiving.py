@@ -19,7 +19,7 @@ from pydicom.uid import (
 from pynetdicom import evt
 from pynetdicom.transport import ThreadedAssociationServer
 
-from hilum.node.dimse.bounds import Bounds, NodeEntity, bound, stream_to_spool, unlink_unfinished
+from hilum.node.dimse.bounds import Bounds, NodeEntity, bound, close, stream_to_spool
 from hilum.node.intake import Intake, Outcome
 from hilum.node.log import note, note_bug
 from hilum.node.queue import Queue
@@ -63,6 +63,7 @@ class Receiver:
         self._queue = queue
         self._spool = spool
         self._intake = intake
+        self._context = None if settings.tls is None else server_context(settings.tls)
         self.rejected = 0
 
     @contextmanager
@@ -84,7 +85,7 @@ class Receiver:
             entity.add_supported_context(kind, ENCODINGS)
         handlers: list[Any] = [
             (evt.EVT_CONN_OPEN, bound),
-            (evt.EVT_CONN_CLOSE, unlink_unfinished),
+            (evt.EVT_CONN_CLOSE, close),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_EVENT_REPORT, self._committed),
             (evt.EVT_REJECTED, self._rejected),
@@ -92,7 +93,7 @@ class Receiver:
         try:
             server = entity.make_server(
                 (settings.host, settings.port),
-                ssl_context=None if settings.tls is None else server_context(settings.tls),
+                ssl_context=self._context,
                 evt_handlers=handlers,
                 server_class=_Server,
             )
@@ -139,6 +140,8 @@ class Receiver:
 
 class _Server(ThreadedAssociationServer):
     """pynetdicom's, whose door no caller can hold shut: greetings in TLS take place in a thread of their own."""
+
+    request_queue_size = 128  # socketserver's 5 would make a burst of callers wait for seconds
 
     def get_request(self) -> Any:
         assert self.socket is not None
