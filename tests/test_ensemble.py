@@ -185,6 +185,15 @@ def test_what_cannot_be_an_ensemble_is_one_line(manifest: Path, tmp_path: Path) 
         assert len(answer.stderr.strip().splitlines()) == 1
 
 
+def test_films_of_which_none_is_set_apart_all_calibrate_and_are_the_baseline(manifest: Path, tmp_path: Path) -> None:
+    nowhere = [pl.lit(None, pl.String).alias(column) for column in ("split", "official_split")]
+    unsplit = tmp_path / "later.parquet"
+    save_manifest(Manifest(films(manifest, "val").with_columns(nowhere), manifest.parent), unsplit)
+    made = hilum.ensemble(bundles(tmp_path), tmp_path / "both.onnx", val=unsplit)
+    assert made.card.figures["validation"]["films"] == films(manifest, "val").height
+    assert made.card.drift is not None
+
+
 def test_runs_of_one_manifest_are_calibrated_by_its_own_validation(manifest: Path, tmp_path: Path) -> None:
     for bundle in bundles(tmp_path):
         bundle.rename(bundle.with_name("model.onnx"))

@@ -14,18 +14,24 @@ from commands import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 from test_train_command import SMALL
 
 import hilum
+from hilum.bundle.card import BundleError
 from hilum.bundle.onnx_file import read_card
 from hilum.dataset.folds import Folds, leave_out_each
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.dataset.split import SplitError
 from hilum.evaluation.predictions import load_predictions
+from hilum.export.start import open_start
 from hilum.training.observer import Event
+from hilum.training.recipe import read_recipe
 from hilum.training.run import RunError
+from hilum.training.series.folds import open_folds, plan_folds
+from hilum.training.start import going_on, pass_on, started_from
 
 pytestmark = pytest.mark.usefixtures("exports_remembered")
 BRIEF = [*SMALL[:-1], "--set", "phases.0.epochs=1", "--set", "optimizer.learning_rate=0.003"]
@@ -138,8 +144,34 @@ def test_an_ensemble_of_folds_that_have_not_ended_says_how_to_go_on(trained: Pat
     assert f"fold 1 has no bundle yet; go on with: hilum train --resume {trained}" in answer.stderr
 
 
+def test_folds_go_on_from_no_network_that_saw_their_films(trained: Path, manifest: Path, tmp_path: Path) -> None:
+    settings = [each for each in BRIEF if "=" in each]
+    for start in (trained / "fold0", trained / "fold0" / "model.onnx"):
+        with pytest.raises(BundleError, match=rf"{start.stem}: has learned from \d+ of these films"):
+            hilum.train(manifest, settings=settings, start=start, folds=2, out=tmp_path / "folds")
+    assert not (tmp_path / "folds").exists()
+
+
+def test_every_fold_goes_on_from_the_same_network_and_knows_it(trained: Path, manifest: Path, tmp_path: Path) -> None:
+    learning = read_recipe("fine-tune", [])
+    recipe, start = going_on(learning, open_start(trained / "fold0" / "model.onnx"), tmp_path / "folds")
+    plan, _ = plan_folds(tmp_path / "folds", recipe, manifest, 2, start)
+    plan.begin()
+    taken_up = open_folds(tmp_path / "folds")
+    assert taken_up.recipe.network.weights == str(tmp_path / "folds" / "start.safetensors")
+    held = load_file(taken_up.recipe.network.weights)
+    assert set(held) == set(start.weights)
+    pass_on(tmp_path / "folds", plan.folds.run(1))
+    parent, digest = started_from(plan.folds.run(1)) or (None, "")
+    assert parent is not None and start.card is not None
+    assert (parent.name, parent.data, digest) == (start.card.name, start.card.data, start.digest)
+    assert not started_from(trained / "fold1")
+    with pytest.raises(RunError, match="another model to go on from"):
+        plan_folds(tmp_path / "folds", recipe, manifest, 2, start._replace(digest="another"))
+
+
 def test_what_folds_do_not_go_with(manifest: Path, tmp_path: Path) -> None:
-    for extra in (["--sweep", "training.batch_size=8,16"], ["--no-bundle"], ["--from", "default"]):
+    for extra in (["--sweep", "training.batch_size=8,16"], ["--no-bundle"]):
         answer = run("train", manifest, "--folds", "2", *extra, "-o", tmp_path / "folds")
         assert answer.returncode == 1 and "folds are of one recipe" in answer.stderr
     assert not (tmp_path / "folds").exists()

@@ -28,8 +28,8 @@ def ensemble(
     val: Annotated[
         Path | None,
         typer.Option(
-            help="A manifest or a folder whose split val calibrates the mean. May be left out for runs of one "
-            "manifest, and for folds.",
+            help="Films of known truth whose split val, or all where nothing is set apart, calibrates the mean. "
+            "May be left out for runs of one manifest, and for folds.",
             metavar="MANIFEST|DIR",
         ),
     ] = None,

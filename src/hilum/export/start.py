@@ -10,6 +10,7 @@ import onnx
 from hilum.bundle.card import BundleError
 from hilum.bundle.opening import OpenBundle
 from hilum.dataset.manifest.manifest import load_manifest
+from hilum.dataset.manifest.side import side_of_film
 from hilum.export.graph.unfold import check_same, weights_of
 from hilum.export.material import best_network, positive_classes
 from hilum.training.prepare import network_of
@@ -44,6 +45,8 @@ def open_start(named: str | os.PathLike[str]) -> Start:
 
 def _of_run(run: Run) -> Start:
     recipe = run.recipe()
-    positive = positive_classes(load_manifest(run.facts()["manifest"]), recipe)
+    manifest = load_manifest(run.facts()["manifest"])
     network, _ = best_network(run, recipe)
-    return Start(run.folder.name, recipe, positive, network.state_dict())
+    known = manifest.table.filter(side_of_film().is_in(["train", "val"]))
+    films = frozenset(known["file_digest"].drop_nulls()) | frozenset(known["pixel_digest"].drop_nulls())
+    return Start(run.folder.name, recipe, positive_classes(manifest, recipe), network.state_dict(), films=films)

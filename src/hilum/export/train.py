@@ -235,7 +235,9 @@ def _plan(session: Session, wanted: TrainOptions) -> Plan | Sweep | FoldPlan:
     plan = session.plan(wanted)
     if isinstance(plan, FoldPlan):
         for manifest in plan.manifests:
-            check_requirements(manifest, plan.recipe, instead="or take fewer folds")
+            card = None if plan.start is None else plan.start.card
+            check_requirements(manifest, plan.recipe, card, instead="or take fewer folds")
+        _refuse_seen(plan)
         plan.begin()
         return plan
     if isinstance(plan, Plan) and not plan.bundle:
@@ -248,6 +250,18 @@ def _plan(session: Session, wanted: TrainOptions) -> Plan | Sweep | FoldPlan:
             raise
         session.observer(Notice(f"note: {error}"))  # a sweep makes no bundle, but its best run may be exported
     return plan
+
+
+def _refuse_seen(plan: FoldPlan) -> None:
+    """Where the network that folds go on from has seen their films, no fold would be judged by one that never did."""
+    if plan.start is None:
+        return
+    films = plan.manifests[0].table.select("file_digest", "pixel_digest").iter_rows()
+    if seen := sum(any(map(plan.start.knows, digests)) for digests in films):
+        raise BundleError(
+            f"{plan.start.name}: has learned from {seen:,} of these films, or was chosen by them, so folds would be "
+            "judged on films that their networks saw; go on from another, or leave --folds or --from out"
+        )
 
 
 def _train_run(session: Session, plan: Plan) -> Trained:

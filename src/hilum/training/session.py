@@ -39,7 +39,7 @@ from hilum.training.series.sweep import (
     parse_settings,
     train_sweep,
 )
-from hilum.training.start import Start, going_on
+from hilum.training.start import Start, going_on, pass_on
 
 History = list[dict[str, float]]
 
@@ -84,8 +84,8 @@ class Session:
 
     def plan(self, wanted: TrainOptions) -> Plan | Sweep | FoldPlan:
         """What is to be trained; a plain folder of films is imported, audited and split on the way."""
-        if wanted.folds and (wanted.sweep or wanted.start or not wanted.bundle):
-            raise RunError("folds are of one recipe, judged by bundles: leave --sweep, --from and --no-bundle out")
+        if wanted.folds and (wanted.sweep or not wanted.bundle):
+            raise RunError("folds are of one recipe, judged by bundles: leave --sweep and --no-bundle out")
         own = wanted.settings or wanted.sweep or wanted.folds or wanted.out or wanted.start or not wanted.bundle
         if wanted.resume and own:
             raise RunError(f"{wanted.resume}: a run goes on with its own recipe, in its own directory, to its own end")
@@ -107,13 +107,14 @@ class Session:
         if varied:
             folder = wanted.out or named.with_name(f"{named.name}-sweep")
             return create_sweep(folder, recipe, varied, self._manifest(wanted.data))
+        if wanted.folds:
+            named = named.with_name(f"{named.name}-folds")
         folder, start = wanted.out or named, wanted.start
         if start is not None:
             recipe, start = going_on(recipe, start, folder)
         sized = recipe.sized()  # names a network that there is not, before films are read
         if wanted.folds:
-            folder = wanted.out or named.with_name(f"{named.name}-folds")
-            folds, notices = plan_folds(folder, sized, self._manifest(wanted.data), wanted.folds)
+            folds, notices = plan_folds(folder, sized, self._manifest(wanted.data), wanted.folds, start)
             for notice in notices:
                 self.observer(Notice(f"note: {notice}"))
             return folds
@@ -128,6 +129,7 @@ class Session:
         if self.processes.count > 1:
             raise RunError("folds are trained in one process; leave torchrun out, or train their manifests one by one")
         folds = plan.folds
+        pass_on(folds.folder, folds.run(fold))
         return self._train(Plan(folds.run(fold), plan.recipe, folds.manifest(fold)), folds.folder)
 
     def _train(self, plan: Plan, resumed: Path) -> History:

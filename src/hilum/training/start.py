@@ -22,7 +22,9 @@ WEIGHTS, CARD = STARTS
 
 
 class Start(NamedTuple):
-    """A trained network. `positive` are its classes that mean pneumonia; a bundle has a card and a digest."""
+    """A trained network. `positive` are its classes that mean pneumonia; a bundle has a card and a digest, a run the
+    digests of the `films` of its manifest that it learned from or was chosen by.
+    """
 
     name: str
     recipe: Recipe
@@ -30,6 +32,13 @@ class Start(NamedTuple):
     weights: Mapping[str, Tensor]
     card: Card | None = None
     digest: str = ""
+    films: frozenset[str] = frozenset()
+
+    def knows(self, digest: str | None) -> bool:
+        """Whether it learned from this film, or was chosen or calibrated by it."""
+        return digest is not None and (
+            digest in self.films or (self.card is not None and self.card.data.holds(digest) is not None)
+        )
 
     @property
     def folded(self) -> bool:
@@ -93,6 +102,13 @@ def knows_classes(recipe: Recipe) -> bool:
         return False
     with safe_open(file, "pt") as held:
         return any(name.startswith("film.head.") for name in held.keys())  # noqa: SIM118, it is no dict
+
+
+def pass_on(folder: Path, run: Path) -> None:
+    """What all folds of a folder go on from, known to the run of one of them: where the weights lie its recipe says."""
+    if (folder / CARD).is_file():
+        run.mkdir(exist_ok=True)
+        write_whole(run / CARD, (folder / CARD).read_bytes())
 
 
 def started_from(folder: Path) -> tuple[Card, str] | None:

@@ -27,6 +27,7 @@ from hilum.export.ensemble.merged import merge_cards
 from hilum.export.ensemble.named import OutOfFold, named
 from hilum.export.ensemble.parents import largest, open_parents
 from hilum.export.ensemble.resized import differences, some
+from hilum.export.local.films import VALIDATION, usual_split
 from hilum.system.files import write_whole
 
 OnProgress = Callable[[str, int, int], None]
@@ -43,9 +44,10 @@ def ensemble(
     """Make one bundle of several, whose answers it averages, and open it.
 
     `bundles` are files, folders of runs, or the one folder of `hilum train --folds`. `val` is a manifest or a folder of
-    films of known truth, of which no bundle learned: its split val calibrates the mean and sets the operating points.
-    It may be left out for runs of one manifest, whose own split val is taken, and for folds, whose operating points are
-    set by what each film's one network that never saw it says of it.
+    films of known truth, of which no bundle learned: its split val, or every film where nothing is set apart,
+    calibrates the mean and sets the operating points. It may be left out for runs of one manifest, whose own split val
+    is taken, and for folds, whose operating points are set by what each film's one network that never saw it says of
+    it.
 
     >>> both = hilum.ensemble(["model.onnx", "other.onnx"], "both.onnx", val="films/manifest.parquet")
     >>> both.card.parents[0].digest == hilum.load("model.onnx").digest
@@ -93,12 +95,10 @@ def _refuse_seen(card: Card, data: DataSet) -> None:
 
 
 def _split(data: DataSet) -> str:
-    if data.usual_split == "all":
-        return "all"
-    side = data.manifest.table.select(side_of_film().eq("val").any()).item()
-    if not side:
+    split = usual_split(data)
+    if split == VALIDATION and not data.manifest.table.select(side_of_film().eq(VALIDATION).any()).item():
         raise BundleError(f"{data.name}: no film is in split val, by which an ensemble is calibrated; name such films")
-    return "val"
+    return split
 
 
 def _judged(model: bytes, card: Card, data: DataSet, on_progress: Callable[[int, int], None]) -> Judgement:
@@ -153,7 +153,7 @@ def _by_folds(card: Card, folds: OutOfFold) -> Card:
     films = folds.predictions
     return replace(
         fitted_out_of_fold(card, films),
-        data=describe_data(manifest, {split: files for split, files in digests.items() if files}),
+        data=describe_data(manifest, {split: files for split, files in digests.items() if files}, card),
         notes=[
             f"Operating points and figures are of predictions out of fold: each of {len(films):,} films of "
             f"{len(set(films.patients)):,} patients was judged by the one parent that neither learned from it nor was "

@@ -17,16 +17,24 @@ from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manife
 from hilum.system.files import write_whole
 from hilum.training.recipe import Recipe, recipe_from, to_toml
 from hilum.training.run import RunError
+from hilum.training.start import Start
+
+# What is written down of folds, for who asks for other ones in the same folder.
+CALLED = {"folds": "number of folds", "recipe": "recipe", "data": "data set", "start": "model to go on from"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldPlan:
-    """A recipe, and the folds that it is trained on: a manifest for each."""
+    """A recipe, and the folds that it is trained on: a manifest for each.
+
+    `start` is what every fold goes on from, if that is another network; once begun it lies in their folder.
+    """
 
     folds: Folds
     recipe: Recipe
     data: str  # the digest of the films that are dealt out
     manifests: Sequence[Manifest]
+    start: Start | None = None
 
     def begin(self) -> None:
         """Write down what is planned, if that was not done before."""
@@ -34,24 +42,27 @@ class FoldPlan:
         if Folds.begun(folds.folder):
             return
         folds.folder.mkdir(parents=True, exist_ok=True)
+        if self.start is not None:
+            self.start.save(folds.folder)
         for fold, apart in enumerate(self.manifests):
             save_manifest(apart, folds.manifest(fold))
         # Last, so that folds that are begun are whole.
         write_whole(folds.folder / DEFINITION, json.dumps(_definition(self), indent=2) + "\n")
 
 
-def plan_folds(folder: Path, recipe: Recipe, manifest: Path, count: int) -> tuple[FoldPlan, list[str]]:
+def plan_folds(
+    folder: Path, recipe: Recipe, manifest: Path, count: int, start: Start | None = None
+) -> tuple[FoldPlan, list[str]]:
     """The folds for this folder, and what was decided on the way; those that are there already must be the same."""
     loaded = load_manifest(manifest)
     made, notices = leave_out_each(loaded, count)
-    plan = FoldPlan(Folds(folder, count), recipe, loaded.digest, made)
+    plan = FoldPlan(Folds(folder, count), recipe, loaded.digest, made, start)
     if Folds.begun(folder):
         before = json.loads((folder / DEFINITION).read_text(encoding="utf-8"))
         for name, value in _definition(plan).items():
-            if before[name] != value:
-                what = {"folds": "number of folds", "recipe": "recipe", "data": "data set"}[name]
+            if before.get(name, "") != value:
                 raise RunError(
-                    f"{folder}: holds folds with another {what}; name another --out, or go on with those: "
+                    f"{folder}: holds folds with another {CALLED[name]}; name another --out, or go on with those: "
                     f"hilum train --resume {folder}"
                 )
         return plan, []
@@ -72,4 +83,5 @@ def open_folds(folder: Path) -> FoldPlan:
 
 
 def _definition(plan: FoldPlan) -> dict[str, Any]:
-    return {"folds": plan.folds.count, "recipe": to_toml(plan.recipe), "data": plan.data}
+    start = "" if plan.start is None else f"{plan.start.name} {plan.start.digest}"
+    return {"folds": plan.folds.count, "recipe": to_toml(plan.recipe), "data": plan.data, "start": start}
