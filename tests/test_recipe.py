@@ -63,6 +63,14 @@ def test_settings_find_their_place_where_the_file_does_not_name_it() -> None:
     assert (detector.levels, detector.first_stride) == (2, 16)
 
 
+def test_a_title_says_which_network_was_taken_instead() -> None:
+    published = load_recipe("default").title
+    assert load_recipe("default", ["optimizer.name=sgd", "network.name=efficientnet_lite0"]).title == published
+    other = load_recipe("default", ["network.name=resnet18", "optimizer.name=sgd"])
+    assert other.title == f"{published} (network.name=resnet18)"
+    assert load_recipe("default", ["network.name=resnet18", "title=ours"]).title == "ours"
+
+
 def test_a_size_that_is_not_named_is_the_networks_own() -> None:
     own = {"resnet18": (224, 224), "inception_v3": (299, 299), "small_cnn2": (256, 300)}
     for name, size in own.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,11 @@ def _with(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     values = recipe.as_dict()  # so that a setting finds its place whether the file named it or not
     for setting in settings:
         _set(values, setting)
-    return recipe_from(values)
+    after = recipe_from(values)
+    if after.network == recipe.network or after.title != recipe.title:
+        return after
+    other = ", ".join(setting for setting in settings if setting.startswith("network."))
+    return replace(after, title=f"{recipe.title} ({other})")  # a title names the network that it was written for
 
 
 def _set(values: dict[str, Any], setting: str) -> None:
