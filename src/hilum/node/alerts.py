@@ -31,6 +31,7 @@ class Alerts:
         self._node = running
         self._told: set[str] = set()
         self._next = 0.0
+        self._since: dict[str, float] = {}
 
     def run(self, stopped: Event) -> None:
         """Until it is to stop."""
@@ -57,12 +58,13 @@ class Alerts:
         letters = self._node.queue.dead_letters()
         if letters:
             yield f"dead letters up to {letters[-1].number}", f"{len(letters)} dead letters; hilum node status says why"
-        for reason in self._node.not_ready():
-            yield reason, reason
         for model, standing in self._node.monitors.standings().items():
             if standing["alarm"] is not None:
                 yield f"drift {model}", f"the films of {model} are of another kind than those it knows; see its log"
         patience = 60 * self._alert.after_minutes
+        # It is not ready for some seconds after each start.
+        self._since = {reason: self._since.get(reason, now) for reason in self._node.not_ready()}
+        yield from ((reason, reason) for reason, since in self._since.items() if now - since >= patience)
         for sender in self._node.senders:
             if sender.failing is not None and now - sender.failing_since > patience:
                 yield f"target {sender.name}", f"target {sender.name} {sender.failing}; its results wait"

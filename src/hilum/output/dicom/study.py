@@ -107,7 +107,7 @@ def _of_study(films: Sequence[FilmReport], unread: int, rule: StudyRule, instanc
     if answer.probability is not None:
         number = _item(group, PROBABILITY).MeasuredValueSequence[0]
         number.FloatingPointValue = round(answer.probability, 6)
-        number.NumericValue = f"{answer.probability:.6f}"
+        number.NumericValue = str(round(answer.probability, 6))
         verdict = _items(group, PNEUMONIA)[-1]
         code = PRESENT if answer.pneumonia else ABSENT
         verdict.ConceptCodeSequence[0].CodeValue, verdict.ConceptCodeSequence[0].CodeMeaning = code.value, code.meaning
