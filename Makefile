@@ -129,6 +129,11 @@ benchmark-feed: .venv-dali/installed
 	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[codecs,train,serve,dicom,dev]' ./hilum-browser
 	# heatmaps are compared with this package; by itself it would bring a second OpenCV
 	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps grad-cam ttach
+	# Ray and a server of S3 for the tests of archives: without bytecode, which takes longer to make than those tests; botocore
+	# would bring an older dateutil
+	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-compile --editable '.[scale]' cryptography
+	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-compile --no-deps moto boto3 botocore \
+	  s3transfer jmespath xmltodict responses flask flask-cors blinker itsdangerous py-partiql-parser
 	touch $@
 
 .venv-dali/installed: pyproject.toml constraints.txt

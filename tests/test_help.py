@@ -31,7 +31,7 @@ METAVARS = {
         "SUBMISSION",
         "[KIND] PATH",
     ),
-    *("NAME", "COLUMN", "KIND", "RECIPE", "DEVICE", "N", "P", "SHARE", "SIZE", "I/N"),
+    *("NAME", "COLUMN", "KIND", "RECIPE", "DEVICE", "N", "P", "SHARE", "SIZE", "I/N", "ADDRESS"),
 }
 
 

@@ -50,6 +50,7 @@ WATCHES = "waits for films until it is stopped; tests/test_watch.py starts it an
 NODE = "waits for films until it is stopped; tests/test_node.py starts it, sends to it and kills it"
 CONTAINERS = "needs a container engine and base images"
 ARRAY = "is about films on a machine of one's own; tests/test_scale.py shares out jobs, archives and tables"
+CLUSTER = "starts or needs a cluster of Ray; tests/test_scale_ray.py has one of two nodes"
 OWN = "needs films that the phantoms' model can tell apart; the walk of docs/your-hospital.md has some"
 HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
 GOES_ON = "trains a large network for minutes; tests/test_start.py goes on from smaller ones"
@@ -87,6 +88,9 @@ NOT_RUN = {
     "hilum node drop NODE.toml 7": NODE,
     "pip install '.[archive]'": INSTALLS,
     "hilum predict /mnt/films --out /mnt/results --shard 3/64": ARRAY,
+    "pip install '.[scale]'": INSTALLS,
+    "hilum predict ward/ --out results --ray local": CLUSTER,
+    "hilum predict /mnt/films --out /mnt/results --ray head:6379": CLUSTER,
     "hilum predict model.onnx shards/ films.parquet --out results --processes 16 --overlays": ARRAY,
     "docker build -t hilum .": CONTAINERS,
     "docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --memory 4g --publish "

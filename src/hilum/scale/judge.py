@@ -44,6 +44,17 @@ class Hardware(NamedTuple):
     device: str = CPU
 
 
+class Step(NamedTuple):
+    """What has been done since the last step."""
+
+    films: int = 0
+    failed: int = 0
+    shards: int = 0
+
+    def __add__(self, other: tuple[int, ...]) -> Step:  # type: ignore[override]
+        return Step(*map(sum, zip(self, other, strict=True)))
+
+
 class Place(NamedTuple):
     """A film of the plan, by its shard and its place there; without a film, the end of that shard."""
 
@@ -55,8 +66,8 @@ class Place(NamedTuple):
 Give = Callable[[Wanted, "str | bytes"], Answer]
 
 
-def shards_judged(plan: Plan, shards: Iterable[int], judging: Judging) -> Iterator[Judged | None]:
-    """Judge shards, one after the other, and put each one's part into its place; each film, and None after each shard.
+def shards_judged(plan: Plan, shards: Iterable[int], judging: Judging) -> Iterator[Step]:
+    """Judge shards, one after the other, and put each one's part into its place; a step for each film and each shard.
 
     Films of the next shard are judged while the last ones of a shard are. Raises ScaleError or OSError where a place
     cannot be reached: what is whole by then stays, and nothing is held against the films.
@@ -69,9 +80,10 @@ def shards_judged(plan: Plan, shards: Iterable[int], judging: Judging) -> Iterat
             if judged is None:
                 write_part(plan.results, shard, films, schema)
                 films.clear()
+                yield Step(shards=1)
             else:
                 films.append(judged)
-            yield judged
+                yield Step(films=1, failed=int(judged.row["error"] is not None))
 
 
 class Judging:

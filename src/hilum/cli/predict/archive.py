@@ -16,8 +16,7 @@ from hilum.system.installed import install_extra
 
 if TYPE_CHECKING:
     from hilum.bundle.predictor import Predictor
-    from hilum.scale.judge import Hardware
-    from hilum.scale.parts import Judged
+    from hilum.scale.judge import Hardware, Step
     from hilum.scale.plan import Plan
     from hilum.service.films.served import Served
 
@@ -71,9 +70,9 @@ def _judge(given: Namespace) -> int:
     done = parts_done(plan.results)
     todo = [shard for shard in range(job - 1, len(plan), jobs) if shard not in done]
     hardware = Hardware(given.processes or available_cores(), device)
-    with first_interrupt() as stopped, progress(plan, len(todo)) as advance:
-        for judged in _judged(plan, served, todo, hardware):
-            advance(judged)
+    with first_interrupt() as stopped, progress(len(todo)) as advance:
+        for step in _judged(plan, served, todo, hardware, given):
+            advance(step)
             if stopped():
                 break
     done = parts_done(plan.results)
@@ -86,10 +85,15 @@ def _judge(given: Namespace) -> int:
     return 0
 
 
-def _judged(plan: Plan, served: Served, todo: list[int], hardware: Hardware) -> Iterator[Judged | None]:
+def _judged(plan: Plan, served: Served, todo: list[int], hardware: Hardware, given: Namespace) -> Iterator[Step]:
     from hilum.scale.judge import judging_with, shards_judged
 
-    if todo:
+    if todo and given.ray is not None:
+        from hilum.scale.cluster import on_cluster, shards_judged_there
+
+        with on_cluster(given.ray, insecure=given.insecure):
+            yield from shards_judged_there(plan, todo, served, hardware)
+    elif todo:
         with judging_with(served, plan, hardware) as judging:
             yield from shards_judged(plan, todo, judging)
 
@@ -126,33 +130,27 @@ def _say_summary(plan: Plan) -> int:
 
 
 @contextmanager
-def progress(plan: Plan, todo: int) -> Iterator[Callable[[Judged | None], None]]:
-    """Films, how many a second, how long yet and how many bad ones: a bar for a person, a line now and then for a log.
-
-    It takes each film, and None at the end of each shard.
-    """
+def progress(todo: int) -> Iterator[Callable[[Step], None]]:
+    """Films, how many a second, how long yet, how many bad ones: a bar for a person, a line now and then for a log."""
     from hilum.cli.terminal.progress import Quiet, bar
+    from hilum.scale.judge import Step
 
-    films = failed = shards = 0
+    done = Step()
     began = time.monotonic()
     quiet = Quiet()
     # Of archives nobody knows how many films they hold, so what is left is counted in shards.
     with bar() as shown:
         task = shown.add_task("starting", total=todo)
 
-        def advance(judged: Judged | None) -> None:
-            nonlocal films, failed, shards
-            if judged is None:
-                shards += 1
-            else:
-                films += 1
-                failed += judged.row["error"] is not None
-            rate = films / (time.monotonic() - began)
-            words = f"{films:,} films, {rate:,.1f} films/s, {failed:,} without an answer"
-            shown.update(task, description=words, completed=shards)
+        def advance(step: Step) -> None:
+            nonlocal done
+            done += step
+            seconds = time.monotonic() - began
+            words = f"{done.films:,} films, {done.films / seconds:,.1f} films/s, {done.failed:,} without an answer"
+            shown.update(task, description=words, completed=done.shards)
             if shown.disable and quiet.too_long():
-                seconds = (time.monotonic() - began) / max(shards, 1) * (todo - shards)
-                left = f"{timedelta(seconds=round(seconds))} left" if shards else "no part is whole yet"
-                say(f"{words}; {shards:,} of {todo:,} parts, {left}")
+                rest = seconds / max(done.shards, 1) * (todo - done.shards)
+                left = f"{timedelta(seconds=round(rest))} left" if done.shards else "no part is whole yet"
+                say(f"{words}; {done.shards:,} of {todo:,} parts, {left}")
 
         yield advance

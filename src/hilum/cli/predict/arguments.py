@@ -98,6 +98,12 @@ def parse(arguments: list[str]) -> Namespace:
     )
     add("--processes", metavar="N", type=_at_least_one, help="With --out: processes that judge; as many as cores.")
     add("--shard", metavar="I/N", type=_shard, help="With --out: this one of N jobs, counted from 1, as of an array.")
+    add(
+        "--ray",
+        metavar="ADDRESS",
+        help="With --out: over the cluster of Ray at HOST:PORT, or local: one that is started here.",
+    )
+    add("--insecure", action="store_true", help="With --ray: a cluster will do that lets in whoever can reach it.")
     add("--overlays", action="store_true", help="With --out: draw each film with what speaks for it into DIR, too.")
     add("--device", metavar="NAME", help="Where the network runs: cpu, cuda, ...; a GPU where onnxruntime has one.")
     add("-h", "--help", action="help", help="Show this message and exit.")
@@ -107,7 +113,9 @@ def parse(arguments: list[str]) -> Namespace:
         if not given.paths:
             parser.error("name the films after the bundle")
     if given.out is None:
-        if alone := next((name for name in ("processes", "shard", "overlays") if getattr(given, name)), None):
+        if alone := next(
+            (name for name in ("processes", "shard", "ray", "insecure", "overlays") if getattr(given, name)), None
+        ):
             parser.error(f"--{alone} goes with --out; add that")
         given.paths = _matches(given.paths)
     elif other := next((name for name in ("heatmap", "dicom", "csv", "json") if getattr(given, name)), None):
