@@ -19,7 +19,7 @@ from hilum.node.targets.peer import Peer
 from hilum.node.targets.way import Unreachable
 from hilum.system.database import DatabaseError
 
-PAUSE, SECONDS = 2.0, 30.0
+PAUSE, SECONDS, AGAIN_AFTER = 2.0, 30.0, 60.0
 Problems = dict[str, str]
 
 
@@ -49,8 +49,10 @@ class Alerts:
         self._told &= problems.keys()  # what is over may come again
         if problems.keys() <= self._told or now < self._next:
             return
-        self._next = now + 60 * self._alert.every_minutes
-        if all([self._tell(way, list(problems.values())) for way in ("webhook", "mail")]):
+        every = 60 * self._alert.every_minutes
+        told = all([self._tell(way, list(problems.values())) for way in ("webhook", "mail")])
+        self._next = now + (every if told else min(every, AGAIN_AFTER))
+        if told:
             self._told = set(problems)
 
     def _problems(self, now: float) -> Iterator[tuple[str, str]]:
