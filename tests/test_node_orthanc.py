@@ -30,6 +30,7 @@ node "$2" NODE; node=$!
 node "$2" WEB; web=$!
 trap 'kill $node $web $archive; wait' EXIT
 wait_for 'grep -q "listens on" NODE.log'
+storescu -aet NOBODY -aec HILUM 127.0.0.1 11112 film.dcm 2> refused && exit 1
 storescu -aet WARD -aec ARCHIVE 127.0.0.1 4242 film.dcm || exit 1
 instance=$(curl -s http://127.0.0.1:8042/instances | tr -d '[] "\\n')
 curl -s -X POST http://127.0.0.1:8042/modalities/node/store -d "$instance" > sent.json
@@ -68,7 +69,9 @@ def test_orthanc_has_the_results_of_every_film_in_its_study_whether_it_sent_the_
     if subprocess.run([*ALONE, "ip", "link", "set", "lo", "up"], capture_output=True).returncode:
         pytest.skip("no network of its own is to be had here")
     bundle = tiny_detection_bundle(tmp_path, maps=True)
-    asking = "[[catch_up]]\ntitle = 'ARCHIVE'\northanc = 'http://127.0.0.1:8042'\nevery_seconds = 0.5"
+    asking = (
+        "callers = ['WARD']\n[[catch_up]]\ntitle = 'ARCHIVE'\northanc = 'http://127.0.0.1:8042'\nevery_seconds = 0.5"
+    )
     Node(tmp_path, bundle, 4242, asking, {"results": ["sr", "gsps", "sc"]})
     (tmp_path / "WEB.toml").write_text(WEB.format(model=bundle))
     today = f"{date.today():%Y%m%d}"
@@ -82,6 +85,7 @@ def test_orthanc_has_the_results_of_every_film_in_its_study_whether_it_sent_the_
     text = re.sub(r"(?m)^port = \d+", "port = 11112", settings.read_text(), count=1)
     settings.write_text(text.replace("port = 4242", "port = 4242\ncommitment = true"))
     subprocess.run([*ALONE, "bash", "-c", WALK, "walk", ORTHANC, sys.executable], cwd=tmp_path, check=True)
+    assert "Calling AE Title Not Recognized" in (tmp_path / "refused").read_text()
     assert (tmp_path / "NODE.log").read_text().count("all results sent, and committed to") == 2
     studies = json.loads((tmp_path / "studies.json").read_text())
     series = json.loads((tmp_path / "series.json").read_text())

@@ -67,6 +67,19 @@ def test_films_come_in_by_stow_and_their_results_go_out(web: Web, target: Archiv
     assert web.node.counts()["done"] == done + 2
 
 
+def test_a_body_as_orthanc_sends_it_is_taken(web: Web) -> None:
+    boundary = "-".join(["2d7b3199-8376-4055-8f36-5973d88fbdeb"] * 2)  # longer than allowed, and nothing after the last
+    (one,) = films(1, "1.2.23")
+    content = encoded(one)
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\nContent-Length: {len(content)}\r\n\r\n"
+    body = head.encode() + content + f"\r\n--{boundary}--".encode()
+    done = web.node.counts()["done"]
+    kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+    answer = web.ask("POST", "/dicom-web/studies", iter([body[:700], body[700:]]), {"Content-Type": kind})
+    assert answer.status == 200, answer.content
+    web.node.until_done(done + 1)
+
+
 def test_what_could_not_be_stored_is_named(web: Web) -> None:
     good, other = films(1, "1.2.21")[0], films(1, "1.2.22")[0]
     done = web.node.counts()["done"]

@@ -20,6 +20,7 @@ from hilum.node.targets.way import Unreachable
 
 JSON, FILM = "application/dicom+json", 'multipart/related; type="application/dicom"; transfer-syntax=*'
 STUDY, SERIES, INSTANCE, MODALITY, COUNT = "0020000D", "0020000E", "00080018", "00080060", "00201208"
+LONGEST_BOUNDARY = 200  # RFC 2046 allows 70, Orthanc sends 73
 AT_ONCE, MOST = 100, 10_000  # studies of an answer, and in all
 UID = re.compile(r"[0-9.]{1,64}")
 
@@ -83,7 +84,7 @@ class DicomWeb:
 def _only_part(kind: str, pieces: Pieces) -> Pieces:
     """What stands between the boundaries of an answer that has one part."""
     boundary = parse_options_header(kind)[1].get(b"boundary", b"")
-    if not 1 <= len(boundary) <= 70:
+    if not 1 <= len(boundary) <= LONGEST_BOUNDARY:
         raise Unreachable("answers with what is not multipart/related")
     held: list[bytes] = []
     parser = MultipartParser(boundary, {"on_part_data": lambda data, start, end: held.append(data[start:end])})

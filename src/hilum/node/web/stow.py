@@ -23,6 +23,7 @@ from hilum.service.problems import Problem
 
 CALLER = "STOW"  # in place of an AE title, for rules
 TYPE, FILM_TYPE = "multipart/related", "application/dicom"
+LONGEST_BOUNDARY = 200  # RFC 2046 allows 70, Orthanc sends 73
 MOST_FILMS, MOST_REQUESTS, TRY_AGAIN = 200, 8, {"Retry-After": "60"}
 FAILURES = {Outcome.NO_ROOM: 0xA700, Outcome.OURS: 0x0124, Outcome.DAMAGED: 0xC000, Outcome.OTHER_STUDY: 0xA900}
 CLASS, INSTANCE, REASON = "00081150", "00081155", "00081197"
@@ -83,7 +84,7 @@ def _boundary(request: Request) -> str:
     if header.get_content_type() != TYPE or kind != FILM_TYPE:
         raise Problem("unsupported_media_type", f'send films as {TYPE}; type="{FILM_TYPE}"')
     boundary = header.get_param("boundary")
-    if not isinstance(boundary, str) or not boundary.isascii() or not 1 <= len(boundary) <= 70:
+    if not isinstance(boundary, str) or not boundary.isascii() or not 1 <= len(boundary) <= LONGEST_BOUNDARY:
         raise Problem("malformed_form", f"{TYPE} without a boundary that could be one")
     return boundary
 
