@@ -57,5 +57,14 @@ def test_a_lost_process_ends_the_run_which_goes_on_from_its_checkpoint(
     started.send_signal(signal.SIGTERM)  # as an operating system does that shuts down
     assert started.wait(PATIENCE) != 0
     assert f"stopped; go on with: {again}" in told.read_text()
+
+    done = len(Run(folder).read_history())
+    started = start([sys.executable], told, "--resume", str(folder))  # the other machine is gone for good
+    while len(Run(folder).read_history()) < done + 1:
+        assert started.poll() is None, told.read_text()
+        time.sleep(0.1)
+    started.send_signal(signal.SIGTERM)
+    started.wait(PATIENCE)
+    assert "begun in 2 processes, goes on in one process" in told.read_text()
     epochs = [row["epoch"] for row in Run(folder).read_history()]
     assert epochs == list(range(1, len(epochs) + 1))

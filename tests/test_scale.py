@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from bundles import tiny_bundle, tiny_detection_bundle
 from commands import run
 from conftest import LONGER, PATIENCE
+from drifting import bundle_of_noise, write_noise
 from films import picture
 from PIL import Image
 
@@ -217,6 +219,23 @@ def test_overlays_lie_beside_the_rows(bundle: Path, films: Path, tmp_path: Path)
     with Image.open(tmp_path / "results" / rows["overlay"][0]) as drawn:
         assert drawn.format == "PNG"
     assert rows["overlay"].n_unique() == len(rows)
+
+
+def test_the_summary_says_whether_films_are_of_the_kind_that_the_bundle_knows(tmp_path: Path) -> None:
+    bundle = bundle_of_noise(tmp_path)
+    for name, darker, words in (("alike", 0.0, "No sign that these 40 films"), ("darker", 0.2, "of another kind")):
+        write_noise(tmp_path / name, 40, 7, darker)
+        answer = run("predict", bundle, tmp_path / name, "--out", tmp_path / f"of-{name}", "--no-gate")
+        assert words in answer.stdout
+
+
+def test_traits_are_kept_of_enough_films_and_no_more(begun: tuple[Path, Path, Path]) -> None:
+    *_, out = begun
+    few = plan.read_plan(out)
+    assert all(few.has_traits_kept(plan.Film(f"{number}.png")) for number in range(100))
+    many = plan.Plan(out, replace(few.card, films=1_000_000))
+    kept = sum(many.has_traits_kept(plan.Film(f"{number}.png")) for number in range(20_000))
+    assert 100 < kept < 400
 
 
 def judging(bundle: Path, give: Any) -> Judging:

@@ -24,7 +24,7 @@ import numpy as np
 from hilum.bundle.card import BundleError
 from hilum.bundle.opening import CPU
 from hilum.bundle.predictor import load
-from hilum.scale.errors import ScaleError
+from hilum.scale.errors import ScaleError, in_one_line
 from hilum.scale.judge import NAME, Hardware, Step, judging_with, shards_judged
 from hilum.scale.parts import part_path
 from hilum.scale.plan import Plan, read_plan
@@ -34,6 +34,7 @@ from hilum.system.installed import install_extra
 LOCAL, LOOPBACK = "local", ("127.", "localhost:", "[::1]:")
 SECONDS_TO_ANSWER = 60
 MOST_BLOCKS = 4096  # tasks of the cluster: each is told when it is done, and repeated as a whole when it is lost
+PROBLEM = "problem"
 # Who asks without a token is answered by this where tokens are asked for.
 REFUSED, LET_IN = "Unauthenticated", "let in"
 KNOCK = f"import ray, sys; ray.init(sys.argv[1], log_to_driver=False); print({LET_IN!r}, flush=True)"
@@ -81,20 +82,38 @@ def shards_judged_there(plan: Plan, shards: Sequence[int], served: Served, hardw
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=cores, initial_size=cores),
         **resources,
     )
-    try:
-        for row in judged.iter_rows():
-            yield Step(*(int(row[name]) for name in Step._fields))
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, (ScaleError, BundleError, OSError)):
-            raise error.cause from None
-        raise
+    for row in judged.iter_rows():
+        if row[PROBLEM]:
+            raise ScaleError(row[PROBLEM])
+        yield Step(*(int(row[name]) for name in Step._fields))
 
 
 class _Judge:
-    """What lives on a core of the cluster."""
+    """What lives on a core of the cluster. What goes wrong there is an answer, which Ray wraps into nothing."""
 
     def __init__(self, results: str, card: dict[str, Any], bundle: str, device: str) -> None:
-        self._plan = read_plan(Path(results))
+        self._problem = ""
+        try:
+            self._open(Path(results), card, bundle, device)
+        except (ScaleError, BundleError, OSError) as error:
+            self._problem = in_one_line(error)
+
+    def __call__(self, block: dict[str, Any]) -> dict[str, Any]:
+        done = Step()
+        try:
+            for shard in [] if self._problem else map(int, block["data"]):
+                if part_path(self._plan.results, shard).exists():  # its task was lost after it was written
+                    done += Step(shards=1)
+                    continue
+                for step in shards_judged(self._plan, [shard], self._judging):
+                    done += step
+        except (ScaleError, OSError) as error:
+            self._problem = in_one_line(error)
+        counts = {name: np.array([count]) for name, count in done._asdict().items()}
+        return {**counts, PROBLEM: np.array([self._problem])}
+
+    def _open(self, results: Path, card: dict[str, Any], bundle: str, device: str) -> None:
+        self._plan = read_plan(results)
         if asdict(self._plan.card) != card:
             raise ScaleError(f"{results}: is another folder on one of the machines; name one that all of them share")
         served = Served.of(NAME, load(bundle, threads=1))
@@ -102,16 +121,6 @@ class _Judge:
             raise BundleError(f"{bundle}: is another bundle on one of the machines; put the same file there")
         self._held = ExitStack()
         self._judging = self._held.enter_context(judging_with(served, self._plan, Hardware(1, device)))
-
-    def __call__(self, block: dict[str, Any]) -> dict[str, Any]:
-        done = Step()
-        for shard in map(int, block["data"]):
-            if part_path(self._plan.results, shard).exists():  # its task was lost after it was written
-                done += Step(shards=1)
-                continue
-            for step in shards_judged(self._plan, [shard], self._judging):
-                done += step
-        return {name: np.array([count]) for name, count in done._asdict().items()}
 
 
 def _check_closed(address: str) -> None:

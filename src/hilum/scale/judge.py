@@ -176,7 +176,7 @@ def _judged(plan: Plan, judging: Judging, place: Place) -> tuple[int, Judged | N
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, picture, durable=False)
         row[OVERLAY] = name
-    return place.shard, Judged(row, answer.seconds)
+    return place.shard, Judged(row, answer.seconds, answer.traits if plan.has_traits_kept(film) else b"")
 
 
 def _check_place(uri: str, sources: list[str]) -> None:

@@ -23,10 +23,11 @@ Row = dict[str, Any]
 
 
 class Judged(NamedTuple):
-    """A film's row, and the seconds that it took."""
+    """A film's row, the seconds that it took, and its traits, by which kinds of films are told, where they are kept."""
 
     row: Row
     seconds: float
+    traits: bytes = b""
 
 
 def schema_of(card: Card, overlays: bool) -> dict[str, pl.DataType]:
@@ -57,6 +58,7 @@ def write_part(results: Path, shard: int, films: Sequence[Judged], schema: dict[
     about = {
         "slowest": [[round(film.seconds, 3), film.row["uri"], film.row["member"]] for film in slowest],
         "seconds": round(sum(film.seconds for film in films), 3),
+        "traits": [film.traits.decode() for film in films if film.traits],
     }
     content = BytesIO()
     pl.DataFrame(rows, schema=schema).write_parquet(content, metadata={ABOUT: json.dumps(about)})
@@ -76,6 +78,6 @@ def part_paths(results: Path) -> Iterator[Path]:
 
 
 def about_part(path: Path) -> dict[str, Any]:
-    """A part's own figures: its slowest films, and the seconds of all of them."""
+    """A part's own figures: its slowest films, the seconds of all of them, and the traits of some."""
     about: dict[str, Any] = json.loads(pl.read_parquet_metadata(path)[ABOUT])
     return about

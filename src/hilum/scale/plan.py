@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -36,6 +37,7 @@ from hilum.system.typed import MisfitError, build
 FORMAT = 1
 IN_LIST = 1 << 14  # films in a file of the plan
 FEWEST, MOST = 8, 1 << 12  # films in a shard, powers of two
+TRAITS_KEPT, FILMS_OF_ARCHIVE = 10_000, 1000  # about; the second is a guess
 FILMS, ARCHIVES = "films", "archives"
 
 
@@ -121,6 +123,11 @@ class Plan:
     def __len__(self) -> int:
         """How many shards there are."""
         return -(-self.card.films // self.card.in_shard) + self.card.archives
+
+    def has_traits_kept(self, film: Film) -> bool:
+        """Whether this is one of those, chosen by their names alone, that are enough to tell what kind all are of."""
+        every = max((self.card.films + self.card.archives * FILMS_OF_ARCHIVE) // TRAITS_KEPT, 1)
+        return zlib.crc32(f"{film.uri}\n{film.member}".encode(errors="replace")) % every == 0
 
     def films_of(self, shard: int) -> Iterator[Film]:
         """The films of a shard. Those in an archive come with their content, one after the other."""

@@ -9,9 +9,16 @@ from dataclasses import asdict, dataclass
 
 import polars as pl
 
+from hilum.bundle.card import Card
+from hilum.bundle.drift.traits import Traits, joined
+from hilum.evaluation.drift.drift import measure_drift
+from hilum.evaluation.drift.judged import JudgedFilms
+from hilum.evaluation.drift.words import answer as drift_in_words
+from hilum.measures.figure import EvaluationError
 from hilum.scale.errors import ScaleError
 from hilum.scale.parts import SLOWEST, about_part, part_paths
 from hilum.scale.plan import Plan
+from hilum.service.films.monitors import unpack_traits
 from hilum.system.files import write_whole
 from hilum.system.text import json_text
 
@@ -27,6 +34,7 @@ class Summary:
     abstentions: dict[str, int]
     errors: dict[str, int]
     slowest: list[tuple[float, str, str | None]]
+    drift: str | None  # in words, of a bundle that knows what its films were like
 
     @property
     def failed(self) -> int:
@@ -34,14 +42,19 @@ class Summary:
         return sum(self.errors.values())
 
 
-def summarize(plan: Plan) -> Summary:
+def summarize(plan: Plan, card: Card) -> Summary:
     """Read every part, and put the summary beside them. Raises ScaleError where a part is damaged."""
     paths = sorted(part_paths(plan.results))
     try:
         rows = pl.scan_parquet(paths)
         reason = pl.col(ERROR).str.split(":").list.first()
         counts = rows.group_by("decision", "gate_reason", reason.alias(ERROR)).len().collect(engine="streaming").rows()
-        slowest = heapq.nlargest(SLOWEST, ((*film,) for path in paths for film in about_part(path)["slowest"]))
+        slowest: list[tuple[float, str, str | None]] = []
+        traits: list[Traits] = []
+        for path in paths:
+            about = about_part(path)
+            slowest = heapq.nlargest(SLOWEST, [*slowest, *map(tuple, about["slowest"])], key=lambda film: film[0])
+            traits += _unpacked(about["traits"], card)
     except pl.exceptions.PolarsError as error:
         raise ScaleError(f"{plan.results}: a part is damaged, {error}; remove it, and give the same command") from None
     summary = Summary(
@@ -49,10 +62,28 @@ def summarize(plan: Plan) -> Summary:
         decisions=_sums((decision, count) for decision, _, error, count in counts if error is None),
         abstentions=_sums((why, count) for decision, why, _, count in counts if decision == "abstain"),
         errors=_sums((error, count) for _, _, error, count in counts if error is not None),
-        slowest=[(seconds, uri, member) for seconds, uri, member in slowest],
+        slowest=slowest,
+        drift=_drift(traits, plan, card),
     )
     write_whole(plan.results / "summary.json", json_text(asdict(summary), indent=1) + "\n")
     return summary
+
+
+def _unpacked(packed: list[str], card: Card) -> list[Traits]:
+    if card.drift is None:
+        return []
+    return [traits for each in packed if (traits := unpack_traits(each.encode(), card.drift)) is not None]
+
+
+def _drift(traits: list[Traits], plan: Plan, card: Card) -> str | None:
+    """Whether films are of the kind that the bundle was fitted to; None where it does not know, or of too few films."""
+    if not traits:
+        return None
+    films = JudgedFilms(("",) * len(traits), joined(traits))
+    try:
+        return drift_in_words(measure_drift(card, plan.card.how.bundle, plan.card.how.model, plan.results.name, films))
+    except EvaluationError:
+        return None
 
 
 def _sums(counts: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -100,12 +100,26 @@ def open_run(folder: Path) -> Run:
     return Run(folder)
 
 
-def check_unchanged(run: Run, facts: Mapping[str, Any]) -> None:
-    """A run goes on bit for bit only under the same recipe, data, versions and threads; what differs is named."""
+def check_unchanged(run: Run, facts: Mapping[str, Any]) -> str | None:
+    """A run goes on bit for bit only under the same recipe, data, versions and threads; what differs is named.
+
+    A machine that was lost must not end it, so another number of processes is no more than said: the notice.
+    """
     before = run.facts()
-    for name in ("recipe", "data", "store", "torch", "device", "threads", "processes"):
+    alike = before["processes"] == facts["processes"]
+    for name in ("recipe", "data", "store", "torch", "device", *(("threads",) if alike else ())):
         if before[name] != facts[name]:
             raise RunError(
                 f"{run.folder}: {name} was {before[name]} and is {facts[name]} now; a run goes on only under the same "
                 "conditions: restore them, or start a new run"
             )
+    if alike:
+        return None
+    return (
+        f"begun in {_processes(before['processes'])}, goes on in {_processes(facts['processes'])}: the losses are "
+        "those of the same batches, the weights not the same bit for bit"
+    )
+
+
+def _processes(count: int) -> str:
+    return "one process" if count == 1 else f"{count} processes"

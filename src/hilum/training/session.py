@@ -151,7 +151,8 @@ class Session:
             for line in describe(prepared, recipe):
                 self.observer(Notice(line))
             if taken_up:
-                check_unchanged(run, facts)
+                if notice := check_unchanged(run, facts):
+                    self.observer(Notice(notice))
             else:
                 self._tell_time(prepared, recipe)
                 self.processes.once(lambda: create_run(plan.folder, recipe, facts))

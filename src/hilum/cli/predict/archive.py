@@ -15,6 +15,7 @@ from hilum.cli.terminal.lines import answer, say
 from hilum.system.installed import install_extra
 
 if TYPE_CHECKING:
+    from hilum.bundle.card import Card
     from hilum.bundle.predictor import Predictor
     from hilum.scale.judge import Hardware, Step
     from hilum.scale.plan import Plan
@@ -31,19 +32,15 @@ def main(given: Namespace) -> int:
         say(f"hilum predict --out needs more than the base package: {install_extra('archive')}")
         return 1
     from hilum.bundle.card import BundleError
-    from hilum.scale.errors import ScaleError
+    from hilum.scale.errors import ScaleError, in_one_line
 
     try:
         return _judge(given)
     except KeyboardInterrupt:
         say("stopped; what is whole is kept, and the same command goes on")
         return INTERRUPTED
-    except (BundleError, ScaleError) as error:
-        say(str(error))
-    except OSError as error:
-        if not error.filename:
-            raise
-        say(f"{error.filename}: {error.strerror}")
+    except (BundleError, ScaleError, OSError) as error:
+        say(in_one_line(error))
     return 1
 
 
@@ -77,7 +74,7 @@ def _judge(given: Namespace) -> int:
                 break
     done = parts_done(plan.results)
     if len(done) == len(plan):
-        return _say_summary(plan)
+        return _say_summary(plan, served.card)
     if stopped():
         say(f"stopped; {len(done):,} of {len(plan):,} parts are there, and the same command goes on")
         return INTERRUPTED
@@ -113,18 +110,19 @@ def _opened(model: str | None, device: str | None) -> tuple[Predictor, str]:
     return load(model, threads=1, device=chosen), chosen
 
 
-def _say_summary(plan: Plan) -> int:
+def _say_summary(plan: Plan, card: Card) -> int:
     from hilum.scale.summary import summarize
 
-    summary = summarize(plan)
+    summary = summarize(plan, card)
     counts = [f"{WORDS.get(name, name)} {count:,}" for name, count in summary.decisions.items()]
     answer(f"{summary.films:,} films: {', '.join([*counts, f'without an answer {summary.failed:,}'])}")
     for what, reasons in (("abstained", summary.abstentions), ("no answer", summary.errors)):
         if reasons:
             answer(f"{what}: {', '.join(f'{reason} {count:,}' for reason, count in reasons.items())}")
-    if summary.slowest:
-        slow = [f"{seconds:.1f} s {uri}{f' {member}' if member else ''}" for seconds, uri, member in summary.slowest]
-        answer(f"slowest: {'; '.join(slow)}")
+    for seconds, uri, member in summary.slowest:
+        answer(f"slow: {seconds:.1f} s {uri}{f' {member}' if member else ''}")
+    if summary.drift:
+        answer(summary.drift)
     answer(f"rows: {plan.results / 'rows'}")
     return int(summary.failed > 0)
 
