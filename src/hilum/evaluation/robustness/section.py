@@ -59,8 +59,8 @@ def robustness_section(made: Robustness) -> Section:
             f"Every change is made to the same {counted(made.as_is.films, 'film')} of "
             f"{counted(made.patients, 'patient')}, drawn by chance (seed {made.seed}), and judged at the operating "
             f"point “{made.operating_point}”, which is never chosen anew.{unread} Figures are over all films, whatever "
-            "the gate says of them; a good gate turns films away before sensitivity or specificity falls. In brackets "
-            "95% intervals of the loss, by the bootstrap over patients, paired with the films as they are; they are "
+            "the gate says of them; a good gate turns films away before sensitivity or specificity falls. AUROC "
+            "lost is a 95% interval, by the bootstrap over patients, paired with the films as they are; intervals are "
             "not corrected for looking at many changes, and the worst of several strengths flatters none.",
             "hint",
         ),
