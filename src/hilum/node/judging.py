@@ -21,7 +21,7 @@ from hilum.service.films.pool import FilmBug, FilmPool, Unavailable
 from hilum.service.films.served import FAILED, Answer, Served, Wanted
 from hilum.system.database import DatabaseError
 
-PAUSE = 0.05
+PAUSE = 0.5
 WITH_HEATMAP = {"sc", "pm"}
 
 
@@ -39,6 +39,7 @@ class Judge:
 
     def run(self, stopped: Event) -> None:
         """Until it is to stop; films at hand are finished."""
+        seen = 0
         while not stopped.is_set() or self._judging:
             try:
                 if not stopped.is_set():
@@ -47,8 +48,8 @@ class Judge:
                     self._finish(film, self._judging.pop(film))
             except (DatabaseError, OSError) as error:  # a full disk: it is judged again once there is room
                 note(f"films wait: {error}")
-                stopped.wait(20 * PAUSE)
-            self._queue.wait(PAUSE)
+                stopped.wait(2 * PAUSE)
+            seen = self._queue.wait(seen, PAUSE)
 
     def _take(self) -> None:
         room = 2 * self._pool.processes - len(self._judging)

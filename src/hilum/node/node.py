@@ -58,6 +58,7 @@ def run(settings: NodeSettings, stopped: Event) -> None:
                     note(f"hilum node {settings.title} listens on {settings.host}:{port}; Ctrl-C stops")
                     while not stopped.wait(CLEANED_EVERY):
                         clean(settings, spool, queue)
+                queue.wake()
                 for thread in threads:
                     thread.join()
     finally:

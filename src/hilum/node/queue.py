@@ -127,7 +127,7 @@ class Queue:
 
     def __init__(self, spool: Path) -> None:
         self._base = Database(spool / FILE, SCHEMA, alone=False)
-        self._changed = threading.Condition()
+        self._changed, self._changes = threading.Condition(), 0
 
     def __enter__(self) -> Queue:
         return self
@@ -135,14 +135,20 @@ class Queue:
     def __exit__(self, *_: object) -> None:
         self._base.close()
 
-    def wait(self, seconds: float) -> None:
-        """Until this process has put something new into it, at most for so long: what others do is seen then."""
+    def wait(self, seen: int, seconds: float) -> int:
+        """Until this process has changed something since `seen`, at most for so long: others' changes are seen then.
+
+        What has been seen now, for the next time.
+        """
         with self._changed:
-            self._changed.wait(seconds)
+            if self._changes == seen:
+                self._changed.wait(seconds)
+            return self._changes
 
     def wake(self) -> None:
         """End all waits: there may be something to do."""
         with self._changed:
+            self._changes += 1
             self._changed.notify_all()
 
     def add(self, arrived: Arrived, keep: Callable[[int], object]) -> int | None:

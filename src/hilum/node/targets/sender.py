@@ -17,7 +17,7 @@ from hilum.node.targets.way import Refused, Store, Unreachable, Way
 from hilum.system.database import DatabaseError
 
 AT_ONCE = 64  # results in one connection
-PAUSE = 0.2
+PAUSE = 0.5
 FIRST_WAIT, LONGEST_WAIT = 2.0, 300.0
 COMMITS_WITHIN = 600.0
 
@@ -38,6 +38,7 @@ class Sender:
 
     def run(self, stopped: Event) -> None:
         """Until it is to stop; what is being sent then is sent."""
+        seen = 0
         while not stopped.is_set():
             try:
                 due = self._queue.due(self.name, AT_ONCE)
@@ -49,7 +50,7 @@ class Sender:
             except Exception as error:
                 note_bug(f"target {self.name}", error)
                 stopped.wait(FIRST_WAIT)
-            self._queue.wait(PAUSE)
+            seen = self._queue.wait(seen, PAUSE)
 
     def _send_all(self, due: list[Delivery], stopped: Event) -> None:
         left, asked = list(due), f"2.25.{uuid4().int}"
