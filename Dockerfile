@@ -19,6 +19,9 @@ STOPSIGNAL SIGTERM
 # A DICOM node: docker build --target node -t hilum-node . ; docs/node.md says how to run it.
 FROM base AS node
 COPY --from=made-node /opt/hilum /opt/hilum
+USER root
+RUN install -d -o 10001 -m 700 /spool
+USER 10001
 EXPOSE 11112
 ENTRYPOINT ["hilum", "node"]
 CMD ["/etc/hilum/NODE.toml"]

@@ -11,10 +11,11 @@ import pytest
 from nodes import encoded, films
 
 from hilum.node.intake import Intake, Outcome
-from hilum.node.queue import Arrived, Queue
+from hilum.node.queue import FILE, Arrived, Queue
 from hilum.node.settings.node import NodeSettings
 from hilum.node.settings.rule import Rule
 from hilum.node.spool import Spool
+from hilum.system.database import Database, DatabaseError
 
 USUAL, QUIET = 0, 1
 
@@ -59,6 +60,12 @@ def test_a_film_is_done_once_its_target_has_committed_to_all_results(queue: Queu
     assert queue.due("archive", 9)[0].kind == second.kind  # nobody has answered
     assert queue.committed("asked again", ["1.2"], [], 0) == [1]
     assert queue.counts()["done"] == 1
+
+
+def test_a_spool_of_another_version_is_left_as_it_is(tmp_path: Path) -> None:
+    Database(tmp_path / FILE, "CREATE TABLE films (number INTEGER)", alone=False).close()
+    with pytest.raises(DatabaseError, match="another version of hilum"):
+        Queue(tmp_path)
 
 
 def test_quiet_hours_may_go_over_midnight() -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from hilum.system.database import Database
 
 FILE = "queue.sqlite"
+VERSION = 2  # of SCHEMA
 WAITING, HELD, JUDGED, DONE, SHADOW, DEAD = "waiting", "held", "judged", "done", "shadow", "dead"
 STATES = (WAITING, HELD, JUDGED, DONE, SHADOW, DEAD)
 SENT, STORED = "sent", "stored"  # of deliveries; what is stored waits for its target to commit to it
@@ -126,7 +127,7 @@ class Queue:
     """The queue of a spool; `with` closes it."""
 
     def __init__(self, spool: Path) -> None:
-        self._base = Database(spool / FILE, SCHEMA, alone=False)
+        self._base = Database(spool / FILE, SCHEMA, alone=False, version=VERSION)
         self._changed, self._changes = threading.Condition(), 0
 
     def __enter__(self) -> Queue:

@@ -17,9 +17,12 @@ class DatabaseError(ValueError):
 
 
 class Database:
-    """A database that threads may share; `alone` where no other process may have it open. `with` closes it."""
+    """A database that threads may share; `alone` where no other process may have it open. `with` closes it.
 
-    def __init__(self, path: Path, schema: str, *, alone: bool) -> None:
+    One that was made by another `version` of its schema is refused.
+    """
+
+    def __init__(self, path: Path, schema: str, *, alone: bool, version: int = 0) -> None:
         self._path = path
         self._lock = threading.RLock()
         try:
@@ -30,6 +33,13 @@ class Database:
                 self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")
+            ((made_by,),) = self._base.execute("PRAGMA user_version").fetchall()
+            ((tables,),) = self._base.execute("SELECT count(*) FROM sqlite_master").fetchall()
+            if tables and made_by != version:
+                self._base.close()
+                raise DatabaseError(f"{path}: is of another version of hilum; finish with that one, or move it away")
+            if not tables:
+                self._base.execute(f"PRAGMA user_version = {version}")
             self._base.executescript(schema)
         except sqlite3.Error as error:
             raise self._cannot(error) from None
