@@ -13,7 +13,7 @@ from hilum.bundle.drift.baseline import WHOSE
 from hilum.bundle.drift.comparison import FEWEST, GroupComparison, strangeness
 from hilum.bundle.drift.monitor import Monitor
 from hilum.evaluation.drift.drift import Drift, FarFilm
-from hilum.evaluation.drift.words import AT_ODDS, HEADER, answer, of_watch, rows
+from hilum.evaluation.drift.words import AT_ODDS, HEADER, answer, known, of_watch, rows
 from hilum.evaluation.report.document import Block, Document, Film, Gallery, Plots, Section, Table, Text, Tile
 from hilum.evaluation.report.film_pictures import SIDE, short, thumbnail, to_jpeg
 from hilum.evaluation.report.plots import GRID, QUIET, SERIES, STYLE, Plot
@@ -49,7 +49,7 @@ def _tile(group: GroupComparison) -> Tile:
     verdict = "another kind" if group.alarms else "no sign of drift"
     differing = sum(shift.alarms for shift in group.shifts)
     detail = f"{differing} of {len(group.shifts)} traits differ, most surely {first.trait}" if differing else "no trait"
-    return Tile(f"{whose}, {group.films:,}", verdict, f"against {group.kind.films:,} of {group.kind.source}", detail)
+    return Tile(f"{whose}, {group.films:,}", verdict, f"against {known(group.kind)}", detail)
 
 
 def _cautions(made: Drift) -> Sequence[str]:

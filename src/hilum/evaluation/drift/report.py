@@ -144,7 +144,7 @@ def drift(
     >>> report.alarms
     False
     >>> print(*report.sentences())
-    No sign that these 120 films are of another kind than the 80 of ... that the model knows.
+    No sign that these 120 films are of another kind than the 80 films that the model knows.
 
     Raises BundleError of a bundle without a baseline, ManifestError, OSError where films cannot be opened, MonitorError
     of a state that cannot be gone on with, and EvaluationError where films are too few.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hilum.bundle.drift.baseline import WHOSE
+from hilum.bundle.drift.baseline import TOGETHER, WHOSE, Kind
 from hilum.bundle.drift.comparison import GroupComparison, TraitShift
 from hilum.bundle.drift.monitor import FALSE_ALARM_EVERY, Alarm, Monitor
 from hilum.evaluation.drift.drift import Drift, of_which_kind
@@ -12,6 +12,7 @@ from hilum.radiograph.patient import PATIENTS
 
 HEADER = ("What", "Usual", "Here", "Apart", "p")
 NAMED = 4  # traits in a sentence
+PLACELESS = {"table", "folder", "own films"}
 # What differs where the network sees no difference.
 OUTSIDE = {
     frozenset({"stored"}): "how they were stored",
@@ -40,7 +41,7 @@ def _of_strangers(made: Drift) -> str:
 
 def _of_group(group: GroupComparison) -> str:
     whose = "films" if group.patient is None else f"films of {WHOSE[group.patient]}"
-    against = f"the {group.kind.films:,} of {group.kind.source} that the model knows"
+    against = f"the {known(group.kind)} that the model knows"
     alarming = [shift for shift in group.shifts if shift.alarms]
     if not alarming:
         return f"No sign that these {group.films:,} {whose} are of another kind than {against}."
@@ -49,6 +50,13 @@ def _of_group(group: GroupComparison) -> str:
     named = ", ".join(f"{shift.trait} ({shift.apart:.0%} apart)" for shift in alarming[:NAMED])
     more = f" and {len(alarming) - NAMED} more" if len(alarming) > NAMED else ""
     return f"These {group.films:,} {whose} are of another kind than {against}{how}: {named}{more}."
+
+
+def known(kind: Kind) -> str:
+    """How many films of which place the model knows; a table or a folder of one's own is none."""
+    if kind.source == TOGETHER:
+        return f"{kind.films:,} films of all sources"
+    return f"{kind.films:,} films" if kind.source in PLACELESS else f"{kind.films:,} films of {kind.source}"
 
 
 def rows(shifts: Sequence[TraitShift]) -> Iterator[tuple[str, ...]]:
