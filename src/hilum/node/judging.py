@@ -21,7 +21,7 @@ from hilum.service.films.pool import FilmBug, FilmPool, Unavailable
 from hilum.service.films.served import FAILED, Answer, Served, Wanted
 from hilum.system.database import DatabaseError
 
-PAUSE = 0.5
+PAUSE, FULL_PAUSE = 0.5, 10.0  # seconds; the latter where there is no room for results
 WITH_HEATMAP = {"sc", "pm"}
 
 
@@ -48,7 +48,7 @@ class Judge:
                     self._finish(film, self._judging.pop(film))
             except (DatabaseError, OSError) as error:  # a full disk: it is judged again once there is room
                 note(f"films wait: {error}")
-                stopped.wait(2 * PAUSE)
+                stopped.wait(FULL_PAUSE)
             seen = self._queue.wait(seen, PAUSE)
 
     def _take(self) -> None:
