@@ -26,6 +26,7 @@ LONGER = 20 if SOAK else 1
 # Files in the order of how long they take.
 LONGEST = [
     "test_processes",
+    "test_scale_ray",
     "test_walks",
     "test_export_bundle",
     "test_detector_bundle",

@@ -6,7 +6,9 @@ import json
 import multiprocessing
 import os
 import signal
+from multiprocessing import forkserver
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from service import until
 
 import hilum
 from hilum.output.table import to_json_line
-from hilum.service.films.pool import FilmPool
+from hilum.service.films.pool import METHOD, FilmPool, Unavailable
 from hilum.service.films.process import Limits
 from hilum.service.films.served import Answer, Served, Wanted
 
@@ -92,3 +94,20 @@ def test_a_film_can_be_named_by_its_path(bundles: tuple[Served, ...], tmp_path: 
         answer = judge(pool, QUICK._replace(path=str(path)), b"")
         assert answer.line == to_json_line(bundles[0].open().predict(path)).encode()
         assert judge(pool, QUICK._replace(path=str(tmp_path / "none.png")), b"").reason == "cannot_open"
+
+
+@pytest.mark.skipif(METHOD != "forkserver", reason="processes are not forked off a server here")
+def test_where_the_server_of_forks_is_lost_another_one_takes_its_place(bundles: tuple[Served, ...]) -> None:
+    with FilmPool(bundles, 1, Limits()) as pool:
+        judge(pool, QUICK)
+        server: Any = forkserver._forkserver
+        for process in (film_process(), server._forkserver_pid):
+            os.kill(process, signal.SIGKILL)
+
+        def judged() -> bool:
+            try:
+                return judge(pool, QUICK).line == expected(bundles)
+            except Unavailable:
+                return False
+
+        until(judged)

@@ -8,12 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import polars as pl
 import pytest
 from bundles import tiny_bundle
-from conftest import LONGER, PATIENCE
+from commands import run
+from conftest import LONGER, PATIENCE, SOAK
 from test_scale import draw, rows_of, until_there
+from test_scale_archives import FILMS, tarred
+from test_train_command import SMALL, films  # noqa: F401
 
 import hilum
 from hilum.scale import cluster
@@ -61,9 +65,25 @@ def command(*arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not SOAK, reason="loads torch on two nodes, which takes a minute: `make soak` runs it")
+def test_a_sweep_is_what_it_is_one_after_the_other(nodes: Nodes, films: Path, tmp_path: Path) -> None:  # noqa: F811
+    given = [str(films), *SMALL, "--sweep", "training.batch_size=4,8", "--device", "cpu"]
+    alone = run("train", *given, "--out", tmp_path / "alone")
+    words = [sys.executable, "-m", "hilum", "train", *given, "--out", str(tmp_path / "spread"), "--ray", nodes.address]
+    spread = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (alone.returncode, spread.returncode) == (0, 0), spread.stderr
+    assert spread.stderr.count("trained: training.batch_size=") == 2
+    one, other = (pl.read_csv(tmp_path / name / "sweep.csv").drop("seconds") for name in ("alone", "spread"))
+    assert one.equals(other)
+
+
+@pytest.mark.soak
 def test_rows_are_as_of_one_process_though_driver_and_node_are_killed(nodes: Nodes, tmp_path: Path) -> None:
-    bundle, films, out = tiny_bundle(tmp_path), draw(tmp_path / "ward", 100 * LONGER), tmp_path / "results"
-    given = (bundle, films, "--out", out, "--ray", nodes.address)
+    bundle, ward, out = tiny_bundle(tmp_path), draw(tmp_path / "ward", 80 * LONGER), tmp_path / "results"
+    for number in range(4 * LONGER):
+        (ward / f"shard-{number:03}.tar").write_bytes(tarred(FILMS))
+    given = (bundle, ward, "--out", out, "--ray", nodes.address)
     driver = command(*given)
     until_there(out, 1, driver)
     driver.kill()
@@ -73,12 +93,17 @@ def test_rows_are_as_of_one_process_though_driver_and_node_are_killed(nodes: Nod
     nodes.kill_one()
     _, heard = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 1, heard.decode()  # for the broken film
-    paths = sorted(path for path in films.rglob("*.*") if path.suffix != ".txt")
-    expected = [answer.to_row() for answer in hilum.load(bundle).predict(paths)]
-    rows = rows_of(out)
-    assert rows["uri"].to_list() == [row["file"] for row in expected]
-    assert rows["probability"].to_list() == [row["probability"] for row in expected]
-    assert rows["error"].to_list() == [row["error"] for row in expected]
+    model = hilum.load(bundle)
+    paths = sorted(path for path in ward.rglob("*.*") if path.suffix not in (".txt", ".tar"))
+    packed = [answer.to_row() for answer in model.predict(list(FILMS.values()))]
+    expected: list[tuple[Any, str | None, dict[str, Any]]]
+    expected = [(row["file"], None, row) for row in (answer.to_row() for answer in model.predict(paths))]
+    for shard in ward.glob("*.tar"):
+        expected += [(str(shard), name, row) for name, row in zip(FILMS, packed, strict=True)]
+    assert [tuple(row) for row in rows_of(out).select("uri", "member", "probability", "error").rows()] == [
+        (uri, member, row["probability"], row["error"])
+        for uri, member, row in sorted(expected, key=lambda film: (film[0], film[1] or ""))
+    ]
 
 
 def test_a_cluster_that_asks_for_a_token_lets_in_nobody_without(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:

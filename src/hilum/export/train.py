@@ -23,7 +23,7 @@ from hilum.training.processes import join_processes
 from hilum.training.run import Run
 from hilum.training.series.folds import FoldPlan
 from hilum.training.series.sweep import PLOT, Result, Sweep, best_of, cells, columns
-from hilum.training.session import Plan, Session, TrainOptions, as_settings, as_sweep, device_named, kept_epoch
+from hilum.training.session import Plan, Session, Spread, TrainOptions, as_settings, as_sweep, device_named, kept_epoch
 
 Named = str | os.PathLike[str]
 Settings = Mapping[str, object] | Sequence[str]
@@ -153,6 +153,7 @@ def train(
     bundle: bool = True,
     observer: Observer = unobserved,
     stop: Callable[[], bool] = lambda: False,
+    spread: Spread | None = None,
 ) -> Trained | TrainedSweep: ...
 
 
@@ -171,6 +172,7 @@ def train(
     bundle: bool = True,
     observer: Observer = unobserved,
     stop: Callable[[], bool] = lambda: False,
+    spread: Spread | None = None,
 ) -> Trained | TrainedSweep | TrainedFolds: ...
 
 
@@ -188,6 +190,7 @@ def train(
     bundle: bool = True,
     observer: Observer = unobserved,
     stop: Callable[[], bool] = lambda: False,
+    spread: Spread | None = None,
 ) -> Trained | TrainedSweep | TrainedFolds:
     """Train a network by a recipe on a manifest or a folder of films; the run ends in a bundle of its best epoch.
 
@@ -196,7 +199,8 @@ def train(
     patients, which it then judges. `resume` takes a run, a sweep or folds up where they stopped; `start` is a bundle or
     a run whose network learns on, by the recipe `fine-tune` if none is named. Nothing is printed: an `observer` is
     called with what happens (`hilum.training.observer.lines` prints it as the command does), and once `stop` says yes
-    the step in progress is saved and Interrupted raised. Works in a thread, a notebook or a worker.
+    the step in progress is saved and Interrupted raised. `spread` trains a sweep's combinations somewhere else first,
+    as `hilum train --ray` does. Works in a thread, a notebook or a worker.
 
     >>> small = {"network.name": "small_cnn1", "network.weights": "none", "network.dropout": 0, "training.ema": 0}
     >>> small |= {"input.height": 16, "input.width": 16, "training.batch_size": 8, "phases.0.epochs": 1}
@@ -205,7 +209,7 @@ def train(
     """
     where = device_named(device)
     processes = join_processes(where)
-    session = Session(where, processes, observer if processes.leads else unobserved, stop)
+    session = Session(where, processes, observer if processes.leads else unobserved, stop, spread)
     wanted = TrainOptions(
         None if data is None else Path(data),
         str(recipe) if recipe is not None else "default" if start is None else "fine-tune",

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -27,13 +27,14 @@ from hilum.scale.parts import Judged, schema_of, write_part
 from hilum.scale.plan import Film, Plan
 from hilum.scale.stores import StoreError, read_object
 from hilum.scale.uris import local_path
-from hilum.service.films.pool import FilmBug, FilmPool, Unavailable
+from hilum.service.films.pool import PAUSE, FilmBug, FilmPool, Unavailable
 from hilum.service.films.process import Limits, judge
 from hilum.service.films.served import FAILED, Answer, Served, Wanted
 from hilum.system.files import write_whole
 
 NAME = "archive"  # of the bundle, among those of its processes
 OVERLAY = "overlay"
+TRIES = 5  # a PAUSE apart, for a process to be there
 AHEAD = 4  # films at hand for each that is being judged: one may be long in coming, or in being judged
 
 
@@ -116,8 +117,8 @@ class Judging:
         """By a second process, if the first one was lost: who ends processes for their memory takes any of them."""
         wanted = self._wanted._replace(path=film if isinstance(film, str) else None)
         try:
-            answer = self._give(wanted, film)
-            return self._give(wanted, film) if answer.lost else answer
+            answer = self._patiently(wanted, film)
+            return self._patiently(wanted, film) if answer.lost else answer
         except FilmBug as bug:
             if str(bug) not in self._bugs:  # a fault of ours shows, and stops nobody's night
                 self._bugs.add(str(bug))
@@ -125,6 +126,14 @@ class Judging:
             return self._failed("bug", "a fault of hilum's own, whose traceback is in the log; report it")
         except Unavailable:
             raise ScaleError("no process can judge films just now; see what it said, then go on") from None
+
+    def _patiently(self, wanted: Wanted, film: str | bytes) -> Answer:
+        """Once there is a process again, where there is none for a moment."""
+        for _ in range(TRIES):
+            with suppress(Unavailable):
+                return self._give(wanted, film)
+            time.sleep(PAUSE)
+        return self._give(wanted, film)
 
     def _failed(self, reason: str, detail: str) -> Answer:
         return self.served.failed(self._wanted, reason, detail)

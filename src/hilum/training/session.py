@@ -42,6 +42,8 @@ from hilum.training.series.sweep import (
 from hilum.training.start import Start, going_on, pass_on
 
 History = list[dict[str, float]]
+# Trains a sweep's combinations elsewhere, before the session looks what became of each; those that failed, and why.
+Spread = Callable[[Sweep, "Session"], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Session:
     processes: Processes
     observer: Observer
     asked_to_stop: Callable[[], bool]
+    spread: Spread | None = None
 
     def plan(self, wanted: TrainOptions) -> Plan | Sweep | FoldPlan:
         """What is to be trained; a plain folder of films is imported, audited and split on the way."""
@@ -175,8 +178,11 @@ class Session:
         count = len(sweep.combinations())
         self.observer(Notice(f"sweep: {count} combinations in {sweep.folder}"))
         results: list[Result] = []
+        failed = {} if self.spread is None else self.spread(sweep, self)
 
         def train(combination: Combination) -> History:
+            if combination.name in failed:
+                raise RunError(failed[combination.name])
             self.observer(Notice(f"combination {len(results) + 1} of {count}: {combination.name}"))
             plan = Plan(combination.run.folder, combination.recipe, sweep.manifest, bundle=False)
             return self._train(plan, sweep.folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
@@ -68,6 +69,15 @@ def train(
     device: Annotated[
         str, typer.Option(help="cpu, cuda, cuda:1; auto takes a GPU if there is one.", metavar="DEVICE")
     ] = "auto",
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Train a sweep over the cluster of Ray at HOST:PORT, or local: one started here.", metavar="ADDRESS"
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="With --ray: a cluster will do that lets in whoever can reach it.")
+    ] = False,
     no_bundle: Annotated[
         bool, typer.Option("--no-bundle", help="Train even where no bundle can come of it, and make none.")
     ] = False,
@@ -82,7 +92,8 @@ def train(
     others; the recipe tells how it learns on. `--from default` is the model in the box: with a few hundred films of
     one's own it fits a hospital better than what ImageNet begins with.
 
-    A sweep trains the combinations one after the other, each as a run of its own, and ends in one table and one plot.
+    A sweep trains the combinations one after the other, with --ray as many at once as a cluster has room for, each as a
+    run of its own, and ends in one table and one plot.
     Folds end in one table, too, with intervals over patients, and in what each film's network, which never saw it, says
     of it (out-of-fold.csv); hilum ensemble makes one bundle of them.
     On several GPUs: torchrun --nproc-per-node N -m hilum train ...
@@ -98,13 +109,21 @@ def train(
     from hilum.export.train import train as train_films
     from hilum.network.backbone import UnknownNetworkError
     from hilum.network.weights import WeightsError
+    from hilum.scale.errors import ScaleError
     from hilum.training.checkpoint import CheckpointError
     from hilum.training.fit import Interrupted, NotFiniteError
     from hilum.training.processes import PeerLostError, ReportedElsewhereError
     from hilum.training.recipe import RecipeError
     from hilum.training.run import RunError
 
-    films = (ManifestError, SourceError, SplitError, StoreError, RecipeError, RunError, BundleError)
+    spread = None
+    if ray is not None:
+        if not sweep and resume is None:
+            raise typer.BadParameter("a cluster trains a sweep; add --sweep", param_hint="--ray")
+        from hilum.scale.sweep import train_on_cluster
+
+        spread = partial(train_on_cluster, address=ray, insecure=insecure)
+    films = (ManifestError, SourceError, SplitError, StoreError, RecipeError, RunError, BundleError, ScaleError)
     with one_line(*films, WeightsError, UnknownNetworkError, CheckpointError, NotFiniteError, PeerLostError):
         try:
             with Watcher() as watcher:
@@ -121,6 +140,7 @@ def train(
                     bundle=not no_bundle,
                     observer=watcher,
                     stop=watcher.asked_to_stop,
+                    spread=spread,
                 )
         except Interrupted:  # what to do next was told by the watcher
             sys.exit(130)

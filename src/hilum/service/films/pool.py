@@ -68,7 +68,10 @@ class FilmPool:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._ready: set[int] = set()
         self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(processes)]
+        # Daemons: a process that is told to end without closing this, as a cluster's worker, does not wait for them.
+        self._threads = [
+            threading.Thread(target=self._work, args=(number,), daemon=True) for number in range(processes)
+        ]
 
     def __enter__(self) -> FilmPool:
         self.start()
@@ -110,22 +113,29 @@ class FilmPool:
         """One thread's life: a process and films for it, and when that is gone, the next one."""
         job: Job | None = None
         while not self._stopping.is_set():
-            with _film_process(self._bundles, self.limits) as (process, connection):
-                if not _greeted(connection):
-                    self._refuse_what_waits()
-                    self._stopping.wait(PAUSE)
-                    continue
-                self._ready.add(number)
-                try:
-                    # A process that the system ended meanwhile takes no film; the next one gets it.
-                    while (job := job or self._next()) is not None and _taken(connection, job.wanted):
-                        given, job = job, None
-                        if not self._judge(process, connection, given):
-                            break
-                finally:
-                    self._ready.discard(number)
+            try:
+                with _film_process(self._bundles, self.limits) as (process, connection):
+                    job = self._give(number, process, connection, job)
+            except Unavailable:
+                self._refuse_what_waits()
+                self._stopping.wait(PAUSE)
         if job is not None:
             job.answer.set_exception(Unavailable())
+
+    def _give(self, number: int, process: BaseProcess, connection: Connection, job: Job | None) -> Job | None:
+        """Films for one process, as long as it is there; the film that it did not take, if there is one."""
+        if not _greeted(connection):
+            raise Unavailable
+        self._ready.add(number)
+        try:
+            # A process that the system ended meanwhile takes no film; the next one gets it.
+            while (job := job or self._next()) is not None and _taken(connection, job.wanted):
+                given, job = job, None
+                if not self._judge(process, connection, given):
+                    break
+            return job
+        finally:
+            self._ready.discard(number)
 
     def _next(self) -> Job | None:
         """The next film that somebody still waits for; None when there are to be no more."""
@@ -189,7 +199,12 @@ def _film_process(bundles: tuple[Served, ...], limits: Limits) -> Iterator[tuple
     with PROCESSES:
         if METHOD == "forkserver":
             multiprocessing.set_forkserver_preload(IMPORTED)
-        process.start()
+        try:
+            process.start()
+        except (OSError, EOFError):  # no room for one more, or the server of forks was ended, and starts anew
+            ours.close()
+            theirs.close()
+            raise Unavailable from None
     theirs.close()
     try:
         yield process, ours
