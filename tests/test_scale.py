@@ -104,6 +104,17 @@ def test_jobs_of_an_array_share_the_films_and_the_last_one_sums_up(
     agree(rows_of(out), expected)
 
 
+def test_of_many_plans_made_at_once_the_first_one_counts(
+    bundle: Path, films: Path, expected: pl.DataFrame, tmp_path: Path
+) -> None:
+    out = tmp_path / "results"
+    (out / ".plan-0123456789ab.part").mkdir(parents=True)  # of one that was killed
+    command = [sys.executable, "-m", "hilum", "predict", bundle, films, "--out", out, "--processes", "1", "--shard"]
+    jobs = [subprocess.Popen(list(map(str, [*command, f"{job}/2"])), stderr=subprocess.PIPE) for job in (1, 2)]
+    assert {job.communicate(timeout=PATIENCE) and job.returncode for job in jobs} <= {0, 1}
+    agree(rows_of(out), expected)
+
+
 @pytest.mark.soak
 def test_killed_at_any_moment_the_same_command_goes_on(bundle: Path, tmp_path: Path) -> None:
     films, out = draw(tmp_path / "ward", 60 * LONGER), tmp_path / "results"
@@ -197,6 +208,25 @@ def test_lists_and_tables_name_films(bundle: Path, films: Path, expected: pl.Dat
     run("predict", bundle, films / "list.lst", tmp_path / "rest.parquet", "--out", tmp_path / "results")
     (films / "list.lst").unlink()
     agree(rows_of(tmp_path / "results"), expected)
+
+
+def test_a_pattern_names_what_it_matches(bundle: Path, films: Path, tmp_path: Path) -> None:
+    run("predict", bundle, films / "*.jpg", "--out", tmp_path / "results", "--processes", "1")
+    assert rows_of(tmp_path / "results")["uri"].to_list() == [str(films / "broken.jpg")]
+
+
+@pytest.mark.parametrize("option", ["--csv=rows.csv", "--json", "--heatmap=drawn", "--dicom=results"])
+def test_what_does_not_go_with_a_folder_of_results_is_refused(bundle: Path, films: Path, option: str) -> None:
+    answer = run("predict", bundle, films, "--out", "results", option)
+    assert answer.returncode == 2
+    assert f"{option.partition('=')[0]} does not go with --out" in answer.stderr
+
+
+@pytest.mark.parametrize("given", ["0/4", "5/4", "2", "a/b"])
+def test_a_job_that_there_is_not_is_refused(bundle: Path, films: Path, given: str) -> None:
+    answer = run("predict", bundle, films, "--out", "results", "--shard", given)
+    assert answer.returncode == 2
+    assert "from 1/16 to 16/16" in answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ FORMAT = 1
 IN_LIST = 1 << 14  # films in a file of the plan
 FEWEST, MOST = 8, 1 << 12  # films in a shard, powers of two
 TRAITS_KEPT, FILMS_OF_ARCHIVE = 10_000, 1000  # about; the second is a guess
+BEGUN = ".plan-"  # of another one that is at it, or was killed
 FILMS, ARCHIVES = "films", "archives"
 
 
@@ -147,7 +148,8 @@ class Plan:
 def open_plan(results: Path, how: How, sources: Sequence[str]) -> Plan:
     """The plan that lies in the folder, or a new one. Raises ScaleError where that is a plan for something else."""
     if not (_place(results) / "plan.json").exists():
-        if results.exists() and any(results.iterdir()):
+        others = results.exists() and any(not path.name.startswith(BEGUN) for path in results.iterdir())
+        if others and not (_place(results) / "plan.json").exists():  # nor has another one made it meanwhile
             raise ScaleError(f"{results}: holds other files; name a new folder, or one that this command has begun")
         _write_plan(results, how, list(sources))
     plan = read_plan(results)
@@ -200,7 +202,7 @@ def _write_plan(results: Path, how: How, sources: list[str]) -> None:
     """Written under another name and given its own when it is whole. Who comes second keeps the first one's."""
     is_new = not results.exists()
     results.mkdir(parents=True, exist_ok=True)
-    part = results / f".plan-{os.urandom(6).hex()}.part"
+    part = results / f"{BEGUN}{os.urandom(6).hex()}.part"
     part.mkdir()
     try:
         lists = {FILMS: _List(part, FILMS), ARCHIVES: _List(part, ARCHIVES)}

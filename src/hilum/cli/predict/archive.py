@@ -28,8 +28,9 @@ WORDS = {"no_pneumonia": "no pneumonia", "abstain": "abstained"}
 
 def main(given: Namespace) -> int:
     """Run the command; its exit code."""
-    if find_spec("polars") is None:
-        say(f"hilum predict --out needs more than the base package: {install_extra('archive')}")
+    needed = {"polars": "archive"} if given.ray is None else dict.fromkeys(("polars", "pyarrow", "ray"), "scale")
+    if missing := [extra for package, extra in needed.items() if find_spec(package) is None]:
+        say(f"hilum predict --out needs more than the base package: {install_extra(missing[0])}")
         return 1
     from hilum.bundle.card import BundleError
     from hilum.scale.errors import ScaleError, in_one_line
@@ -78,6 +79,9 @@ def _judge(given: Namespace) -> int:
     if stopped():
         say(f"stopped; {len(done):,} of {len(plan):,} parts are there, and the same command goes on")
         return INTERRUPTED
+    if given.ray is not None and not done.issuperset(todo):
+        say(f"{plan.results}: parts were judged that are not here; name a folder that all machines share")
+        return 1
     say(f"job {job} of {jobs} is done; {len(done):,} of {len(plan):,} parts are there")
     return 0
 

@@ -118,9 +118,12 @@ def parse(arguments: list[str]) -> Namespace:
         ):
             parser.error(f"--{alone} goes with --out; add that")
         given.paths = _matches(given.paths)
-    elif other := next((name for name in ("heatmap", "dicom", "csv", "json") if getattr(given, name)), None):
+        return given
+    if other := next((name for name in ("heatmap", "dicom", "csv", "json") if getattr(given, name)), None):
         instead = "--overlays draws" if other == "heatmap" else "its rows are Parquet"
         parser.error(f"--{other} does not go with --out: {instead}; leave it out")
+    named = [[name] if "://" in name else list(map(str, _matches([name]))) for name in given.paths]
+    given.paths = [name for names in named for name in names]
     return given
 
 
