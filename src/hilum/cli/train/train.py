@@ -188,9 +188,10 @@ def _end_of_folds(trained: TrainedFolds) -> None:
 
     say("")
     print_table(list(HEADER), [[*row[:-1], shorten(row[-1], 60)] for row in trained.table()])
-    say("each film judged by the one network that never saw it, at its threshold; 95% intervals over patients")
     folder = shlex.quote(str(trained.folder))
-    say(f"predictions out of fold: {trained.folder / PREDICTIONS}")
+    if trained.films is not None:
+        say("each film judged by the one network that never saw it, at its threshold; 95% intervals over patients")
+        say(f"predictions out of fold: {trained.folder / PREDICTIONS}")
     if any(result.reason for result in trained.results):
         raise typer.Exit(1)
     say(f"next: hilum ensemble {folder} -o model.onnx")
