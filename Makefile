@@ -117,6 +117,7 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/ensemble.py
 	.venv/bin/python benchmarks/page.py
 	.venv/bin/python benchmarks/serve.py
+	.venv/bin/python benchmarks/archive.py
 	.venv/bin/python benchmarks/node.py
 
 # With NVIDIA DALI as a peer, in an environment of its own.

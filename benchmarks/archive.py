@@ -2,7 +2,8 @@
 plain Ray Data around the same network in eager torch, as in Ray's own example for images. Same films, in turns.
 
 Rates are those of the steady state: films between the first tenth and the last part, or batch, by the time
-between them; what it takes until then is told apart. Medians over the rounds, as ratios to local processes.
+between them; what it takes until then is told apart. Seconds of a core are those of all processes, Ray's own among
+them. Medians over the rounds.
 
     python benchmarks/archive.py [--bundle FILE] [--films N] [--rounds N]
     python benchmarks/archive.py --memory N...      peak memory of the driver for so many films, without a network
@@ -17,15 +18,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from predict import EAGER_WEIGHTS, HERE, REAL, UNTRAINED_BUNDLE, link, run
 
+TICK = os.sysconf("SC_CLK_TCK")
 NODES = """
 import sys
 from ray.cluster_utils import Cluster
@@ -81,10 +84,41 @@ for batch in judged.iter_batches(batch_size=16, prefetch_batches=0):
 
 
 class Rate(NamedTuple):
-    """Seconds until the first films were there, and films a second from then on."""
+    """Seconds until the first films were there; from then on films a second, and seconds of a core for a film."""
 
     start: float
     films: float
+    core_seconds: float
+
+
+class Cores(threading.Thread):
+    """What all processes with a mark in their environment have taken of the cores, and when; a cluster's, too."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.taken: list[tuple[float, float]] = []
+        self._mark = secrets.token_hex(16)
+        os.environ["HILUM_BENCHMARK"] = self._mark
+        self._last: dict[str, float] = {}
+        self._ended = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self._ended.wait(0.25):
+            for process in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    # Ray's workers write their titles over it once they run.
+                    if process.name in self._last or self._mark.encode() in (process / "environ").read_bytes():
+                        fields = (process / "stat").read_text().rpartition(")")[2].split()
+                        self._last[process.name] = (int(fields[11]) + int(fields[12])) / TICK
+            self.taken.append((time.time(), sum(self._last.values())))
+
+    def between(self, first: float, last: float) -> float:
+        """Seconds of a core."""
+        self._ended.set()
+        self.join()
+        inside = [taken for at, taken in self.taken if first <= at <= last]
+        return inside[-1] - inside[0]
 
 
 def main() -> None:
@@ -109,7 +143,7 @@ def main() -> None:
         for _ in range(asked.rounds):
             for name, rate in once(folder, films, bundle, weights, cores):
                 rates.setdefault(name, []).append(rate)
-                print(f"{name}: {rate.films:.1f} films/s after {rate.start:.0f} s", file=sys.stderr, flush=True)
+                print(name, rate, file=sys.stderr, flush=True)
     show(rates)
 
 
@@ -122,37 +156,39 @@ def drawn(folder: Path) -> list[Path]:
 def once(folder: Path, films: Path, bundle: Path, weights: Path, cores: int) -> Iterator[tuple[str, Rate]]:
     """Every way, once."""
     ours = [*("-m", "hilum", "predict", str(bundle), str(films), "--no-gate", "--out", str(folder / "results"))]
-    yield "one process, threads", timed(["-c", THREADS, str(bundle), str(films)])
-    yield "local processes", of_parts(folder / "results", [*ours, "--processes", str(cores)])
+    yield "one process, threads", timed(["-c", THREADS, str(bundle), str(films)], Cores())
+    yield "local processes", of_parts(folder / "results", [*ours, "--processes", str(cores)], Cores())
     for nodes in (1, 2):
+        marked = Cores()
         with cluster(nodes, cores) as address:
-            yield f"Ray, nodes: {nodes}", of_parts(folder / "results", [*ours, "--ray", address])
-            if nodes == 1:
-                peer = ["-c", PEER, str(weights), str(films), address, str(HERE), str(cores)]
-                yield "Ray Data around eager torch", timed(peer)
+            yield f"Ray, nodes: {nodes}", of_parts(folder / "results", [*ours, "--ray", address], marked)
+    marked = Cores()
+    with cluster(1, cores) as address:
+        peer = ["-c", PEER, str(weights), str(films), address, str(HERE), str(cores)]
+        yield "Ray Data around eager torch", timed(peer, marked)
 
 
-def timed(command: list[str]) -> Rate:
+def timed(command: list[str], cores: Cores) -> Rate:
     """Of a process that prints when it was done with how many films."""
     began = time.time()
     answer = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
     pairs = [line.split() for line in answer.stdout.splitlines()]
-    return rate_of(began, [(float(at), int(films)) for at, films in pairs])
+    return rate_of(began, [(float(at), int(films)) for at, films in pairs], cores)
 
 
-def of_parts(results: Path, command: list[str]) -> Rate:
+def of_parts(results: Path, command: list[str], cores: Cores) -> Rate:
     """Of the parts that a command writes."""
     import polars as pl
 
     began = time.time()
     subprocess.run([sys.executable, *command], capture_output=True, check=True)
     parts = sorted((path.stat().st_mtime, path) for path in results.glob("rows/*/*.parquet"))
-    rate = rate_of(began, [(at, pl.read_parquet(path).height) for at, path in parts])
+    rate = rate_of(began, [(at, pl.read_parquet(path).height) for at, path in parts], cores)
     shutil.rmtree(results)
     return rate
 
 
-def rate_of(began: float, done: list[tuple[float, int]]) -> Rate:
+def rate_of(began: float, done: list[tuple[float, int]], cores: Cores) -> Rate:
     """The steady state begins with a tenth of the films, when all who judge are there."""
     tenth, seen, first = sum(count for _, count in done) / 10, 0, done[0][0]
     films = 0  # since then
@@ -162,7 +198,8 @@ def rate_of(began: float, done: list[tuple[float, int]]) -> Rate:
             first = at
         else:
             films += count
-    return Rate(first - began, films / (done[-1][0] - first))
+    last = done[-1][0]
+    return Rate(first - began, films / (last - first), cores.between(first, last) / films)
 
 
 @contextmanager
@@ -180,16 +217,17 @@ def cluster(nodes: int, cores: int) -> Iterator[str]:
 
 
 def show(rates: dict[str, list[Rate]]) -> None:
-    """Medians, and how they compare with local processes."""
-    medians = {name: statistics.median(rate.films for rate in each) for name, each in rates.items()}
-    for name, each in rates.items():
-        start = statistics.median(rate.start for rate in each)
-        share = medians[name] / medians["local processes"]
-        print(f"{name}: {medians[name]:.1f} films/s, {share:.2f} of local processes, after {start:.0f} s")
-    times = medians["Ray, nodes: 1"] / medians["Ray Data around eager torch"]
-    print(f"Ray against plain Ray Data around eager torch: {times:.1f} times (wanted: 4)")
-    efficiency = min(medians["Ray, nodes: 1"], medians["Ray, nodes: 2"]) / medians["local processes"]
-    print(f"efficiency of Ray: {efficiency:.2f} (wanted: 0.9)")
+    """Medians, and how they compare: on a busy machine rates do so badly, seconds of a core well."""
+    found = {name: Rate(*map(statistics.median, zip(*each, strict=True))) for name, each in rates.items()}
+    for name, rate in found.items():
+        print(f"{name}: {rate.films:.1f} films/s after {rate.start:.0f} s, {1000 * rate.core_seconds:.0f} ms of a core")
+    local, peer = found["local processes"], found["Ray Data around eager torch"]
+    for name in ("Ray, nodes: 1", "Ray, nodes: 2"):
+        rate = found[name]
+        share = rate.films / local.films, local.core_seconds / rate.core_seconds
+        times = rate.films / peer.films, peer.core_seconds / rate.core_seconds
+        print(f"{name}: efficiency {share[0]:.2f} by films, {share[1]:.2f} by cores (wanted: 0.9)")
+        print(f"{name}: {times[0]:.1f} times the peer by films, {times[1]:.1f} by cores (wanted: 4)")
 
 
 def memory(counts: list[int]) -> None:

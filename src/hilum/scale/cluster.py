@@ -73,14 +73,18 @@ def shards_judged_there(plan: Plan, shards: Sequence[int], served: Served, hardw
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # what it does stands in its dashboard and its own logs
-    cores = min(max(int(ray.cluster_resources().get("CPU", 1)), 1), len(shards))
-    resources: dict[str, Any] = {"num_cpus": 1, **({} if hardware.device == CPU else {"num_gpus": 1})}
+    there = ray.cluster_resources()
+    cores, gpus = max(int(there.get("CPU", 1)), 1), max(int(there.get("GPU", 1)), 1)
+    # A GPU has the cores that decode for it; without one every core judges for itself.
+    each, actors = (1, cores) if hardware.device == CPU else (max(cores // gpus, 1), gpus)
+    actors = min(actors, len(shards))
     judged = ray.data.from_numpy(np.array_split(np.array(shards), min(len(shards), MOST_BLOCKS))).map_batches(
         _Judge,
-        fn_constructor_args=(str(plan.results.absolute()), asdict(plan.card), served.path, hardware.device),
+        fn_constructor_args=(str(plan.results.absolute()), asdict(plan.card), served.path, (each, hardware.device)),
         batch_size=None,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=cores, initial_size=cores),
-        **resources,
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
+        num_cpus=each,
+        num_gpus=0 if hardware.device == CPU else 1,
     )
     for row in judged.iter_rows():
         if row[PROBLEM]:
@@ -91,10 +95,10 @@ def shards_judged_there(plan: Plan, shards: Sequence[int], served: Served, hardw
 class _Judge:
     """What lives on a core of the cluster. What goes wrong there is an answer, which Ray wraps into nothing."""
 
-    def __init__(self, results: str, card: dict[str, Any], bundle: str, device: str) -> None:
+    def __init__(self, results: str, card: dict[str, Any], bundle: str, hardware: tuple[int, str]) -> None:
         self._problem = ""
         try:
-            self._open(Path(results), card, bundle, device)
+            self._open(Path(results), card, bundle, Hardware(*hardware))
         except (ScaleError, BundleError, OSError) as error:
             self._problem = in_one_line(error)
 
@@ -112,7 +116,7 @@ class _Judge:
         counts = {name: np.array([count]) for name, count in done._asdict().items()}
         return {**counts, PROBLEM: np.array([self._problem])}
 
-    def _open(self, results: Path, card: dict[str, Any], bundle: str, device: str) -> None:
+    def _open(self, results: Path, card: dict[str, Any], bundle: str, hardware: Hardware) -> None:
         self._plan = read_plan(results)
         if asdict(self._plan.card) != card:
             raise ScaleError(f"{results}: is another folder on one of the machines; name one that all of them share")
@@ -120,7 +124,7 @@ class _Judge:
         if served.digest != self._plan.card.how.bundle:
             raise BundleError(f"{bundle}: is another bundle on one of the machines; put the same file there")
         self._held = ExitStack()
-        self._judging = self._held.enter_context(judging_with(served, self._plan, Hardware(1, device)))
+        self._judging = self._held.enter_context(judging_with(served, self._plan, hardware))
 
 
 def _check_closed(address: str) -> None:
