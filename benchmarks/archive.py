@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from predict import EAGER_WEIGHTS, HERE, REAL, UNTRAINED_BUNDLE, link, run
 
+IN_WARD = 1000
 TICK = os.sysconf("SC_CLK_TCK")
 NODES = """
 import sys
@@ -240,13 +241,16 @@ def memory(counts: list[int]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         bundle = tiny_bundle(folder)
-        (folder / "film.png").write_bytes(picture(Image.fromarray(shaded(16, 16)), "PNG"))
+        content = picture(Image.fromarray(shaded(16, 16)), "PNG")
         for count in counts:
             films = folder / f"films-{count}"
             for number in range(count):
-                if number % 1000 == 0:
-                    (films / f"{number:09}").mkdir(parents=True)
-                (films / f"{number - number % 1000:09}" / f"{number:09}.png").hardlink_to(folder / "film.png")
+                ward = films / f"{number // IN_WARD:06}"
+                if number % IN_WARD == 0:  # a file may have some 65,000 names
+                    ward.mkdir(parents=True)
+                    (ward / "0.png").write_bytes(content)
+                else:
+                    (ward / f"{number % IN_WARD}.png").hardlink_to(ward / "0.png")
             out = folder / f"results-{count}"
             cost = run(*("-m", "hilum", "predict", bundle, films, "--no-gate", "--out", out))
             print(f"{count:,} films: {cost.megabytes:.0f} MB, {count / cost.seconds:,.0f} films/s", flush=True)
