@@ -24,7 +24,8 @@ from hilum.evaluation.heatmaps import point
 from hilum.export.box_settings import truths_of
 from hilum.export.calibrate import groups
 from hilum.export.graph.evidence import Evidence
-from hilum.export.graph.heatmap import Read, reading_of
+from hilum.export.graph.heatmap import reading_of
+from hilum.export.graph.read import Read
 from hilum.export.joining import Joining, Sight, fit_joining
 from hilum.export.material import best_network, is_positive, open_material
 from hilum.network.heads.lungs import STRIDES as LUNG_STRIDES

@@ -52,6 +52,20 @@ class Body(nn.Sequential):
         """The features (films, width) that the last map is made into."""
         return maps.mean((2, 3)) if self.averaged else maps
 
+    @property
+    def traced(self) -> bool:
+        """Whether the features are the average of the last map over its places, perhaps normalized."""
+        return self.averaged
+
+    def places(self, maps: Tensor) -> Tensor:
+        """The last map as (films, channels, height, width), where the features are traced to it."""
+        return maps
+
+    @property
+    def norm(self) -> nn.LayerNorm | None:
+        """What normalizes that average, if anything."""
+        return None
+
     def forward(self, x: Tensor) -> Tensor:
         return self.pool(self.maps_and_taps(x)[0])
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import PretrainedCfg, group_parameters
 from torch import Tensor, nn
 
 from hilum.network.body import Body, Parts, layers_of
+from hilum.network.ending import CHANNELS_FIRST, TOKENS, Ending, ending_of
 
 
 class TimmBody(Body):
@@ -20,7 +20,9 @@ class TimmBody(Body):
     inside = "net."
 
     def __init__(self, net: Any, last: Sequence[str]) -> None:
-        super().__init__({"net": net}, net.head_hidden_size, averaged=ends_in_average(net), last=last)
+        self.ending = ending_of(net)
+        averaged = self.ending == Ending(CHANNELS_FIRST)
+        super().__init__({"net": net}, net.head_hidden_size, averaged=averaged, last=last)
         # The same module, which torch types as a Tensor or a Module wherever it is asked for one of timm's methods.
         self.net: Any
 
@@ -33,28 +35,29 @@ class TimmBody(Body):
         pooled: Tensor = self.net.forward_head(maps, pre_logits=True)
         return pooled
 
+    @property
+    def traced(self) -> bool:
+        """By its ending."""
+        return self.ending is not None
+
+    def places(self, maps: Tensor) -> Tensor:
+        """As its ending lays them out."""
+        if self.ending is None:
+            return maps
+        return self.ending.places(maps, self.net.patch_embed.grid_size if self.ending.layout == TOKENS else (0, 0))
+
+    @property
+    def norm(self) -> nn.LayerNorm | None:
+        """That of its ending."""
+        name = self.ending.norm if self.ending is not None else None
+        return None if name is None else self.net.get_submodule(name)
+
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """The groups that timm knows for networks of this kind."""
         if not hasattr(self.net, "group_matcher"):
             raise ValueError(f"timm does not say how the layers of {type(self.net).__name__} are grouped")
         groups = group_parameters(self.net, self.net.group_matcher(coarse=True))
         return [[self.net.get_parameter(name) for name in groups[group]] for group in sorted(groups)]
-
-
-def ends_in_average(net: Any) -> bool:
-    """Whether all that a network does after its last feature map is to average it over its places.
-
-    Asked of a small made-up map, because networks end in many ways: some normalize or convolve once more after the
-    average, some take one token, some keep the channels in the last axis.
-    """
-    if not any(isinstance(module, SelectAdaptivePool2d) for module in net.modules()):
-        return False
-    maps = torch.arange(4.0 * net.num_features).reshape(1, net.num_features, 2, 2)
-    with torch.no_grad():
-        pooled = net.forward_head(maps, pre_logits=True)
-    if pooled.is_meta:
-        return False  # where shapes alone are tried there are no numbers to compare
-    return pooled.shape == (1, net.num_features) and torch.allclose(pooled, maps.mean((2, 3)))
 
 
 def published(name: str) -> PretrainedCfg:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hilum.export.calibrate import groups
-from hilum.export.graph.heatmap import Read
+from hilum.export.graph.read import Read
 from hilum.export.joining import MAPS, Joining
 from hilum.network.heads.opacity import STRIDES, highest_places
 from hilum.network.heads.resample import Resample

@@ -20,7 +20,7 @@ from hilum.export.calibrate import groups
 from hilum.export.film_fits import FilmFit
 from hilum.export.gate.module import GateModule, Taps
 from hilum.export.graph.evidence import JOINED
-from hilum.export.graph.heatmap import last_maps, reading_of
+from hilum.export.graph.heatmap import maps_of, reading_of
 from hilum.export.graph.joined import Joined
 from hilum.export.graph.probability import Probabilities, together
 from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES
@@ -60,7 +60,8 @@ class Graph(nn.Module):
         with torch.no_grad():
             self.normalization, folded = fold_levels(network.film.eval(), example)
             self.body = folded.body
-            self.reading = reading_of(folded, last_maps(self.body, self.normalization(example))[0])
+            self.last_maps = maps_of(self.body)
+            self.reading = reading_of(folded, self.last_maps(self.normalization(example))[0])
         self.probabilities = nn.ModuleList(
             Probabilities(fit.calibration, network.classes, fitted.positive, fit.patient) for fit in fitted.films
         )
@@ -91,7 +92,7 @@ class Graph(nn.Module):
         return [PROBABILITIES, *groups, *heatmaps, FEATURES, *gate, *lungs, *boxes]
 
     def forward(self, films: Tensor) -> tuple[Tensor, ...]:
-        maps, taps = last_maps(self.body, self.normalization(films))
+        maps, taps = self.last_maps(self.normalization(films))
         read = self.reading(maps)
         given = {HEATMAPS: read.heatmaps, FEATURES: read.features}
         # Of films as they are for each fit; boxes hear the last one (film_fits.for_boxes says why).

@@ -7,33 +7,33 @@ ONNX runtimes know no gradients, so a heatmap must have a closed form:
 - Fully connected layers with ReLU between them. The gradient of a logit at the last feature map is a product of their
   weights and of the masks of active units, so Grad-CAM (Selvaraju et al. 2017) needs no backward pass: the weight of a
   map is the mean of its gradient over the places, and negative sums are cut to 0, as its authors define it. Where the
-  head ends in log-softmax, the gradient is that of the logit before it, as theirs is.
+  head ends in log-softmax, the gradient is that of the logit before it, as theirs is. A layer normalization between the
+  average and these layers, as transformers have, is one more factor; what decides by a class token, class_token.py.
 
 Anything else has none, and the bundle says why. Nothing is made up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hilum.export.graph.backward import (
+    grad_cam,
+    gradient_after_first,
+    gradient_before_layers,
+    gradient_before_norm,
+    through_layers,
+)
+from hilum.export.graph.class_token import ClassTokenReading, before_last_block, class_token_network
+from hilum.export.graph.read import CLASS_ACTIVATION_MAP, GRAD_CAM, Read
 from hilum.network.body import Body
+from hilum.network.ending import normalized
 from hilum.network.view import View
-
-CLASS_ACTIVATION_MAP = "class activation map"
-GRAD_CAM = "Grad-CAM"
-
-
-class Read(NamedTuple):
-    """What is read from the last feature map; `heatmaps` are (films, classes, height, width), None where undefined."""
-
-    features: Tensor
-    logits: Tensor
-    heatmaps: Tensor | None
 
 
 class LinearReading(nn.Module):
@@ -68,17 +68,28 @@ class ReluReading(nn.Module):
         self.to_maps: Tensor
 
     def forward(self, maps: Tensor) -> Read:
-        *hidden, last = (layer for layer in self.layers if isinstance(layer, nn.Linear))
-        active = [self.pool(maps)]
-        for layer in hidden:
-            active.append(functional.relu(layer(active[-1])))
-        # Back from each logit to the first layer; a unit passes the gradient on where it is active.
-        gradient = last.weight[None]
-        for layer, values in zip(hidden[:0:-1], active[:1:-1], strict=True):
-            gradient = (gradient * values.sign()[:, None]) @ layer.weight
-        weights = (gradient * active[1].sign()[:, None]) @ self.to_maps
-        heatmaps = functional.relu(weights @ maps.flatten(2)).reshape(-1, last.out_features, *maps.shape[2:])
-        return Read(active[self.inside], last(active[-1]), heatmaps)
+        layers = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        active, logits = through_layers(layers, self.pool(maps))
+        weights = gradient_after_first(layers, active) @ self.to_maps
+        return Read(active[self.inside], logits, grad_cam(weights, maps))
+
+
+class NormalizedReading(nn.Module):
+    """Grad-CAM of one or several layers on averaged maps that are normalized first."""
+
+    kind = GRAD_CAM
+
+    def __init__(self, norm: nn.LayerNorm, layers: list[nn.Linear]) -> None:
+        super().__init__()
+        self.norm, self.layers = norm, nn.ModuleList(layers)
+
+    def forward(self, maps: Tensor) -> Read:
+        layers = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        average = maps.mean((2, 3))
+        features = normalized(self.norm, average)
+        active, logits = through_layers(layers, features)
+        weights = gradient_before_norm(self.norm, average, gradient_before_layers(layers, active))
+        return Read(features, logits, grad_cam(weights / maps[0, 0].numel(), maps))
 
 
 class PlainReading(nn.Module):
@@ -120,19 +131,41 @@ class AveragePool(nn.Module):
         return maps.mean((2, 3))
 
 
-def last_maps(body: Body, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """The last feature map: of the features block where wide layers read it, else of the whole body; and its taps."""
-    stacked = _features_block(body)
-    return body.maps_and_taps(x) if stacked is None else (stacked(x), [])
+Reading = LinearReading | ReluReading | NormalizedReading | ClassTokenReading | PlainReading
 
 
-def reading_of(view: View, maps: Tensor) -> LinearReading | ReluReading | PlainReading:
+def maps_of(body: Body) -> Callable[[Tensor], tuple[Tensor, list[Tensor]]]:
+    """What gives a body's last feature map and its taps: of the features block where wide layers read it, the tokens
+    before the last block where that is read for a class token, else the map of the whole body, laid out as places.
+
+    It is chosen once: torch exchanges the types of modules while it traces them.
+    """
+    if stacked := _features_block(body):
+        return partial(_untapped, stacked)
+    if (net := class_token_network(body)) is not None:
+        return partial(_untapped, before_last_block(net).forward_features)
+    return partial(_as_places, body)
+
+
+def _untapped(part: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    return part(x), []
+
+
+def _as_places(body: Body, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    maps, taps = body.maps_and_taps(x)
+    return body.places(maps), taps
+
+
+def reading_of(view: View, maps: Tensor) -> Reading:
     """How the rest of a view reads its last feature map, of which `maps` is an example."""
     body, head = view.body, list(_flat(view.head))
-    if body.averaged and len(head) == 1 and isinstance(head[0], nn.Linear):
-        return LinearReading(head[0])
-    if body.averaged and (chain := _linear_with_relu(head)):
-        return ReluReading(AveragePool(), chain, 0, _size(maps))
+    chain = _linear_with_relu(head)
+    if body.traced and chain:
+        if body.norm is not None:
+            return NormalizedReading(body.norm, chain)
+        return LinearReading(chain[0]) if len(chain) == 1 else ReluReading(AveragePool(), chain, 0, _size(maps))
+    if (net := class_token_network(body)) is not None and chain:
+        return ClassTokenReading(net, chain)
     if _features_block(body) is not None and (read := _read_flattened(body, head, maps)):
         return read
     reason = f"{view.backbone.name} ends neither in an average of feature maps nor in ReLU layers on one"
@@ -152,7 +185,7 @@ def _read_flattened(body: Body, head: list[nn.Module], maps: Tensor) -> ReluRead
         pool.insert(0, body.avgpool)
     chain = _linear_with_relu([*wide, *head])
     inside = sum(isinstance(layer, nn.Linear) for layer in wide)
-    return ReluReading(pool, chain, inside, size) if chain else None
+    return ReluReading(pool, chain, inside, size) if chain and len(chain) > 1 else None
 
 
 def _features_block(body: Body) -> nn.Module | None:
@@ -169,10 +202,10 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _linear_with_relu(layers: list[nn.Module]) -> list[nn.Linear] | None:
-    """The linear layers, if there are several and ReLU is all that stands between them."""
+    """The linear layers, if ReLU is all that stands between them."""
     linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
     alternating = len(layers) == 2 * len(linear) - 1 and all(isinstance(layer, nn.ReLU) for layer in layers[1::2])
-    return linear if len(linear) > 1 and alternating and layers[::2] == linear else None
+    return linear if linear and alternating and layers[::2] == linear else None
 
 
 def _size(maps: Tensor) -> tuple[int, int, int]:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from hilum.export.calibrate import groups
 from hilum.export.graph.evidence import Evidence
-from hilum.export.graph.heatmap import Read, reading_of
+from hilum.export.graph.heatmap import reading_of
 from hilum.export.graph.probability import together
+from hilum.export.graph.read import Read
 from hilum.export.joining import Joining
 from hilum.network.body import Body
 from hilum.network.heads.lungs import STRIDES as LUNG_STRIDES
