@@ -27,6 +27,13 @@ FILM = picture(Image.fromarray(shaded()), "PNG")
 QUICK, SLOW = (Wanted(name, hilum.Asked()) for name in ("quick", "slow"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _a_server_of_its_own() -> None:
+    """One that another test has started has that test's environment and imports: its cache, where bundles are known."""
+    server: Any = forkserver._forkserver
+    server._stop()
+
+
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Served, ...]:
     folder = tmp_path_factory.mktemp("bundles")
