@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from predict import EAGER_WEIGHTS, HERE, REAL, UNTRAINED_BUNDLE, link, run
+from predict import HERE, REAL, link, networks, run
 
 IN_WARD = 1000
 TICK = os.sysconf("SC_CLK_TCK")
@@ -135,10 +135,7 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        weights, bundle = folder / "weights.pth", asked.bundle or folder / "untrained.onnx"
-        run("-c", EAGER_WEIGHTS, weights, HERE)
-        if asked.bundle is None:
-            run("-c", UNTRAINED_BUNDLE, bundle, HERE)
+        weights, bundle = networks(folder, asked.bundle)
         films = link(sorted(REAL.rglob("*.jp*g")) or drawn(folder), folder / "films", asked.films)[0].parent
         rates: dict[str, list[Rate]] = {}
         for _ in range(asked.rounds):

@@ -179,6 +179,16 @@ def show_cost(what: str, without: float, with_it: float, wanted: str = "") -> No
     print(f"{what}: {1000 * without:.2f} -> {1000 * with_it:.2f} ms a film, {with_it / without - 1:+.1%}{wanted}")
 
 
+def networks(folder: Path, bundle: Path | None) -> tuple[Path, Path]:
+    """Weights of the peer's network, and the bundle that was named or an untrained one."""
+    weights = folder / "weights.pth"
+    run("-c", EAGER_WEIGHTS, weights, HERE)
+    if bundle is None:
+        bundle = folder / "untrained.onnx"
+        run("-c", UNTRAINED_BUNDLE, bundle, HERE)
+    return weights, bundle
+
+
 def main() -> None:
     parser = ArgumentParser(description="Time hilum predict against eager torch.")
     parser.add_argument("--bundle", type=Path)
@@ -189,10 +199,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        weights, bundle = folder / "weights.pth", asked.bundle or folder / "untrained.onnx"
-        run("-c", EAGER_WEIGHTS, weights, HERE)
-        if asked.bundle is None:
-            run("-c", UNTRAINED_BUNDLE, bundle, HERE)
+        weights, bundle = networks(folder, asked.bundle)
         films = link(sorted(REAL.rglob("*.jp*g")), folder / "jpeg", asked.jpeg)
         dicoms = link(dicom_films(folder / "phantoms"), folder / "dicom", asked.dicom)
         wavelets = link([REAL_DICOM / "RG1_J2KR.dcm"], folder / "wavelets", max(asked.dicom // 10, 2))

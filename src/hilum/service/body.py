@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from email.message import Message
 
@@ -78,46 +79,54 @@ async def pieces_of(request: Request, take: Callable[[int], object], most_bytes:
         yield piece
 
 
-class _Form:
-    """Films out of a form, whose parser hands over what it finds by calling back."""
+class Parts(ABC):
+    """The parts of a body, which is a form or the like, as its parser finds them; what becomes of them a kind says."""
+
+    what, kind = "body", FORM_TYPE
 
     def __init__(self, boundary: str) -> None:
-        self._whole: list[bytearray] = []
-        self._film: bytearray | None = None
         self._name = self._value = b""
         self._ended = False
-        self._count = 0
         self._parser = MultipartParser(
             boundary,
             {
-                "on_part_begin": self._begin,
+                "on_part_begin": self.begin,
                 "on_header_field": self._add_to_name,
                 "on_header_value": self._add_to_value,
                 "on_header_end": self._take_header,
                 "on_part_data": self._add,
-                "on_part_end": self._finish,
+                "on_part_end": self.finish,
                 "on_end": self._end,
             },
         )
 
-    def feed(self, piece: bytes) -> list[bytearray]:
-        """The films that end in this piece."""
+    def write(self, piece: bytes) -> None:
+        """Go on with the next piece of the body."""
         try:
             self._parser.write(piece)
         except FormParserError:
-            raise Problem("malformed_form", f"the form is not what {FORM_TYPE} is like") from None
-        whole, self._whole = self._whole, []
-        return whole
+            raise Problem("malformed_form", f"the {self.what} is not what {self.kind} is like") from None
 
-    def check_complete(self) -> None:
-        """Refuse a form that stops before its end, or has no film."""
+    def check_ended(self) -> None:
+        """Refuse a body that stops before its end."""
         if not self._ended:
-            raise Problem("malformed_form", "the form stops before its last boundary")
-        if not self._count:
-            raise Problem("no_film", "the form has no film; add one, as in curl -F film=@FILE")
+            raise Problem("malformed_form", f"the {self.what} stops before its last boundary")
 
-    def _begin(self) -> None:
-        self._film = None
+    @abstractmethod
+    def begin(self) -> None:
+        """A part begins."""
+
+    @abstractmethod
+    def header(self, name: bytes, value: bytes) -> None:
+        """One of its headers, in lower case."""
+
+    @abstractmethod
+    def add(self, data: memoryview) -> None:
+        """More of its content."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """It is whole."""
 
     def _add_to_name(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -126,23 +135,56 @@ class _Form:
         self._value += data[start:end]
 
     def _take_header(self) -> None:
-        # What the file is called is nobody's business but its sender's.
-        if self._name.lower() == b"content-disposition" and b"filename" in self._value.lower():
-            self._film = bytearray()
+        self.header(self._name.lower(), self._value.lower())
         self._name = self._value = b""
 
     def _add(self, data: bytes, start: int, end: int) -> None:
+        self.add(memoryview(data)[start:end])
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+class _Form(Parts):
+    """Films out of a form, into memory."""
+
+    what = "form"
+
+    def __init__(self, boundary: str) -> None:
+        super().__init__(boundary)
+        self._whole: list[bytearray] = []
+        self._film: bytearray | None = None
+        self._count = 0
+
+    def feed(self, piece: bytes) -> list[bytearray]:
+        """The films that end in this piece."""
+        self.write(piece)
+        whole, self._whole = self._whole, []
+        return whole
+
+    def check_complete(self) -> None:
+        """Refuse a form that stops before its end, or has no film."""
+        self.check_ended()
+        if not self._count:
+            raise Problem("no_film", "the form has no film; add one, as in curl -F film=@FILE")
+
+    def begin(self) -> None:
+        self._film = None
+
+    def header(self, name: bytes, value: bytes) -> None:
+        # What the file is called is nobody's business but its sender's.
+        if name == b"content-disposition" and b"filename" in value:
+            self._film = bytearray()
+
+    def add(self, data: memoryview) -> None:
         if self._film is None:
             raise Problem("malformed_form", "a field that is no file; what is asked of films goes to the query")
-        self._film += memoryview(data)[start:end]
+        self._film += data
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         if self._film is None:
             return
         self._count += 1
         if self._count > MOST_FILMS:
             raise Problem("too_many_films", f"more than {MOST_FILMS} films at once; send them in several requests")
         self._whole.append(self._film)
-
-    def _end(self) -> None:
-        self._ended = True

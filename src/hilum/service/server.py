@@ -73,21 +73,28 @@ def configure(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         partial(create_app, settings),
         factory=True,
-        http=Connection,
-        ws="none",
-        log_config=LOGGING,
-        log_level=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
         workers=settings.workers,
         backlog=BACKLOG,
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
         timeout_worker_healthcheck=SECONDS_TO_ANSWER,
-        ssl_certfile=settings.cert,
-        ssl_keyfile=settings.key,
-        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        **manners(settings.cert, settings.key),
     )
+
+
+def manners(cert: str | Path | None, key: str | Path | None) -> dict[str, Any]:
+    """How every port of hilum speaks HTTP and what it logs, as settings of uvicorn."""
+    return {
+        "http": Connection,
+        "ws": "none",
+        "log_config": LOGGING,
+        "log_level": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "ssl_certfile": cert,
+        "ssl_keyfile": key,
+        "ssl_version": ssl.PROTOCOL_TLS_SERVER,
+    }
 
 
 def bind(host: str, port: int) -> socket.socket:

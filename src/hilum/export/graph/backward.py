@@ -9,6 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+def as_linear(layers: nn.ModuleList) -> list[nn.Linear]:
+    """Layers that a module holds, as what they are."""
+    return [layer for layer in layers if isinstance(layer, nn.Linear)]
+
+
 def through_layers(layers: Sequence[nn.Linear], features: Tensor) -> tuple[list[Tensor], Tensor]:
     """What each of the layers reads, with ReLU between them, and the logits."""
     *hidden, last = layers

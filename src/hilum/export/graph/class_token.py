@@ -20,7 +20,13 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilum.export.graph.backward import grad_cam, gradient_before_layers, gradient_before_norm, through_layers
+from hilum.export.graph.backward import (
+    as_linear,
+    grad_cam,
+    gradient_before_layers,
+    gradient_before_norm,
+    through_layers,
+)
 from hilum.export.graph.read import GRAD_CAM, Read
 from hilum.network.body import Body
 from hilum.network.ending import normalized
@@ -61,7 +67,7 @@ class ClassTokenReading(nn.Module):
         self.prefix, self.grid = int(net.num_prefix_tokens), tuple(net.patch_embed.grid_size)
 
     def forward(self, tokens: Tensor) -> Read:
-        block, head = self.block, [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        block, head = self.block, as_linear(self.layers)
         attention, mlp = block.attn, block.mlp
         heads, tall, wide = attention.num_heads, tokens.shape[1], attention.attn_dim
         seen = block.norm1(tokens)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hilum.export.graph.backward import (
+    as_linear,
     grad_cam,
     gradient_after_first,
     gradient_before_layers,
@@ -68,7 +69,7 @@ class ReluReading(nn.Module):
         self.to_maps: Tensor
 
     def forward(self, maps: Tensor) -> Read:
-        layers = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        layers = as_linear(self.layers)
         active, logits = through_layers(layers, self.pool(maps))
         weights = gradient_after_first(layers, active) @ self.to_maps
         return Read(active[self.inside], logits, grad_cam(weights, maps))
@@ -84,7 +85,7 @@ class NormalizedReading(nn.Module):
         self.norm, self.layers = norm, nn.ModuleList(layers)
 
     def forward(self, maps: Tensor) -> Read:
-        layers = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        layers = as_linear(self.layers)
         average = maps.mean((2, 3))
         features = normalized(self.norm, average)
         active, logits = through_layers(layers, features)

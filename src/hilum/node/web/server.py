@@ -24,11 +24,10 @@ from hilum.node.settings.node import Http, NodeError
 from hilum.node.web.metrics import NodeMetrics
 from hilum.node.web.stow import router as stow
 from hilum.service.app import client_gone, http_problem, problem
-from hilum.service.connection import Connection
 from hilum.service.guard import Guard
 from hilum.service.metrics import Metrics
 from hilum.service.problems import Problem
-from hilum.service.server import LOGGING, bind
+from hilum.service.server import bind, manners
 from hilum.service.settings import LOOPBACK, Settings, SettingsError
 
 SECONDS_TO_FINISH = 10
@@ -48,19 +47,7 @@ def listening(http: Http, running: Running) -> Iterator[int]:
     except OSError as error:  # an SSLError is one
         raise NodeError(f"http: {error.filename or http.cert or http.host}: {error.strerror or error}") from None
     config = uvicorn.Config(
-        app,
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        log_config=LOGGING,
-        log_level=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
-        ssl_certfile=http.cert,
-        ssl_keyfile=http.key,
-        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        app, lifespan="off", timeout_graceful_shutdown=SECONDS_TO_FINISH, **manners(http.cert, http.key)
     )
     server = uvicorn.Server(config)
     with door:

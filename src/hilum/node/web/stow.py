@@ -12,13 +12,11 @@ from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 from fastapi import APIRouter, Request
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser
 from starlette.responses import Response
 
 from hilum.node.intake import Outcome, Taken
 from hilum.node.running import Running
-from hilum.service.body import pieces_of
+from hilum.service.body import Parts, pieces_of
 from hilum.service.problems import Problem
 
 CALLER = "STOW"  # in place of an AE title, for rules
@@ -92,49 +90,34 @@ def _boundary(request: Request) -> str:
 async def _films(request: Request, boundary: str, running: Running) -> AsyncGenerator[Path]:
     """Each film as a file in the spool, as soon as it is whole; the next piece is read once it has been taken."""
     most = running.settings.max_megabytes * 2**20
-    parts = _Parts(boundary, running.spool.arriving, most)
+    parts = _Films(boundary, running.spool.arriving, most)
     try:
         async for piece in pieces_of(request, lambda _: None, MOST_FILMS * most):
             for film in parts.feed(piece):
                 yield film
-        if not parts.ended:
-            raise Problem("malformed_form", "the body stops before its last boundary")
+        parts.check_ended()
     except OSError:  # the disk is full
         raise _no_room() from None
     finally:
         parts.close()
 
 
-class _Parts:
-    """Films out of a body, written as they come; the parser hands over what it finds by calling back."""
+class _Films(Parts):
+    """Films out of a body, written as they come."""
+
+    kind = TYPE
 
     def __init__(self, boundary: str, folder: Path, most: int) -> None:
-        self.ended = False
+        super().__init__(boundary)
         self._folder = folder
         self._most = most
         self._file: IO[bytes] | None = None
         self._whole: list[Path] = []
         self._count = 0
-        self._name = self._value = b""
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": self._add_to_name,
-                "on_header_value": self._add_to_value,
-                "on_header_end": self._take_header,
-                "on_part_data": self._add,
-                "on_part_end": self._finish,
-                "on_end": self._end,
-            },
-        )
 
     def feed(self, piece: bytes) -> Iterator[Path]:
         """The films that end in this piece."""
-        try:
-            self._parser.write(piece)
-        except FormParserError:
-            raise Problem("malformed_form", f"the body is not what {TYPE} is like") from None
+        self.write(piece)
         while self._whole:
             yield self._whole.pop(0)
 
@@ -146,34 +129,24 @@ class _Parts:
         for film in self._whole:
             film.unlink(missing_ok=True)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         self._count += 1
         if self._count > MOST_FILMS:
             raise Problem("too_many_films", f"more than {MOST_FILMS} films at once; send them in several requests")
         self._file = NamedTemporaryFile(dir=self._folder, delete=False)  # noqa: SIM115, open until the part ends; its mode is 0600
 
-    def _add_to_name(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _take_header(self) -> None:
-        if self._name.lower() == b"content-type" and not self._value.lower().startswith(FILM_TYPE.encode()):
+    def header(self, name: bytes, value: bytes) -> None:
+        if name == b"content-type" and not value.startswith(FILM_TYPE.encode()):
             raise Problem("unsupported_media_type", f"a part that is no {FILM_TYPE}")
-        self._name = self._value = b""
 
-    def _add(self, data: bytes, start: int, end: int) -> None:
+    def add(self, data: memoryview) -> None:
         assert self._file is not None
-        self._file.write(memoryview(data)[start:end])
+        self._file.write(data)
         if self._file.tell() > self._most:
             raise Problem("too_large", f"a film of more than {self._most >> 20} MB")
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         assert self._file is not None
         self._file.close()
         self._whole.append(Path(self._file.name))
         self._file = None
-
-    def _end(self) -> None:
-        self.ended = True
