@@ -1,0 +1,1 @@
+"""What readers said of films: as values (reading.py), and as files that lose none (folder.py)."""
