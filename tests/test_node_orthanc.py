@@ -41,6 +41,7 @@ node "$2" NODE; node=$!
 sent NODE 2
 sent WEB 2
 curl -s 'http://127.0.0.1:8042/series?expand' > series.json
+"$2" -m hilum predict "$3" dicomweb+http://127.0.0.1:8042/dicom-web --out results --processes 1 > predicted 2>&1
 curl -s 'http://127.0.0.1:8042/studies?expand' > studies.json
 """
 # Decided elsewhere, so that its reports are others.
@@ -84,12 +85,13 @@ def test_orthanc_has_the_results_of_every_film_in_its_study_whether_it_sent_the_
     settings = tmp_path / "NODE.toml"
     text = re.sub(r"(?m)^port = \d+", "port = 11112", settings.read_text(), count=1)
     settings.write_text(text.replace("port = 4242", "port = 4242\ncommitment = true"))
-    subprocess.run([*ALONE, "bash", "-c", WALK, "walk", ORTHANC, sys.executable], cwd=tmp_path, check=True)
+    subprocess.run([*ALONE, "bash", "-c", WALK, "walk", ORTHANC, sys.executable, str(bundle)], cwd=tmp_path, check=True)
     assert "Calling AE Title Not Recognized" in (tmp_path / "refused").read_text()
     assert (tmp_path / "NODE.log").read_text().count("all results sent, and committed to") == 2
     studies = json.loads((tmp_path / "studies.json").read_text())
     series = json.loads((tmp_path / "series.json").read_text())
     assert len(studies) == 2
+    assert "2 films" in (tmp_path / "predicted").read_text()  # and none of the results
     for study in studies:
         found = [one for one in series if one["ParentStudy"] == study["ID"]]
         counts = {one["MainDicomTags"]["Modality"]: len(one["Instances"]) for one in found}

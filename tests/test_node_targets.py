@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 import pytest
 from nodes import encoded, films, in_background
 
+from hilum.dicomweb.peer import Unreachable
 from hilum.node.catch_up.dicomweb import DicomWeb
 from hilum.node.catch_up.orthanc import Orthanc
 from hilum.node.queue import Queue
 from hilum.node.settings.target import CatchUp, Target
 from hilum.node.targets.stow import Stow
-from hilum.node.targets.way import Refused, Unreachable
+from hilum.node.targets.way import Refused
 
 FAILED = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0]}}]}}
 

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "hilum"
 # Lowest first, as in ARCHITECTURE.md.
 FLOORS = (
-    *("system", "radiograph", "network", "measures", "dataset", "bundle", "output"),
+    *("system", "dicomweb", "radiograph", "network", "measures", "dataset", "bundle", "output"),
     *("training", "evaluation", "export", "service", "node", "scale", "cli"),
 )
 NOT_CODE = {"models", "recipes"}

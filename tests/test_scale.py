@@ -24,10 +24,10 @@ from PIL import Image
 
 import hilum
 from hilum.scale import plan
+from hilum.scale.errors import StoreError
 from hilum.scale.judge import Judging, shards_judged
 from hilum.scale.plan import How, open_plan
 from hilum.scale.sources import sources_as_text
-from hilum.scale.stores import StoreError
 from hilum.service.films.pool import FilmBug
 from hilum.service.films.process import judge
 from hilum.service.films.served import Answer, Served, Wanted

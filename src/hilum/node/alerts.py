@@ -12,11 +12,10 @@ from email.utils import formatdate
 from threading import Event
 from urllib.parse import urlsplit
 
+from hilum.dicomweb.peer import Peer, Unreachable
 from hilum.node.log import note, note_bug
 from hilum.node.running import Running
 from hilum.node.settings.alert import Alert
-from hilum.node.targets.peer import Peer
-from hilum.node.targets.way import Unreachable
 from hilum.system.database import DatabaseError
 
 PAUSE, SECONDS, AGAIN_AFTER = 2.0, 30.0, 60.0
@@ -94,7 +93,7 @@ def _post(url: str, text: str) -> None:
     parts = urlsplit(url)
     path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
     body = json.dumps({"text": text}).encode()
-    with Peer(f"{parts.scheme}://{parts.netloc}", None, None).asked(path, "*/*", body, "application/json") as answer:
+    with Peer(f"{parts.scheme}://{parts.netloc}").asked(path, "*/*", body, "application/json") as answer:
         if not 200 <= answer.status < 300:
             raise Unreachable(f"answers with status {answer.status}")
 

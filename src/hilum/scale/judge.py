@@ -22,10 +22,11 @@ from hilum.bundle.in_order import in_order
 from hilum.bundle.opening import CPU
 from hilum.bundle.prediction import flat_row
 from hilum.bundle.predictor import Predictor
-from hilum.scale.errors import ScaleError
+from hilum.scale.dicomweb import is_dicomweb, read_instance
+from hilum.scale.errors import ScaleError, StoreError
 from hilum.scale.parts import Judged, schema_of, write_part
 from hilum.scale.plan import Film, Plan
-from hilum.scale.stores import StoreError, read_object
+from hilum.scale.stores import read_object
 from hilum.scale.uris import local_path
 from hilum.service.films.pool import PAUSE, FilmBug, FilmPool, Unavailable
 from hilum.service.films.process import Limits, judge
@@ -106,7 +107,7 @@ class Judging:
             if film.content is not None:
                 return self._judge(film.content)
             if path is None:
-                return self._judge(read_object(film.uri))
+                return self._judge(read_instance(film.uri) if is_dicomweb(film.uri) else read_object(film.uri))
         except StoreError:
             raise
         except (FileNotFoundError, PermissionError) as error:

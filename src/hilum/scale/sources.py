@@ -1,4 +1,4 @@
-"""From what a user names to films and archives: folders, lists, tables of paths, zip and tar files, object stores."""
+"""From what a user names to films and archives: folders, lists, tables, zip and tar files, object stores, DICOMweb."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from hilum.radiograph.folder import PICTURE_SUFFIXES, may_be_film
 from hilum.scale.archives import is_archive
+from hilum.scale.dicomweb import films_of, is_dicomweb
 from hilum.scale.errors import ScaleError
 from hilum.scale.uris import check_uri, uri_of
 from hilum.system.text import printable
@@ -26,10 +27,13 @@ class Source(NamedTuple):
     archive: bool
 
 
-def sources_as_text(named: Sequence[str]) -> list[str]:
-    """What was named, as it is from any folder, each once and in an order of its own."""
+def sources_as_text(named: Sequence[str], *, insecure: bool = False) -> list[str]:
+    """What was named, as it is from any folder, each once and in an order of its own.
+
+    With `insecure` an archive may be asked in the clear. Raises ScaleError.
+    """
     for name in named:
-        check_uri(name, "one of the films named")
+        check_uri(name, "one of the films named", insecure=insecure)
     return sorted({name if "://" in name else uri_of(Path(os.path.normpath(Path(name).absolute()))) for name in named})
 
 
@@ -40,7 +44,9 @@ def listing(named: Sequence[str]) -> Iterator[Source]:
     """
     folders = [name for name in named if "://" not in name and Path(name).is_dir()]
     for name in named:
-        if "://" in name and not name.startswith("file://"):
+        if is_dicomweb(name):
+            yield from (Source(film, False) for film in films_of(name))
+        elif "://" in name and not name.startswith("file://"):
             yield from _of_store(name)
         elif name in folders:
             if not any(Path(name).is_relative_to(other) for other in folders if other != name):

@@ -13,13 +13,9 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from hilum.radiograph.read import content_of
-from hilum.scale.errors import ScaleError
+from hilum.scale.errors import ScaleError, StoreError
 from hilum.system.installed import install_extra
 from hilum.system.text import printable
-
-
-class StoreError(OSError):
-    """A store that cannot be reached, or refuses: nothing is wrong with the film."""
 
 
 def check_stores() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from hilum.scale.dicomweb import check_dicomweb, is_dicomweb
 from hilum.scale.errors import ScaleError
 
 CONTAINERS = frozenset({"abfs", "abfss"})  # of Azure, whose addresses have an @ before the account
@@ -24,8 +25,11 @@ def local_path(uri: str) -> str | None:
     return None if "://" in uri else uri
 
 
-def check_uri(uri: str, where: str) -> None:
+def check_uri(uri: str, where: str, *, insecure: bool = False) -> None:
     """Refuse an address that holds a secret, without repeating it: rows and logs would, too."""
+    if is_dicomweb(uri):
+        check_dicomweb(uri, where, insecure=insecure)
+        return
     scheme, found, rest = uri.partition("://")
     if not found or scheme == "file":
         return

@@ -56,7 +56,7 @@ def _judge(given: Namespace) -> int:
     from hilum.system.cores import available_cores
 
     asked = Asked(given.operating_point, given.threshold, not given.no_gate, False, given.box_threshold, given.patient)
-    sources = sources_as_text(given.paths)
+    sources = sources_as_text(given.paths, insecure=given.insecure)
     predictor, device = _opened(given.model, given.device)
     served = Served.of(NAME, predictor)
     try:

@@ -94,7 +94,7 @@ def parse(arguments: list[str]) -> Namespace:
         metavar="DIR",
         type=Path,
         help="Judge any number of films into DIR: Parquet, a row a film; also from zip and tar files, lists (.txt, "
-        ".parquet) and s3:// addresses. The same command goes on after a stop.",
+        ".parquet), s3:// and dicomweb+https:// addresses. The same command goes on after a stop.",
     )
     add("--processes", metavar="N", type=_at_least_one, help="With --out: processes that judge; as many as cores.")
     add("--shard", metavar="I/N", type=_shard, help="With --out: this one of N jobs, counted from 1, as of an array.")
@@ -103,7 +103,11 @@ def parse(arguments: list[str]) -> Namespace:
         metavar="ADDRESS",
         help="With --out: over the cluster of Ray at HOST:PORT, or local: one that is started here.",
     )
-    add("--insecure", action="store_true", help="With --ray: a cluster will do that lets in whoever can reach it.")
+    add(
+        "--insecure",
+        action="store_true",
+        help="With --out: nobody else reaches this cluster of Ray, or this archive by http.",
+    )
     add("--overlays", action="store_true", help="With --out: draw each film with what speaks for it into DIR, too.")
     add("--device", metavar="NAME", help="Where the network runs: cpu, cuda, ...; a GPU where onnxruntime has one.")
     add("-h", "--help", action="help", help="Show this message and exit.")

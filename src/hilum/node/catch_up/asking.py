@@ -10,7 +10,8 @@ from tempfile import NamedTemporaryFile
 from threading import Event
 from typing import IO, Protocol
 
-from hilum.node.catch_up.missed import Missed, Pieces
+from hilum.dicomweb.peer import Pieces, Unreachable
+from hilum.node.catch_up.missed import Missed
 from hilum.node.catch_up.orthanc import Orthanc
 from hilum.node.intake import Intake, Outcome
 from hilum.node.log import note, note_bug
@@ -18,7 +19,6 @@ from hilum.node.queue import Queue
 from hilum.node.settings.node import NodeSettings
 from hilum.node.settings.target import CatchUp
 from hilum.node.spool import Spool
-from hilum.node.targets.way import Unreachable
 from hilum.system.database import DatabaseError
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-Pieces = Iterator[bytes]
+from hilum.dicomweb.peer import Pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,3 @@ class Missed:
     instance: str
     fetch: Callable[[Callable[[Pieces], None]], bool]
     done: Callable[[], None]
-
-
-class NoRoom(Exception):
-    """The node takes no films just now."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from hilum.node.catch_up.missed import Missed, Pieces
+from hilum.dicomweb.peer import Pieces, Unreachable
+from hilum.node.catch_up.missed import Missed
 from hilum.node.queue import Queue
 from hilum.node.settings.target import CatchUp
-from hilum.node.targets.peer import Peer
-from hilum.node.targets.way import Unreachable
+from hilum.node.targets.peer import peer_at
 
 AT_ONCE = 100
 
@@ -22,7 +22,7 @@ class Orthanc:
     """
 
     def __init__(self, archive: CatchUp, queue: Queue, wanted: Callable[[str], bool]) -> None:
-        self._peer = Peer(archive.orthanc, archive.tls, archive.credentials_file)
+        self._peer = peer_at(archive.orthanc, archive.tls, archive.credentials_file)
         self._queue = queue
         self._wanted = wanted
         self._source = archive.orthanc
@@ -55,7 +55,7 @@ class Orthanc:
             described = self._asked(f"/instances/{resource}")
             series = self._asked(f"/instances/{resource}/series")
         except Unreachable as error:
-            if "404" in str(error):  # deleted since
+            if error.status == 404:  # deleted since
                 return
             raise
         if self._wanted(str(series["MainDicomTags"].get("Modality", ""))):

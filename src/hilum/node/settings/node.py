@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
+from hilum.dicomweb.peer import LOOPBACK, is_open
 from hilum.node.settings.alert import Alert
 from hilum.node.settings.rule import Rule
-from hilum.node.settings.target import LOOPBACK, SENDER, CatchUp, Port, Target, TargetTls, Tls, check_title, is_open
+from hilum.node.settings.target import SENDER, CatchUp, Port, Target, TargetTls, Tls, check_title
 from hilum.system.misfit import in_words, nearest
 from hilum.system.typed import Bounds, MisfitError, build, out_of_bounds
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from hilum.dicomweb.peer import LOOPBACK, is_open
 from hilum.system.typed import Bounds
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 SENDER = "sender"  # as a target: whoever sent the film
 TITLE = 16  # characters of an AE title
 Port = Annotated[int, Bounds(lowest=0, highest=65535)]
@@ -103,12 +103,6 @@ def check_url(url: str) -> None:
         raise ValueError("a url that is none; write it as in 'https://archive/dicom-web'")
     if parts.username or parts.password:
         raise ValueError("a url with a password; write name:password into a file, and name that as credentials_file")
-
-
-def is_open(url: str) -> bool:
-    """Whether what is asked of it passes a network as anyone may read it."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname not in LOOPBACK
 
 
 def check_title(title: str) -> None:

@@ -24,9 +24,10 @@ from pydicom.uid import (
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
+from hilum.dicomweb.peer import Unreachable
 from hilum.node.settings.target import Target
 from hilum.node.targets.tls import client_context
-from hilum.node.targets.way import Refused, Store, Unreachable
+from hilum.node.targets.way import Refused, Store
 
 RESULTS = (
     Comprehensive3DSRStorage,

@@ -6,6 +6,7 @@ import time
 from threading import Event
 from uuid import uuid4
 
+from hilum.dicomweb.peer import Unreachable
 from hilum.node.log import note, note_bug
 from hilum.node.queue import Delivery, Queue
 from hilum.node.settings.node import NodeSettings
@@ -13,7 +14,7 @@ from hilum.node.settings.target import Target
 from hilum.node.spool import Spool
 from hilum.node.targets.cstore import CStore
 from hilum.node.targets.stow import Stow
-from hilum.node.targets.way import Refused, Store, Unreachable, Way
+from hilum.node.targets.way import Refused, Store, Way
 from hilum.system.database import DatabaseError
 
 AT_ONCE = 64  # results in one connection

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
 
+from hilum.dicomweb.peer import MOST_JSON, Unreachable
 from hilum.node.settings.target import Target
-from hilum.node.targets.peer import MOST_JSON, Peer
-from hilum.node.targets.way import Refused, Store, Unreachable
+from hilum.node.targets.peer import peer_at
+from hilum.node.targets.way import Refused, Store
 
 STORED = (200, 202)
 FAILED, REASON = "00081198", "00081197"
@@ -22,7 +23,7 @@ class Stow:
     """A request for each result."""
 
     def __init__(self, target: Target) -> None:
-        self._peer = Peer(target.url, target.tls, target.credentials_file)
+        self._peer = peer_at(target.url, target.tls, target.credentials_file)
 
     @contextmanager
     def connect(self, asked: str) -> Iterator[Store]:

@@ -10,10 +10,6 @@ from typing import Protocol
 Store = Callable[[Path], str]  # gives the identifier of what it has stored
 
 
-class Unreachable(Exception):
-    """A target that cannot be had just now; one line why."""
-
-
 class Refused(Exception):
     """A target that will not have this result; one line why."""
 
