@@ -4,8 +4,9 @@ Chromium judges 200 films: real ones as they came (JPEG of all sizes, DICOM in o
 ones in every encoding that the page reads. A decision counts where neither the probability is within 0.005 of the
 threshold nor the gate's distance within 0.02 of its limit.
 
-    python results/page_parity.py DATA [--csv FILE]
+    python results/page_parity.py DATA [--graphics] [--csv FILE]
 
+With --graphics every sixth film is judged through WebGPU instead, on the graphics card of software that Chromium has.
 DATA holds kermany-224, kermany-original, nih-adult-256, ...; needs ./hilum-browser, Playwright and Chromium.
 """
 
@@ -86,6 +87,28 @@ ASK = """async ([content, version]) => {
     return { decision: null, error: error.reason ?? String(error), ms: performance.now() - began };
   }
 }"""
+ASK_GRAPHICS = """async ([content, version]) => {
+  const { openBundle } = await import(new URL("page/bundle/bundle.js", document.baseURI).href);
+  const { decide } = await import(new URL("page/bundle/decide.js", document.baseURI).href);
+  const { read } = await import(new URL("page/radiograph/read.js", document.baseURI).href);
+  globalThis.opened ??= (async () => {
+    const content = new Uint8Array(await (await fetch("models/default.onnx")).arrayBuffer());
+    const bundle = await openBundle(content, await (await fetch("models/default.json")).json(), 1);
+    bundle.graphics = await bundle.runtime.InferenceSession.create(content, { executionProviders: ["webgpu"] });
+    return bundle;
+  })();
+  const bundle = await globalThis.opened;
+  const began = performance.now();
+  try {
+    const film = await read(Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0)), bundle.atLeast);
+    const answer = decide(bundle.card, await bundle.look(film), { heatmap: true }, version);
+    if (!bundle.graphics) throw new Error("the graphics card is gone");
+    return { ...answer, ms: performance.now() - began };
+  } catch (error) {
+    return { decision: null, error: error.reason ?? String(error), ms: performance.now() - began };
+  }
+}"""
+SOFTWARE = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
 COLUMNS = ["film", "encoding", "python", "browser", "same", "near_a_limit", "probability", "difference", "distance",
            "distance_difference", "boxes", "boxes_difference_256"]  # fmt: skip
 
@@ -94,15 +117,17 @@ def main() -> None:
     """Judge, compare, write."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("data", type=Path)
+    arguments.add_argument("--graphics", action="store_true")
     arguments.add_argument("--csv", type=Path)
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder) / "site"
         write_site(site, {"default": find_bundle(None)}, hilum_browser.FOLDER)
-        films = dict(films_of(given.data, Path(folder)))
+        films = list(films_of(given.data, Path(folder)))[:: 6 if given.graphics else 1]
         predictor = hilum.load()
-        with opened(site) as page:
-            rows = [row(name, path, predictor, page) for name, path in films.items()]
+        with opened(site, SOFTWARE if given.graphics else []) as page:
+            ask = ASK_GRAPHICS if given.graphics else ASK
+            rows = [row(name, path, predictor, page, ask) for name, path in films]
     if given.csv:
         with given.csv.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -198,8 +223,8 @@ def dicom(levels: NDArray[Any], syntax: UID, frame: bytes | None = None) -> byte
 class opened:
     """The site in Chromium, started as its users start it."""
 
-    def __init__(self, site: Path) -> None:
-        self._site = site
+    def __init__(self, site: Path, flags: list[str]) -> None:
+        self._site, self._flags = site, flags
 
     def __enter__(self) -> Page:
         handler = type("Handler", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
@@ -207,8 +232,9 @@ class opened:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self._playwright = sync_playwright().start()
         path = shutil.which("chromium") or shutil.which("google-chrome")
-        self._browser = self._playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        self._browser = self._playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *self._flags])
         page = self._browser.new_page()
+        page.set_default_timeout(300_000)
         page.goto(f"http://localhost:{self._server.server_port}/")
         page.locator("#model option").first.wait_for(state="attached", timeout=300_000)
         return page
@@ -219,11 +245,11 @@ class opened:
         self._server.shutdown()
 
 
-def row(name: str, path: Path, predictor: Any, page: Page) -> dict[str, Any]:
+def row(name: str, path: Path, predictor: Any, page: Page, ask: str) -> dict[str, Any]:
     """A film judged by both."""
     (prediction,) = predictor.predict([path])
     expected = prediction.to_dict()
-    found = page.evaluate(ASK, [base64.b64encode(path.read_bytes()).decode(), hilum.__version__])
+    found = page.evaluate(ask, [base64.b64encode(path.read_bytes()).decode(), hilum.__version__])
     try:
         encoding = hilum.read(path).encoding
     except hilum.ReadError:

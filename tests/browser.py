@@ -17,14 +17,18 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 NOTED = "Failed to load resource"
 
 
+# A graphics card as software, which Chromium brings along.
+GRAPHICS = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+
+
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*flags: str) -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip("no Chromium on this machine (apt-get install chromium)")
     expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *flags])
         yield browser
         browser.close()
 

@@ -91,7 +91,6 @@ def tiny_model(
         "weights": np.array([[0, SLOPE], [SLOPE, 0]], np.float32)[:, :, None, None],
         "zeros": np.zeros((1, 6), np.float32),
         "upright": np.array([[1, 0, 0, 0, 0, 0]], np.float32),
-        "flat": np.array([0, 2], np.int64),
         "second": np.array([1], np.int64),
     }
     window: dict[str, Any] = {
@@ -151,12 +150,13 @@ def tiny_model(
         shapes["lungs"] = ["n", height // 4, width // 4]
     if gate:
         shapes["gate"] = ["n", 7]
+    used = {name for node in nodes for name in node.input}
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("films", TensorProto.UINT8, ["n", 1, height, width])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in numbers.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in numbers.items() if name in used],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { onGraphics } from "./bundle/runtime.js";
 import { decided, percent } from "./decide.js";
 import { actual, fit, onCanvas, pan, resized, scaleBar, toFilm, visible, zoomAt } from "./geometry.js";
 import { parts } from "./multipart.js";
@@ -185,4 +186,31 @@ test("the outline of a mask lies where it passes through a half", () => {
   }
   assert.ok(Math.abs(around - 2 * Math.PI * radius) < 1);
   assert.equal(outline({ grey: grey.fill(255), width, height }).length, 0);
+});
+
+let clock = 0; // of the page, in milliseconds
+performance.now = () => clock;
+
+/** A network that says `numbers` after some milliseconds; the first time after more, as graphics cards do. */
+const network = (numbers, milliseconds) => ({
+  released: false, runs: 0,
+  async run() {
+    clock += this.runs++ ? milliseconds : 100;
+    if (!numbers) throw new Error("the device was lost");
+    return { probabilities: { data: Float32Array.from(numbers), dispose() {} } };
+  },
+  async release() {
+    this.released = true;
+  },
+});
+const tried = (create) => onGraphics({ InferenceSession: { create } }, null, network([0.7, 0.2], 40), [1, 2, 3]);
+
+test("films are judged on a graphics card that gives the same numbers sooner, and on no other", async () => {
+  const good = network([0.7005, 0.2], 1);
+  assert.equal(await tried(async () => good), good);
+  for (const bad of [network([0.71, 0.2], 1), network([NaN, 0.2], 1), network([0.7, 0.2], 80), network(null, 1)]) {
+    assert.equal(await tried(async () => bad), null);
+    assert.ok(bad.released);
+  }
+  assert.equal(await tried(async () => { throw new Error("no such operator"); }), null);
 });

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 FOLDER = Path(__file__).parent
 FILES = FOLDER / "files"

@@ -4,7 +4,8 @@ import { inOrder } from "./decide.js";
 import { make, the } from "./dom.js";
 import { called, share, t } from "./words.js";
 
-export function drawCard(card) {
+/** @param {string | null} judge the words for what judges films on this computer, if they are judged here */
+export function drawCard(card, judge) {
   the("card-title").textContent = card.title || card.name;
   const english = (text) => make("p", { lang: "en" }, text);
   const points = card.groups?.length
@@ -22,6 +23,7 @@ export function drawCard(card) {
     make("h3", {}, t("card_words.points")), ...points,
     make("h3", {}, t("card_words.data")), make("p", {}, trained), english(card.data.license),
     make("h3", {}, t("card_words.digest")), make("p", { class: "digest" }, card.digest),
+    ...(judge ? [make("h3", {}, t("card_words.judged_by")), make("p", { id: "judged-by" }, t(judge))] : []),
   );
 }
 

@@ -48,7 +48,7 @@ export class WasmEngine {
   /** The card of a model, or of the first one, with the names of all. */
   async model(name) {
     const card = await this.source.model(name);
-    if (card.model !== this.#opened?.card.model) this.#opened = { card, ready: null };
+    if (card.model !== this.#opened?.card.model) this.#opened = { card, ready: null, graphics: null };
     return card;
   }
 
@@ -63,9 +63,28 @@ export class WasmEngine {
    *   lungs: import("./outline.js").Levels | null}>}
    */
   predict(file, asked) {
-    return this.#inTurn(async () => {
+    const answered = this.#inTurn(async () => {
       await this.#open();
       return this.#ask({ call: "predict", file, asked });
+    });
+    answered.then(() => this.#tryGraphics(), () => {}); // who asked hears of what went wrong
+    return answered;
+  }
+
+  /** Whether films are judged on the graphics card, which shows after the first one. */
+  get graphics() {
+    return this.#opened?.graphics ?? false;
+  }
+
+  /** Before the next film, once for each model: a card that takes too long ends the thread, and is not tried again. */
+  #tryGraphics() {
+    const opened = this.#opened;
+    if (opened.graphics !== null) return;
+    opened.graphics = false;
+    this.#inTurn(async () => {
+      opened.graphics = await this.#ask({ call: "tryGraphics" });
+    }).catch((error) => {
+      if (!(error instanceof Refused)) throw error;
     });
   }
 
@@ -130,7 +149,7 @@ export class WasmEngine {
   #end(error) {
     this.#worker.terminate();
     this.#worker = null;
-    if (this.#opened) this.#opened.ready = null;
+    if (this.#opened) Object.assign(this.#opened, { ready: null, graphics: false });
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

@@ -49,7 +49,7 @@ function draw() {
   drawList(films);
   drawAnswer(films, {
     point: (name) => films.set({ point: name }),
-    card: () => the("card").showModal(),
+    card: showCard,
     patient: (patient) => {
       current.patient = patient;
       films.judgeAgain([current]);
@@ -168,7 +168,7 @@ function listen() {
   });
   on("keep-here", "change", () => keepHere(the("keep-here").checked));
   on("show-keys", "click", actions.help);
-  on("show-card", "click", () => the("card").showModal());
+  on("show-card", "click", showCard);
   on("save-json", "click", () => saveJson(films.current, films));
   on("save-csv", "click", () => saveCsv(films));
   on("print", "click", () => print(films.current, films, the("canvas")));
@@ -242,7 +242,12 @@ async function useModel(name) {
   const { card } = films;
   the("model").replaceChildren(...card.models.map((each) => make("option", { value: each }, each)));
   the("model").value = card.model;
-  drawCard(card);
+}
+
+function showCard() {
+  if (!films.card) return;
+  drawCard(films.card, engine !== here ? null : here.graphics ? "card_words.graphics" : "card_words.processor");
+  the("card").showModal();
 }
 
 /** @type {Promise<string> | null} */
@@ -286,7 +291,6 @@ async function say(language) {
   await speak(language);
   drawPromise();
   drawKeys(keys);
-  if (films.card) drawCard(films.card);
   draw();
 }
 

@@ -4,7 +4,8 @@
 // FILES, TYPES, HEADERS
 const SCOPE = self.registration.scope;
 const KEPT = `hilum ${SCOPE} `;
-const TOTAL = Object.values(FILES).reduce((sum, [, size]) => sum + size, 0);
+// Of the two runtimes one is enough, which bundle/runtime.js then asks for; the other is fetched should that change.
+const [PLAIN, GRAPHICS] = ["page/lib/ort-wasm-simd-threaded.wasm", "page/lib/ort-wasm-simd-threaded.jspi.wasm"];
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(activate()));
@@ -22,15 +23,24 @@ self.addEventListener("message", async (event) => {
 async function install() {
   const cache = await caches.open(await cacheName());
   const before = (await caches.keys()).filter((name) => name.startsWith(KEPT));
+  const idle = (await graphicsHere()) ? PLAIN : GRAPHICS;
+  const needed = Object.entries(FILES).filter(([path]) => path !== idle);
+  const total = needed.reduce((sum, [, [, size]]) => sum + size, 0);
   let done = 0;
-  for (const [path, [digest, size]] of Object.entries(FILES)) {
-    const content = (await found(before, path, digest)) ?? (await fetched(path, digest));
-    await cache.put(`${SCOPE}${path}`, new Response(content, {
-      headers: { ...HEADERS, "Content-Type": TYPES[path], "Content-Length": String(content.byteLength) },
-    }));
+  for (const [path, [digest, size]] of needed) {
+    await cache.put(`${SCOPE}${path}`, whole(path, (await found(before, path, digest)) ?? (await fetched(path, digest))));
     done += size;
-    for (const page of await self.clients.matchAll({ includeUncontrolled: true })) page.postMessage({ done, total: TOTAL });
+    for (const page of await self.clients.matchAll({ includeUncontrolled: true })) page.postMessage({ done, total });
   }
+}
+
+async function graphicsHere() {
+  return "Suspending" in WebAssembly && Boolean(await self.navigator.gpu?.requestAdapter());
+}
+
+function whole(path, content) {
+  const own = { "Content-Type": TYPES[path], "Content-Length": String(content.byteLength) };
+  return new Response(content, { headers: { ...HEADERS, ...own } });
 }
 
 /** What an earlier version has kept, if it is the same. */
@@ -58,7 +68,12 @@ async function activate() {
 
 async function kept(path) {
   const cache = await caches.open(await cacheName());
-  return (await cache.match(`${SCOPE}${path}`)) ?? new Response("no file of this page", { status: 404, headers: HEADERS });
+  const before = await cache.match(`${SCOPE}${path}`);
+  if (before) return before;
+  if (!(path in FILES)) return new Response("no file of this page", { status: 404, headers: HEADERS });
+  const answer = whole(path, await fetched(path, FILES[path][0]));
+  await cache.put(`${SCOPE}${path}`, answer.clone());
+  return answer;
 }
 
 /** One name for one set of files. */

@@ -22,6 +22,11 @@ const calls = {
     return { result: null, moved: [] };
   },
 
+  /** Whether films are judged on the graphics card from now on. */
+  async tryGraphics() {
+    return { result: await bundle.tryGraphics(), moved: [] };
+  },
+
   /** The film's grey values, at most `longest` on a side. */
   async pixels({ file, longest }) {
     const film = await read(new Uint8Array(await file.arrayBuffer()), longest);
