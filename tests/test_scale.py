@@ -27,6 +27,7 @@ from hilum.scale import plan
 from hilum.scale.errors import StoreError
 from hilum.scale.judge import Judging, shards_judged
 from hilum.scale.plan import How, open_plan
+from hilum.scale.results import Folder
 from hilum.scale.sources import sources_as_text
 from hilum.service.films.pool import FilmBug
 from hilum.service.films.process import judge
@@ -171,7 +172,7 @@ def begun(bundle: Path, films: Path, tmp_path_factory: pytest.TempPathFactory) -
     out = tmp_path_factory.mktemp("begun") / "results"
     served = Served.of("any", hilum.load(bundle, threads=1))
     how = How.of(served, hilum.Asked(heatmaps=False), invert=False, overlays=False)
-    open_plan(out, how, sources_as_text([str(films)]))
+    open_plan(Folder(out), how, sources_as_text([str(films)]))
     return bundle, films, out
 
 
@@ -261,9 +262,9 @@ def test_the_summary_says_whether_films_are_of_the_kind_that_the_bundle_knows(tm
 
 def test_traits_are_kept_of_enough_films_and_no_more(begun: tuple[Path, Path, Path]) -> None:
     *_, out = begun
-    few = plan.read_plan(out)
+    few = plan.read_plan(Folder(out))
     assert all(few.has_traits_kept(plan.Film(f"{number}.png")) for number in range(100))
-    many = plan.Plan(out, replace(few.card, films=1_000_000))
+    many = plan.Plan(few.results, replace(few.card, films=1_000_000), "")
     kept = sum(many.has_traits_kept(plan.Film(f"{number}.png")) for number in range(20_000))
     assert 100 < kept < 400
 
@@ -276,7 +277,7 @@ def judging(bundle: Path, give: Any) -> Judging:
 def judged_with(bundle: Path, films: Path, out: Path, give: Any) -> pl.DataFrame:
     made = judging(bundle, give)
     how = How.of(made.served, hilum.Asked(heatmaps=False), invert=False, overlays=False)
-    made_plan = open_plan(out, how, sources_as_text([str(films)]))
+    made_plan = open_plan(Folder(out), how, sources_as_text([str(films)]))
     for _ in shards_judged(made_plan, range(len(made_plan)), made):
         pass
     return rows_of(out)

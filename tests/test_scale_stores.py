@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +14,7 @@ from commands import run
 from test_scale import draw, rows_of
 from test_scale_archives import FILMS, tarred
 
-from hilum.scale import stores
+from hilum.scale import results, stores
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install '.[scale]'")
 boto3 = pytest.importorskip("boto3", reason="moto's server is not installed")
@@ -73,6 +75,56 @@ def test_archives_are_read_where_they_are_and_what_is_gone_is_a_row(tmp_path: Pa
     assert gone["error"].startswith("cannot_open")
     assert [row["member"] for row in packed] == sorted(FILMS)
     assert not any(row["error"] for row in packed)
+
+
+@pytest.mark.usefixtures("ward")
+def test_results_lie_in_a_store_as_in_a_folder(ward: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(results, "SECONDS_TO_SETTLE", 0.1)
+    bundle, there = tiny_bundle(tmp_path), "s3://archive/answers/of march"
+    run("predict", bundle, ward, "--out", tmp_path / "here", "--processes", "1", "--overlays")
+    given = ("predict", bundle, ward, "--out", there, "--processes", "1", "--overlays")
+    first = run(*given, "--shard", "2/2")
+    assert first.returncode == 0, first.stderr
+    done = results.Store(there).parts()
+    assert len(done) == 1 and not results.Store(there).is_there("summary.json")
+    answer = run(*given)
+    assert "13 films" in answer.stdout and f"{there}/rows" in answer.stdout
+    drawn = pl.concat(
+        pl.read_parquet(BytesIO(results.Store(there).read(name))) for name in results.Store(there).parts()
+    ).sort("uri")
+    assert drawn.equals(rows_of(tmp_path / "here").sort("uri"))
+    summary = json.loads(results.Store(there).read("summary.json"))
+    assert summary["decisions"] == json.loads((tmp_path / "here" / "summary.json").read_text())["decisions"]
+    picture = results.Store(there).read(drawn["overlay"].drop_nulls()[0])
+    assert picture == (tmp_path / "here" / drawn["overlay"].drop_nulls()[0]).read_bytes()
+    other = run("predict", bundle, ward, "--out", there)
+    assert other.returncode == 1 and "overlays" in other.stderr
+    films = run("predict", bundle, ward, "--out", "s3://archive/2026")
+    assert films.returncode == 1 and "holds other files" in films.stderr
+
+
+@pytest.mark.usefixtures("store")
+def test_of_plans_that_come_into_a_store_at_once_all_take_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "SECONDS_TO_SETTLE", 1.0)
+    boto3.client("s3").create_bucket(Bucket="plans")
+    stores_ = [results.Store("s3://plans/march") for _ in range(3)]
+    drafts = [each.begin() for each in stores_]
+    for number, draft in enumerate(drafts):
+        draft.write(results.CARD, f"of {number}".encode())
+    monkeypatch.setattr(results.Store, "_finished", lambda _: {})  # each looks before another one is there
+    for draft in drafts:
+        draft.finish()
+        draft.abandon()
+    monkeypatch.undo()
+    monkeypatch.setattr(results, "SECONDS_TO_SETTLE", 0.1)
+    (chosen,) = {each.plan() for each in stores_}
+    assert stores_[0].read(f"{chosen}/{results.CARD}").startswith(b"of ")
+
+
+def test_a_store_that_takes_nothing_is_said(store: str, ward: Path, tmp_path: Path) -> None:
+    answer = run("predict", tiny_bundle(tmp_path), ward, "--out", "s3://nobodys/results")
+    assert answer.returncode == 1
+    assert "s3://nobodys: cannot be written just now" in answer.stderr
 
 
 def test_a_folder_that_is_not_there_is_said(store: str, tmp_path: Path) -> None:

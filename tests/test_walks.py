@@ -91,6 +91,7 @@ NOT_RUN = {
     "pip install '.[scale]'": INSTALLS,
     "hilum predict ward/ --out results --ray local": CLUSTER,
     "hilum predict /mnt/films --out /mnt/results --ray head:6379": CLUSTER,
+    "hilum predict s3://films/2026/ --out s3://answers/2026": "needs a store; tests/test_scale_stores.py has one",
     "hilum predict model.onnx shards/ films.parquet --out results --processes 16 --overlays": ARRAY,
     "docker build -t hilum .": CONTAINERS,
     "docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --memory 4g --publish "

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,9 @@ from hilum.bundle.opening import CPU
 from hilum.bundle.predictor import load
 from hilum.scale.errors import ScaleError, in_one_line
 from hilum.scale.judge import NAME, Hardware, Step, judging_with, shards_judged
-from hilum.scale.parts import part_path
+from hilum.scale.parts import part_name
 from hilum.scale.plan import Plan, read_plan
+from hilum.scale.results import results_at
 from hilum.service.films.served import Served
 from hilum.system.installed import install_extra
 
@@ -80,7 +80,7 @@ def shards_judged_there(plan: Plan, shards: Sequence[int], served: Served, hardw
     actors = min(actors, len(shards))
     judged = ray.data.from_numpy(np.array_split(np.array(shards), min(len(shards), MOST_BLOCKS))).map_batches(
         _Judge,
-        fn_constructor_args=(str(plan.results.absolute()), asdict(plan.card), served.path, (each, hardware.device)),
+        fn_constructor_args=(plan.results.address, asdict(plan.card), served.path, (each, hardware.device)),
         batch_size=None,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
         num_cpus=each,
@@ -98,7 +98,7 @@ class _Judge:
     def __init__(self, results: str, card: dict[str, Any], bundle: str, hardware: tuple[int, str]) -> None:
         self._problem = ""
         try:
-            self._open(Path(results), card, bundle, Hardware(*hardware))
+            self._open(results, card, bundle, Hardware(*hardware))
         except (ScaleError, BundleError, OSError) as error:
             self._problem = in_one_line(error)
 
@@ -106,7 +106,7 @@ class _Judge:
         done = Step()
         try:
             for shard in [] if self._problem else map(int, block["data"]):
-                if part_path(self._plan.results, shard).exists():  # its task was lost after it was written
+                if self._plan.results.is_there(part_name(shard)):  # its task was lost after it was written
                     done += Step(shards=1)
                     continue
                 for step in shards_judged(self._plan, [shard], self._judging):
@@ -116,8 +116,8 @@ class _Judge:
         counts = {name: np.array([count]) for name, count in done._asdict().items()}
         return {**counts, PROBLEM: np.array([self._problem])}
 
-    def _open(self, results: Path, card: dict[str, Any], bundle: str, hardware: Hardware) -> None:
-        self._plan = read_plan(results)
+    def _open(self, results: str, card: dict[str, Any], bundle: str, hardware: Hardware) -> None:
+        self._plan = read_plan(results_at(results))
         if asdict(self._plan.card) != card:
             raise ScaleError(f"{results}: is another folder on one of the machines; name one that all of them share")
         served = Served.of(NAME, load(bundle, threads=1))

@@ -31,7 +31,6 @@ from hilum.scale.uris import local_path
 from hilum.service.films.pool import PAUSE, FilmBug, FilmPool, Unavailable
 from hilum.service.films.process import Limits, judge
 from hilum.service.films.served import FAILED, Answer, Served, Wanted
-from hilum.system.files import write_whole
 
 NAME = "archive"  # of the bundle, among those of its processes
 OVERLAY = "overlay"
@@ -182,9 +181,7 @@ def _judged(plan: Plan, judging: Judging, place: Place) -> tuple[int, Judged | N
     row = {**flat_row(json.loads(answer.line)), "uri": film.uri, "member": film.member}
     if picture := b"".join(answer.pictures):
         name = f"overlays/{place.shard:08}/{place.number:06}.png"
-        target = plan.results / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, picture, durable=False)
+        plan.results.write(name, picture, durable=False)
         row[OVERLAY] = name
     return place.shard, Judged(row, answer.seconds, answer.traits if plan.has_traits_kept(film) else b"")
 

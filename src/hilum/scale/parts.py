@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from hilum.bundle.card import Card
 from hilum.output.table import csv_header
-from hilum.system.files import write_whole
+from hilum.scale.results import Results
 
 IN_FOLDER = 1000  # parts
 SLOWEST = 5  # films of a part whose time is kept
@@ -46,12 +46,12 @@ def _kind(name: str) -> pl.DataType:
     return pl.Float64() if name in NUMBERS or name.startswith("p_") else pl.String()
 
 
-def part_path(results: Path, shard: int) -> Path:
+def part_name(shard: int) -> str:
     """Where the part of a shard lies."""
-    return results / "rows" / f"{shard // IN_FOLDER:05}" / f"part-{shard:08}.parquet"
+    return f"rows/{shard // IN_FOLDER:05}/part-{shard:08}.parquet"
 
 
-def write_part(results: Path, shard: int, films: Sequence[Judged], schema: dict[str, pl.DataType]) -> None:
+def write_part(results: Results, shard: int, films: Sequence[Judged], schema: dict[str, pl.DataType]) -> None:
     """Put the part of a shard into its place. Raises OSError."""
     rows = [{name: film.row.get(name) for name in schema} for film in films]
     slowest = sorted(films, key=lambda film: film.seconds, reverse=True)[:SLOWEST]
@@ -62,22 +62,19 @@ def write_part(results: Path, shard: int, films: Sequence[Judged], schema: dict[
     }
     content = BytesIO()
     pl.DataFrame(rows, schema=schema).write_parquet(content, metadata={ABOUT: json.dumps(about)})
-    path = part_path(results, shard)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, content.getvalue())
+    results.write(part_name(shard), content.getvalue())
 
 
-def parts_done(results: Path) -> set[int]:
-    """The shards whose parts are there."""
-    return {int(path.stem.removeprefix("part-")) for path in part_paths(results)}
+def parts_done(results: Results) -> set[int]:
+    """The shards whose parts are there. Raises OSError."""
+    return {int(PurePosixPath(name).stem.removeprefix("part-")) for name in results.parts()}
 
 
-def part_paths(results: Path) -> Iterator[Path]:
-    """The parts that are there, in no order."""
-    return results.glob("rows/*/part-*.parquet")
+def read_part(results: Results, name: str, columns: list[str]) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Columns of a part, and its own figures: its slowest films, the seconds of all of them, and the traits of some.
 
-
-def about_part(path: Path) -> dict[str, Any]:
-    """A part's own figures: its slowest films, the seconds of all of them, and the traits of some."""
-    about: dict[str, Any] = json.loads(pl.read_parquet_metadata(path)[ABOUT])
-    return about
+    Raises PolarsError where it is damaged, and OSError.
+    """
+    content = results.read(name)
+    about: dict[str, Any] = json.loads(pl.read_parquet_metadata(BytesIO(content))[ABOUT])
+    return pl.read_parquet(BytesIO(content), columns=columns), about

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -27,10 +24,10 @@ from hilum.radiograph.patient import Patient
 from hilum.radiograph.read import open_film
 from hilum.scale.archives import films_in
 from hilum.scale.errors import ScaleError
+from hilum.scale.results import CARD, Draft, Results
 from hilum.scale.sources import Source, listing
 from hilum.scale.uris import local_path
 from hilum.service.films.served import Served
-from hilum.system.files import sync_folder, write_whole
 from hilum.system.text import json_text
 from hilum.system.typed import MisfitError, build
 
@@ -38,7 +35,6 @@ FORMAT = 1
 IN_LIST = 1 << 14  # films in a file of the plan
 FEWEST, MOST = 8, 1 << 12  # films in a shard, powers of two
 TRAITS_KEPT, FILMS_OF_ARCHIVE = 10_000, 1000  # about; the second is a guess
-BEGUN = ".plan-"  # of another one that is at it, or was killed
 FILMS, ARCHIVES = "films", "archives"
 
 
@@ -114,11 +110,12 @@ class Film(NamedTuple):
 
 
 class Plan:
-    """The plan of a folder of results."""
+    """The plan of some results."""
 
-    def __init__(self, results: Path, card: PlanCard) -> None:
+    def __init__(self, results: Results, card: PlanCard, folder: str) -> None:
         self.results = results
         self.card = card
+        self._folder = folder
         self._films_of_list = lru_cache(1)(self._read_list)  # a list has many shards
 
     def __len__(self) -> int:
@@ -142,14 +139,14 @@ class Plan:
         yield from map(Film, uris[first % IN_LIST : first % IN_LIST + self.card.in_shard])
 
     def _read_list(self, kind: str, number: int) -> list[str]:
-        return pl.read_parquet(_place(self.results) / f"{kind}-{number:05}.parquet")["uri"].to_list()
+        content = self.results.read(f"{self._folder}/{kind}-{number:05}.parquet")
+        return pl.read_parquet(BytesIO(content))["uri"].to_list()
 
 
-def open_plan(results: Path, how: How, sources: Sequence[str]) -> Plan:
-    """The plan that lies in the folder, or a new one. Raises ScaleError where that is a plan for something else."""
-    if not (_place(results) / "plan.json").exists():
-        others = results.exists() and any(not path.name.startswith(BEGUN) for path in results.iterdir())
-        if others and not (_place(results) / "plan.json").exists():  # nor has another one made it meanwhile
+def open_plan(results: Results, how: How, sources: Sequence[str]) -> Plan:
+    """The plan that lies with the results, or a new one. Raises ScaleError where that is a plan for something else."""
+    if results.plan() is None:
+        if results.holds_others() and results.plan() is None:  # nor has another one made it meanwhile
             raise ScaleError(f"{results}: holds other files; name a new folder, or one that this command has begun")
         _write_plan(results, how, list(sources))
     plan = read_plan(results)
@@ -158,24 +155,20 @@ def open_plan(results: Path, how: How, sources: Sequence[str]) -> Plan:
     return plan
 
 
-def read_plan(results: Path) -> Plan:
-    """The plan that lies in the folder. Raises ScaleError."""
-    path = _place(results) / "plan.json"
+def read_plan(results: Results) -> Plan:
+    """The plan that lies with the results. Raises ScaleError."""
+    folder = results.plan()
+    if folder is None:
+        raise ScaleError(f"{results}: holds no results; begin with hilum predict FILMS --out {results}")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(results.read(f"{folder}/{CARD}"))
         if values.get("format") != FORMAT:
-            raise ScaleError(f"{path}: was written by another version of hilum; name another folder")
-        return Plan(results, build(PlanCard, values))
-    except FileNotFoundError:
-        raise ScaleError(f"{results}: holds no results; begin with hilum predict FILMS --out {results}") from None
+            raise ScaleError(f"{results}: was begun by another version of hilum; name another folder")
+        return Plan(results, build(PlanCard, values), folder)
     except (ValueError, AttributeError, MisfitError) as error:
         if isinstance(error, ScaleError):
             raise
-        raise ScaleError(f"{path}: damaged; name another folder") from None
-
-
-def _place(results: Path) -> Path:
-    return results / "plan"
+        raise ScaleError(f"{results}: its plan is damaged; name another folder") from None
 
 
 def _difference(card: PlanCard, how: How, sources: list[str]) -> str | None:
@@ -198,33 +191,20 @@ def _word(value: object) -> str:
     return "left out" if value is None else {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
-def _write_plan(results: Path, how: How, sources: list[str]) -> None:
-    """Written under another name and given its own when it is whole. Who comes second keeps the first one's."""
-    is_new = not results.exists()
-    results.mkdir(parents=True, exist_ok=True)
-    part = results / f"{BEGUN}{os.urandom(6).hex()}.part"
-    part.mkdir()
+def _write_plan(results: Results, how: How, sources: list[str]) -> None:
+    draft = results.begin()
     try:
-        lists = {FILMS: _List(part, FILMS), ARCHIVES: _List(part, ARCHIVES)}
+        lists = {FILMS: _List(draft, FILMS), ARCHIVES: _List(draft, ARCHIVES)}
         for source in listing(sources):
             lists[ARCHIVES if source.archive else FILMS].add(source)
         films, archives = lists[FILMS].close(), lists[ARCHIVES].close()
         if not films + archives:
             raise ScaleError("no films found; give JPEG, PNG or DICOM files, folders or archives that hold some")
         card = PlanCard(FORMAT, how, sources, films, archives, _shard_size(films))
-        write_whole(part / "plan.json", json_text(asdict(card), indent=1) + "\n")
-        sync_folder(part)
-        try:
-            part.rename(_place(results))
-        except OSError:
-            if not (_place(results) / "plan.json").exists():
-                raise
-        sync_folder(results)
+        draft.write(CARD, (json_text(asdict(card), indent=1) + "\n").encode())
+        draft.finish()
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if is_new:
-            with suppress(OSError):  # it is not empty, as a rule
-                results.rmdir()
+        draft.abandon()
 
 
 def _shard_size(films: int) -> int:
@@ -235,8 +215,8 @@ def _shard_size(films: int) -> int:
 class _List:
     """Files of IN_LIST sources each, written as they fill."""
 
-    def __init__(self, folder: Path, kind: str) -> None:
-        self._folder, self._kind = folder, kind
+    def __init__(self, draft: Draft, kind: str) -> None:
+        self._draft, self._kind = draft, kind
         self._waiting: list[str] = []
         self._files = self._sources = 0
 
@@ -254,7 +234,7 @@ class _List:
     def _write(self) -> None:
         content = BytesIO()
         pl.DataFrame({"uri": sorted(self._waiting)}).write_parquet(content)
-        write_whole(self._folder / f"{self._kind}-{self._files:05}.parquet", content.getvalue())
+        self._draft.write(f"{self._kind}-{self._files:05}.parquet", content.getvalue())
         self._sources += len(self._waiting)
         self._files += 1
         self._waiting.clear()

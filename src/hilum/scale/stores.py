@@ -49,6 +49,43 @@ def read_object(uri: str) -> bytes:
             raise _unreachable(uri, error) from None
 
 
+def write_object(uri: str, content: bytes) -> None:
+    """Put an object into a store, whole or not at all. Raises StoreError."""
+    files, path = _opened(uri)
+    try:
+        with files.open_output_stream(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise _unreachable(uri, error, "written") from None
+
+
+def object_is_there(uri: str) -> bool:
+    """Whether an address is that of an object. Raises StoreError."""
+    import pyarrow.fs
+
+    files, path = _opened(uri)
+    try:
+        return bool(files.get_file_info([path])[0].type == pyarrow.fs.FileType.File)
+    except OSError as error:
+        raise _unreachable(uri, error) from None
+
+
+def names_below(uri: str) -> dict[str, float]:
+    """All objects below a folder, which need not be there, and when each was written. Raises StoreError."""
+    import pyarrow.fs
+
+    files, path = _opened(uri)
+    try:
+        found = files.get_file_info(pyarrow.fs.FileSelector(path, recursive=True, allow_not_found=True))
+    except OSError as error:
+        raise _unreachable(uri, error) from None
+    return {
+        entry.path.removeprefix(path).lstrip("/"): (entry.mtime_ns or 0) / 1e9
+        for entry in found
+        if entry.type == pyarrow.fs.FileType.File
+    }
+
+
 def open_object(uri: str) -> BinaryIO:
     """An object as a file that can be read from any place of it."""
     files, path = _opened(uri)
@@ -122,9 +159,9 @@ def _s3(bucket: str) -> Any:
         raise _unreachable(f"s3://{bucket}", error) from None
 
 
-def _unreachable(uri: str, error: OSError) -> StoreError:
+def _unreachable(uri: str, error: OSError, what: str = "read") -> StoreError:
     """Without the store's own words, which may hold what it was asked with."""
     scheme, _, rest = uri.partition("://")
     place = f"{scheme}://{rest.partition('/')[0]}"
     kind = type(error).__name__
-    return StoreError(error.errno, f"cannot be read just now ({kind}); see to it, then give the same command", place)
+    return StoreError(error.errno, f"cannot be {what} just now ({kind}); see to it, then give the same command", place)

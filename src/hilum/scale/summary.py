@@ -6,6 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import polars as pl
 
@@ -16,10 +17,9 @@ from hilum.evaluation.drift.judged import JudgedFilms
 from hilum.evaluation.drift.words import answer as drift_in_words
 from hilum.measures.figure import EvaluationError
 from hilum.scale.errors import ScaleError
-from hilum.scale.parts import SLOWEST, about_part, part_paths
+from hilum.scale.parts import SLOWEST, read_part
 from hilum.scale.plan import Plan
 from hilum.service.films.monitors import unpack_traits
-from hilum.system.files import write_whole
 from hilum.system.text import json_text
 
 ERROR = "error"
@@ -44,19 +44,22 @@ class Summary:
 
 def summarize(plan: Plan, card: Card) -> Summary:
     """Read every part, and put the summary beside them. Raises ScaleError where a part is damaged."""
-    paths = sorted(part_paths(plan.results))
+    reason = pl.col(ERROR).str.split(":").list.first()
+    counted: Counter[tuple[Any, Any, Any]] = Counter()
+    slowest: list[tuple[float, str, str | None]] = []
+    traits: list[Traits] = []
     try:
-        rows = pl.scan_parquet(paths)
-        reason = pl.col(ERROR).str.split(":").list.first()
-        counts = rows.group_by("decision", "gate_reason", reason.alias(ERROR)).len().collect(engine="streaming").rows()
-        slowest: list[tuple[float, str, str | None]] = []
-        traits: list[Traits] = []
-        for path in paths:
-            about = about_part(path)
+        for name in sorted(plan.results.parts()):
+            rows, about = read_part(plan.results, name, ["decision", "gate_reason", ERROR])
+            for decision, why, error, count in (
+                rows.group_by("decision", "gate_reason", reason.alias(ERROR)).len().rows()
+            ):
+                counted[decision, why, error] += count
             slowest = heapq.nlargest(SLOWEST, [*slowest, *map(tuple, about["slowest"])], key=lambda film: film[0])
             traits += _unpacked(about["traits"], card)
     except pl.exceptions.PolarsError as error:
         raise ScaleError(f"{plan.results}: a part is damaged, {error}; remove it, and give the same command") from None
+    counts = [(*answer, count) for answer, count in counted.most_common()]
     summary = Summary(
         films=sum(row[-1] for row in counts),
         decisions=_sums((decision, count) for decision, _, error, count in counts if error is None),
@@ -65,7 +68,7 @@ def summarize(plan: Plan, card: Card) -> Summary:
         slowest=slowest,
         drift=_drift(traits, plan, card),
     )
-    write_whole(plan.results / "summary.json", json_text(asdict(summary), indent=1) + "\n")
+    plan.results.write("summary.json", json_text(asdict(summary), indent=1) + "\n")
     return summary
 
 
@@ -81,7 +84,11 @@ def _drift(traits: list[Traits], plan: Plan, card: Card) -> str | None:
         return None
     films = JudgedFilms(("",) * len(traits), joined(traits))
     try:
-        return drift_in_words(measure_drift(card, plan.card.how.bundle, plan.card.how.model, plan.results.name, films))
+        return drift_in_words(
+            measure_drift(
+                card, plan.card.how.bundle, plan.card.how.model, plan.results.address.rpartition("/")[2], films
+            )
+        )
     except EvaluationError:
         return None
 

@@ -51,11 +51,13 @@ def _judge(given: Namespace) -> int:
     from hilum.scale.judge import NAME, Hardware
     from hilum.scale.parts import parts_done
     from hilum.scale.plan import How, open_plan
+    from hilum.scale.results import results_at
     from hilum.scale.sources import sources_as_text
     from hilum.service.films.served import Served
     from hilum.system.cores import available_cores
 
     asked = Asked(given.operating_point, given.threshold, not given.no_gate, False, given.box_threshold, given.patient)
+    results = results_at(given.out)
     sources = sources_as_text(given.paths, insecure=given.insecure)
     predictor, device = _opened(given.model, given.device)
     served = Served.of(NAME, predictor)
@@ -63,7 +65,7 @@ def _judge(given: Namespace) -> int:
         how = How.of(served, asked, invert=given.invert, overlays=given.overlays)
     except BundleError as error:
         raise BundleError(f"{served.path}: {error}") from None
-    plan = open_plan(given.out, how, sources)
+    plan = open_plan(results, how, sources)
     job, jobs = given.shard or (1, 1)
     done = parts_done(plan.results)
     todo = [shard for shard in range(job - 1, len(plan), jobs) if shard not in done]
@@ -127,7 +129,7 @@ def _say_summary(plan: Plan, card: Card) -> int:
         answer(f"slow: {seconds:.1f} s {uri}{f' {member}' if member else ''}")
     if summary.drift:
         answer(summary.drift)
-    answer(f"rows: {plan.results / 'rows'}")
+    answer(f"rows: {plan.results}/rows")
     return int(summary.failed > 0)
 
 

@@ -92,9 +92,8 @@ def parse(arguments: list[str]) -> Namespace:
     add(
         "--out",
         metavar="DIR",
-        type=Path,
-        help="Judge any number of films into DIR: Parquet, a row a film; also from zip and tar files, lists (.txt, "
-        ".parquet), s3:// and dicomweb+https:// addresses. The same command goes on after a stop.",
+        help="Judge any number of films into DIR, a folder or s3:// address: Parquet, a row a film; also from zip, tar "
+        "files, lists (.txt, .parquet), s3:// and dicomweb+https:// addresses. The same command goes on after a stop.",
     )
     add("--processes", metavar="N", type=_at_least_one, help="With --out: processes that judge; as many as cores.")
     add("--shard", metavar="I/N", type=_shard, help="With --out: this one of N jobs, counted from 1, as of an array.")
