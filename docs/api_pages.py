@@ -15,6 +15,8 @@ import hilum
 from hilum.bundle.predictor import Predictor
 from hilum.bundle.reading import Reading
 from hilum.evaluation.comparison.compare import ComparisonReport
+from hilum.evaluation.doubt.doubt import Doubts, Wrong
+from hilum.evaluation.doubt.suspects import Suspect
 from hilum.evaluation.drift.report import DriftReport
 from hilum.evaluation.evaluate import Report
 from hilum.evaluation.robustness.report import RobustnessReport
@@ -36,6 +38,7 @@ PAGES: dict[str, tuple[str, list[Any]]] = {
     "training": ("Training", [hilum.train, Trained, TrainedSweep, TrainedFolds, hilum.ensemble]),
     "judging": ("Judging", [hilum.evaluate, Report, hilum.compare, ComparisonReport]),
     "calibrating": ("Calibrating", [hilum.calibrate, LocalBundle]),
+    "doubt": ("Labels in doubt", [hilum.doubt, Doubts, Wrong, Suspect]),
     "drift": ("Drift", [hilum.drift, DriftReport]),
     "robustness": ("Robustness", [hilum.robustness, RobustnessReport]),
 }

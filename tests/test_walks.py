@@ -87,6 +87,8 @@ NOT_RUN = {
     "hilum node retry NODE.toml": NODE,
     "hilum node drop NODE.toml 7": NODE,
     "pip install '.[archive]'": INSTALLS,
+    "pip install '.[doubt]'": INSTALLS,
+    "hilum data doubt films/manifest.parquet --run folds --csv suspects.csv --html doubt.html": FOLDS,
     "hilum predict /mnt/films --out /mnt/results --shard 3/64": ARRAY,
     "pip install '.[scale]'": INSTALLS,
     "hilum predict ward/ --out results --ray local": CLUSTER,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hilum.bundle.prediction import Abstained, Answered, Failed, Prediction
     from hilum.bundle.predictor import load
     from hilum.evaluation.comparison.compare import compare
+    from hilum.evaluation.doubt.doubt import doubt
     from hilum.evaluation.drift.report import drift
     from hilum.evaluation.evaluate import evaluate
     from hilum.evaluation.robustness.report import robustness
@@ -34,6 +35,7 @@ HOMES = {
     "Reason": "hilum.radiograph",
     "calibrate": "hilum.export.local.calibrate",
     "compare": "hilum.evaluation.comparison.compare",
+    "doubt": "hilum.evaluation.doubt.doubt",
     "draw_overlay": "hilum.output.overlay",
     "drift": "hilum.evaluation.drift.report",
     "ensemble": "hilum.export.ensemble.ensemble",
@@ -55,6 +57,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "compare",
+    "doubt",
     "draw_overlay",
     "drift",
     "ensemble",

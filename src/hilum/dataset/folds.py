@@ -16,7 +16,7 @@ from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.split import SplitError, split_by_patient, split_into_folds
 
-DEFINITION, TABLE, PREDICTIONS = "folds.json", "folds.csv", "out-of-fold.csv"
+DEFINITION, TABLE, PREDICTIONS, MODEL = "folds.json", "folds.csv", "out-of-fold.csv", "model.onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ class Folds:
     def manifest(self, fold: int) -> Path:
         """The films, those left out in a split that is called as the fold."""
         return self.folder / f"{name_of(fold)}.parquet"
+
+    def bundle(self, fold: int) -> Path:
+        """What its run ended in."""
+        return self.run(fold) / MODEL
 
     def predictions(self, fold: int) -> Path:
         """What its bundle said of the films left out."""

@@ -29,15 +29,16 @@ def choose(manifest: Manifest, split: str) -> pl.DataFrame:
 
 def seen_films(card: Card, rows: pl.DataFrame) -> Counter[str]:
     """How many of these films the model was trained or calibrated on, by its split; known by file or by pixels."""
-    seen: Counter[str] = Counter()
+    return Counter(filter(None, where_seen(card, rows)))
+
+
+def where_seen(card: Card, rows: pl.DataFrame) -> list[str | None]:
+    """The split of the model's own data that each film was in; None of one that it never saw."""
     # A film encoded anew or renamed is another file with the same pixels.
-    for file_digest, pixel_digest in rows.select("file_digest", "pixel_digest").iter_rows():
-        where = next(
-            (split for digest in (file_digest, pixel_digest) if digest and (split := card.data.holds(digest))), None
-        )
-        if where:
-            seen[where] += 1
-    return seen
+    return [
+        next((split for digest in digests if digest and (split := card.data.holds(digest))), None)
+        for digests in rows.select("file_digest", "pixel_digest").iter_rows()
+    ]
 
 
 def _known_to(card: Card) -> Callable[[str], bool]:

@@ -6,6 +6,7 @@ import typer
 
 from hilum.cli.data.audit import audit
 from hilum.cli.data.card import card
+from hilum.cli.data.doubt import doubt
 from hilum.cli.data.drop import drop
 from hilum.cli.data.export import export
 from hilum.cli.data.fetch import fetch
@@ -26,6 +27,7 @@ data.command(cls=Command)(fetch)
 data.command("import", cls=Command, epilog=KINDS)(import_)
 data.command(cls=Command)(show)
 data.command(cls=Command)(audit)
+data.command(cls=Command)(doubt)
 data.command(cls=Command)(drop)
 data.command(cls=Command)(split)
 data.command(cls=Command)(merge)

@@ -136,7 +136,7 @@ def _film(path: str, finding: Finding, films: AuditedFilms, row: int) -> str:
     words = [film["label"] or "no label", films.sides[row] or "", *(_word(name, it) for name, it in known.items())]
     shown = "/".join(PurePosixPath(path).parts[-3:])  # where a data set lies is nobody's concern
     return FILM.substitute(
-        picture=_picture(films, row, film["boxes"] or [] if "boxes" in finding.kind else [], shown),
+        picture=film_picture(films, row, film["boxes"] or [] if "boxes" in finding.kind else [], shown),
         path=escape(shown).replace("/", "/<wbr>"),
         words=escape(" · ".join(word for word in words if word)),
     )
@@ -147,7 +147,8 @@ def _word(name: str, value: Any) -> str:
     return f"{value:g} {name.replace('_', ' ')}" if isinstance(value, float) else str(value)
 
 
-def _picture(films: AuditedFilms, row: int, boxes: list[list[float]], name: str) -> str:
+def film_picture(films: AuditedFilms, row: int, boxes: list[list[float]], name: str) -> str:
+    """A small picture of a film as HTML that needs no file, with boxes in fractions of it."""
     if films.picture[row] < 0:
         return '<div class="missing">cannot be read</div>'
     stored = int(films.store.rows([films.table["file_digest"][row]])[0])

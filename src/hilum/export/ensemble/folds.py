@@ -43,7 +43,7 @@ from hilum.training.series.folds import FoldPlan
 from hilum.training.series.sweep import FAILURES
 from hilum.training.session import Session, kept_epoch
 
-MODEL, FIGURES = "model.onnx", "out-of-fold.json"
+FIGURES = "out-of-fold.json"
 SHOWN = ("auroc", "average_precision", "sensitivity", "specificity")
 HEADER = ("fold", "films", "patients", *(NAMES[name] for name in SHOWN), "kept epoch", "reason")
 
@@ -141,7 +141,7 @@ def _out_of_fold(session: Session, plan: FoldPlan, fold: int) -> Predictions:
     folds = plan.folds
     if folds.predictions(fold).is_file():
         return load_predictions(folds.predictions(fold))
-    bundle = folds.run(fold) / MODEL
+    bundle = folds.bundle(fold)
     if not bundle.is_file():
         session.train_fold(plan, fold)
         export_run(Run(folds.run(fold)), bundle, on_progress=lambda *stage: session.observer(Working(*stage)))

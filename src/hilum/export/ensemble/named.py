@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 from hilum.bundle.card import BundleError
 from hilum.bundle.shipped import find_bundle
-from hilum.dataset.folds import Folds
+from hilum.dataset.folds import MODEL, Folds
 from hilum.evaluation.predictions import Predictions, join_predictions, load_predictions
-
-MODEL = "model.onnx"
 
 
 class OutOfFold(NamedTuple):
@@ -50,7 +48,7 @@ def _bundles(path: Path) -> list[Path]:
         return [found]
     if Folds.begun(path):
         folds = Folds.at(path)
-        bundles = [folds.run(fold) / MODEL for fold in range(folds.count)]
+        bundles = [folds.bundle(fold) for fold in range(folds.count)]
         for fold, bundle in enumerate(bundles):
             if not bundle.is_file():
                 raise BundleError(f"{path}: fold {fold} has no bundle yet; go on with: hilum train --resume {path}")

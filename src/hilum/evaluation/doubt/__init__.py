@@ -1,0 +1,1 @@
+"""Labels that may be wrong: found, ranked, counted with an interval, and shown."""
