@@ -369,6 +369,7 @@ def test_over_tls_only_callers_with_a_certificate_come_in(bundle: Path, tmp_path
         "[[rule]]\nto = ['archive']\nmodel = 'none.onnx'": "none.onnx",
         "[[rule]]\nto = ['archive']\noperating_point = 'none'": "no operating point",
         "[[rule]]\nresults = ['sr']": "shadow = true",
+        "[[rule]]\nto = ['archive']\nname = '7'": "begins with a letter",
         "[[rule]]\nto = ['archive']\nresults = ['sc']\nstudy_seconds = 5": "add 'sr'",
         "[[rule]]\nto = ['archive']\nquiet_hours = ['7-9']": "'22:00-06:30'",
         "[[rule]]\nto = ['archive']\nresults = ['srr']": "srr",

@@ -54,7 +54,7 @@ def told() -> list[str]:
 
 
 def die(queue: Queue, instance: str) -> None:
-    number = queue.add(Arrived(instance, "digest", "SENDER", 0), lambda _: None)
+    number = queue.add(Arrived(instance, "digest", "SENDER", "rule"), lambda _: None)
     assert number is not None
     queue.dead(number, "planted, though no reason holds any of a film")
 

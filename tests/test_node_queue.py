@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,15 @@ from typing import Any
 import pytest
 from nodes import encoded, films
 
+from hilum.node.choosing import choose_all_again
 from hilum.node.intake import Intake, Outcome
-from hilum.node.queue import FILE, Arrived, Queue
+from hilum.node.queue import FILE, SCHEMA, Arrived, Queue
 from hilum.node.settings.node import NodeSettings
 from hilum.node.settings.rule import Rule
 from hilum.node.spool import Spool
 from hilum.system.database import Database, DatabaseError
 
-USUAL, QUIET = 0, 1
+USUAL, QUIET = "usual", "quiet"
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def queue(spool: Spool) -> Iterator[Queue]:
         yield opened
 
 
-def add(queue: Queue, number: int, rule: int = USUAL, *, urgent: bool = False) -> None:
+def add(queue: Queue, number: int, rule: str = USUAL, *, urgent: bool = False) -> None:
     queue.add(Arrived(str(number), "digest", "SENDER", rule, urgent=urgent), lambda _: None)
 
 
@@ -66,6 +69,42 @@ def test_a_spool_of_another_version_is_left_as_it_is(tmp_path: Path) -> None:
     Database(tmp_path / FILE, "CREATE TABLE films (number INTEGER)", alone=False).close()
     with pytest.raises(DatabaseError, match="another version of hilum"):
         Queue(tmp_path)
+
+
+def test_a_queue_that_knew_rules_by_their_place_is_gone_on_with(spool: Spool) -> None:
+    schema = SCHEMA.replace("rule TEXT", "rule INTEGER")
+    with closing(Database(spool.folder / FILE, schema, alone=False, version=2)) as before:
+        for number, state in enumerate(("waiting", "done"), start=1):
+            before.do(
+                "INSERT INTO films VALUES (?, ?, 'd', 'SENDER', ?, '', 0, 0, ?, NULL, 1, 1)", number, number, 2, state
+            )
+    rules = [Rule(shadow=True, callers=["NOBODY"]), Rule(name="ward", shadow=True)]
+    rules.insert(1, Rule(shadow=True, view=["LL"]))
+    with Queue(spool.folder) as queue:
+        choose_all_again(NodeSettings(spool="", rule=rules), spool, queue)
+        assert [film.rule for film in queue.waiting(9, set())] == ["ward"]
+
+
+def test_a_film_keeps_its_rule_by_name_and_is_chosen_for_anew_where_that_is_gone(spool: Spool, queue: Queue) -> None:
+    first, second = Rule(shadow=True, callers=["A"], study_seconds=5), Rule(name="ward", shadow=True, callers=["B"])
+    settings = NodeSettings(spool=str(spool.folder), rule=[first, second])
+    for number, caller in enumerate("ABA"):
+        (spool.arriving / "film").write_bytes(encoded(films(3)[number]))
+        assert Intake(settings, spool, queue).take(spool.arriving / "film", caller).outcome is Outcome.TAKEN
+    queue.held(3)
+    choose_all_again(settings, spool, queue)
+    assert queue.counts()["held"] == 1
+    turned = [replace(second, threshold=0.3), first]  # in another order, and deciding elsewhere
+    choose_all_again(NodeSettings(spool="", rule=turned), spool, queue)
+    assert {film.number: film.rule for film in queue.waiting(9, set())} == {1: first.key, 2: "ward"}
+    other = replace(first, study_seconds=None, threshold=0.3)  # without a name, so this is another rule
+    choose_all_again(NodeSettings(spool="", rule=[other, second]), spool, queue)
+    assert {film.number: film.rule for film in queue.waiting(9, set())} == {1: other.key, 2: "ward", 3: other.key}
+    choose_all_again(NodeSettings(spool="", rule=[second]), spool, queue)
+    assert {letter.number: "no other takes it" in letter.reason for letter in queue.dead_letters()} == {
+        1: True,
+        3: True,
+    }
 
 
 def test_quiet_hours_may_go_over_midnight() -> None:

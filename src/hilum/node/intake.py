@@ -93,8 +93,8 @@ class Intake:
             instance=facts.instance,
             digest=file_digest(arrived),
             caller=facts.caller,
-            rule=self._settings.rule.index(rule),
-            study=facts.study if rule.study_seconds is not None else "",
+            rule=rule.key,
+            study=rule.study_of(facts),
             raw=not facts.for_people,
             urgent=urgent or rule.urgent,
         )

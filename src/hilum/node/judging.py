@@ -11,6 +11,7 @@ from threading import Event
 from hilum.bundle.asked import Asked, settle
 from hilum.bundle.card import BundleError
 from hilum.bundle.predictor import load
+from hilum.node.choosing import choose_again
 from hilum.node.log import note
 from hilum.node.queue import Queue, Queued
 from hilum.node.settings.node import NodeSettings
@@ -33,6 +34,7 @@ class Judge:
         self._pool = pool
         self._spool = spool
         self._queue = queue
+        self._rules = {rule.key: rule for rule in settings.rule}
         self._judging: dict[Queued, Future[Answer]] = {}
         self.outcomes: dict[str, int] = {}
         self.took = Times()
@@ -55,16 +57,16 @@ class Judge:
         room = 2 * self._pool.processes - len(self._judging)
         if room > 0:
             now = datetime.now().time()
-            quiet = [number for number, rule in enumerate(self._settings.rule) if rule.quiet_at(now)]
+            quiet = [name for name, rule in self._rules.items() if rule.quiet_at(now)]
             for film in self._queue.waiting(room, {held.number for held in self._judging}, quiet):
-                if film.rule >= len(self._settings.rule):
-                    self._dead(film, "the rule that took it is gone from the settings")
+                if film.rule not in self._rules:  # a dead letter, tried again under other settings
+                    choose_again(film, self._settings, self._spool, self._queue)
                 else:
                     self._judging[film] = answer = self._pool.submit(self._wanted(film), bytearray())
                     answer.add_done_callback(lambda _: self._queue.wake())
 
     def _wanted(self, film: Queued) -> Wanted:
-        rule = self._settings.rule[film.rule]
+        rule = self._rules[film.rule]
         path = str(self._spool.film(film.number))
         return Wanted(rule.model, asked_by(rule), path=path, results=tuple(rule.results))
 
@@ -83,7 +85,7 @@ class Judge:
         if answer.outcome == FAILED:
             self._dead(film, str(answer.detail))
             return
-        rule = self._settings.rule[film.rule]
+        rule = self._rules[film.rule]
         targets = self._settings.targets_of(rule, film.caller)
         if targets is None:
             self._dead(film, "its sender is none of the targets; name one with its AE title")

@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 from hilum.node.alerts import Alerts
 from hilum.node.catch_up.asking import Asking
+from hilum.node.choosing import choose_all_again
 from hilum.node.dimse.receiving import Receiver
 from hilum.node.intake import Intake
 from hilum.node.judging import Judge, bundles_of
@@ -37,6 +38,7 @@ def run(settings: NodeSettings, stopped: Event) -> None:
     try:
         with Queue(spool.folder) as queue:
             spool.tidy(queue)
+            choose_all_again(settings, spool, queue)
             senders = [Sender(target, settings, spool, queue) for target in settings.target]
             intake = Intake(settings, spool, queue)
             receiver = Receiver(settings, spool, queue, intake)

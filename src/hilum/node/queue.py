@@ -16,7 +16,7 @@ from typing import NamedTuple
 from hilum.system.database import Database
 
 FILE = "queue.sqlite"
-VERSION = 2  # of SCHEMA
+VERSION, SINCE = 3, 2  # of SCHEMA; before 3 rules were told by their place in the settings
 WAITING, HELD, JUDGED, DONE, SHADOW, DEAD = "waiting", "held", "judged", "done", "shadow", "dead"
 STATES = (WAITING, HELD, JUDGED, DONE, SHADOW, DEAD)
 SENT, STORED = "sent", "stored"  # of deliveries; what is stored waits for its target to commit to it
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS films (
   instance TEXT NOT NULL,
   digest TEXT NOT NULL,
   caller TEXT NOT NULL,
-  rule INTEGER NOT NULL,
+  rule TEXT NOT NULL,
   study TEXT NOT NULL,
   raw INTEGER NOT NULL,
   urgent INTEGER NOT NULL,
@@ -41,7 +41,7 @@ CREATE INDEX IF NOT EXISTS films_by_change ON films (changed);
 CREATE INDEX IF NOT EXISTS films_by_study ON films (study, rule);
 CREATE TABLE IF NOT EXISTS reports (
   study TEXT NOT NULL,
-  rule INTEGER NOT NULL,
+  rule TEXT NOT NULL,
   instance TEXT NOT NULL,
   changed REAL NOT NULL,
   PRIMARY KEY (study, rule)
@@ -82,7 +82,7 @@ class Arrived(NamedTuple):
     instance: str
     digest: str
     caller: str
-    rule: int
+    rule: str
     study: str = ""
     raw: bool = False
     urgent: bool = False
@@ -93,7 +93,7 @@ class Queued(NamedTuple):
 
     number: int
     caller: str
-    rule: int
+    rule: str
     arrived: float
 
 
@@ -127,7 +127,7 @@ class Queue:
     """The queue of a spool; `with` closes it."""
 
     def __init__(self, spool: Path) -> None:
-        self._base = Database(spool / FILE, SCHEMA, alone=False, version=VERSION)
+        self._base = Database(spool / FILE, SCHEMA, alone=False, version=VERSION, since=SINCE)
         self._changed, self._changes = threading.Condition(), 0
 
     def __enter__(self) -> Queue:
@@ -175,7 +175,7 @@ class Queue:
         self.wake()
         return int(number)
 
-    def waiting(self, most: int, besides: set[int], quiet: Collection[int] = ()) -> list[Queued]:
+    def waiting(self, most: int, besides: set[int], quiet: Collection[str] = ()) -> list[Queued]:
         """The films that come next: urgent ones, then by their arrival; of `quiet` rules urgent ones only."""
         marks = ", ".join("?" for _ in quiet)
         rows = self._base.do(
@@ -184,6 +184,29 @@ class Queue:
             *(WAITING, *quiet, most + len(besides)),
         )
         return [Queued(*row) for row in rows if row[0] not in besides][:most]
+
+    def name_rules(self, names: list[str]) -> None:
+        """Films that an earlier version has left under the places of rules in the settings get their names."""
+        with self._base.together():
+            for place, name in enumerate(names):
+                for table in ("films", "reports"):
+                    self._base.do(f"UPDATE OR REPLACE {table} SET rule = ? WHERE rule = ?", name, place)
+
+    def of_other_rules(self, names: list[str]) -> list[Queued]:
+        """Films whose results are not on their way yet, which a rule has taken that is none of these."""
+        marks = ", ".join("?" for _ in names)
+        rows = self._base.do(
+            f"SELECT number, caller, rule, arrived FROM films WHERE state IN (?, ?) AND rule NOT IN ({marks})",
+            *(WAITING, HELD, *names),
+        )
+        return [Queued(*row) for row in rows]
+
+    def choose(self, number: int, rule: str, study: str, urgent: bool) -> None:
+        """Another rule takes a film, which is judged by it, again if it was."""
+        self._base.do(
+            "UPDATE films SET rule = ?, study = ?, urgent = max(urgent, ?), state = ?, changed = ? WHERE number = ?",
+            *(rule, study, urgent, WAITING, time.time(), number),
+        )
 
     def knows(self, instance: str) -> bool:
         """Whether a film of this identifier has come, whoever sent it."""
@@ -222,7 +245,7 @@ class Queue:
         """Its results lie in the spool, and wait for its study to be complete."""
         self._set(number, HELD)
 
-    def complete(self, rule: int, silent_since: float) -> list[str]:
+    def complete(self, rule: str, silent_since: float) -> list[str]:
         """Studies with films that wait for a report, none of which arrived since then or is still to be judged."""
         rows = self._base.do(
             "SELECT DISTINCT study FROM films AS held WHERE state = ? AND rule = ? AND NOT EXISTS (SELECT 1 FROM films"
@@ -231,7 +254,7 @@ class Queue:
         )
         return [str(study) for (study,) in rows]
 
-    def of_study(self, study: str, rule: int) -> list[StudyFilm]:
+    def of_study(self, study: str, rule: str) -> list[StudyFilm]:
         """All films of it that are known, in the order of their arrival."""
         rows = self._base.do(
             "SELECT number, caller, raw, state = ? FROM films WHERE study = ? AND rule = ? ORDER BY number",
@@ -239,12 +262,12 @@ class Queue:
         )
         return [StudyFilm(number, caller, bool(raw), bool(held)) for number, caller, raw, held in rows]
 
-    def reported(self, study: str, rule: int) -> str | None:
+    def reported(self, study: str, rule: str) -> str | None:
         """The identifier of the last report on it."""
         rows = self._base.do("SELECT instance FROM reports WHERE study = ? AND rule = ?", study, rule)
         return str(rows[0][0]) if rows else None
 
-    def report(self, of: tuple[str, int], instance: str, to_send: dict[int, tuple[list[str], list[str]]]) -> list[int]:
+    def report(self, of: tuple[str, str], instance: str, to_send: dict[int, tuple[list[str], list[str]]]) -> list[int]:
         """A study's report lies in the spool, and kinds of each film go to targets; which films are done with that."""
         done = []
         with self._base.together():

@@ -30,19 +30,15 @@ class Studies:
         self._settings = settings
         self._spool = spool
         self._queue = queue
-        self._waiting = [
-            (number, rule, rule.study_seconds)
-            for number, rule in enumerate(settings.rule)
-            if rule.study_seconds is not None
-        ]
+        self._waiting = [(rule, rule.study_seconds) for rule in settings.rule if rule.study_seconds is not None]
 
     def run(self, stopped: Event) -> None:
         """Until it is to stop."""
         while self._waiting and not stopped.wait(PAUSE):
             try:
-                for number, rule, seconds in self._waiting:
-                    for study in self._queue.complete(number, time.time() - seconds):
-                        self._report(study, number, rule)
+                for rule, seconds in self._waiting:
+                    for study in self._queue.complete(rule.key, time.time() - seconds):
+                        self._report(study, rule)
             except (DatabaseError, OSError) as error:  # a full disk: it is reported once there is room
                 note(f"studies wait: {error}")
                 stopped.wait(LONGER)
@@ -50,8 +46,8 @@ class Studies:
                 note_bug("a study could not be reported", error)
                 stopped.wait(LONGER)
 
-    def _report(self, study: str, number: int, rule: Rule) -> None:
-        films = self._queue.of_study(study, number)
+    def _report(self, study: str, rule: Rule) -> None:
+        films = self._queue.of_study(study, rule.key)
         for_people = any(not film.raw and self._is_judged(film) for film in films)
         skipped = [film for film in films if film.raw and for_people]
         for film in skipped:
@@ -66,7 +62,7 @@ class Studies:
             return
         reports = [self._read(film) for film in judged]
         unread = [lost for film in used if film not in judged and (lost := self._unread(film)) is not None]
-        report = report_of_study(reports, unread, rule.study_answer, self._queue.reported(study, number))
+        report = report_of_study(reports, unread, rule.study_answer, self._queue.reported(study, rule.key))
         newest = new[-1].number
         self._spool.write(newest, STUDY, as_file(report))
         targets = {film.number: self._settings.targets_of(rule, film.caller) or [] for film in new}
@@ -74,7 +70,7 @@ class Studies:
         everyone = list(dict.fromkeys(name for names in targets.values() for name in names))
         kinds = [*to_send[newest][0], STUDY]
         to_send[newest] = (kinds, everyone)
-        for done in self._queue.report((study, number), str(report.SOPInstanceUID), to_send):
+        for done in self._queue.report((study, rule.key), str(report.SOPInstanceUID), to_send):
             self._spool.delivered(done)
         note(f"film {newest}: its study of {len(judged) + len(unread)} films has its report")
 

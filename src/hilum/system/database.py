@@ -19,10 +19,10 @@ class DatabaseError(ValueError):
 class Database:
     """A database that threads may share; `alone` where no other process may have it open. `with` closes it.
 
-    One that was made by another `version` of its schema is refused.
+    One that was made by another `version` of its schema is refused, unless that can be gone on with, back to `since`.
     """
 
-    def __init__(self, path: Path, schema: str, *, alone: bool, version: int = 0) -> None:
+    def __init__(self, path: Path, schema: str, *, alone: bool, version: int = 0, since: int | None = None) -> None:
         self._path = path
         self._lock = threading.RLock()
         try:
@@ -35,10 +35,10 @@ class Database:
             self._base.execute("PRAGMA synchronous = FULL")
             ((made_by,),) = self._base.execute("PRAGMA user_version").fetchall()
             ((tables,),) = self._base.execute("SELECT count(*) FROM sqlite_master").fetchall()
-            if tables and made_by != version:
+            if tables and not (version if since is None else since) <= made_by <= version:
                 self._base.close()
                 raise DatabaseError(f"{path}: is of another version of hilum; finish with that one, or move it away")
-            if not tables:
+            if made_by != version:
                 self._base.execute(f"PRAGMA user_version = {version}")
             self._base.executescript(schema)
         except sqlite3.Error as error:

@@ -69,6 +69,10 @@ class NodeSettings:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"target {name}: is there twice; give one of them another name")
+        rules = [rule.name for rule in self.rule if rule.name]
+        for name in rules:
+            if rules.count(name) > 1:
+                raise ValueError(f"rule {name}: is there twice; give one of them another name")
         for archive in self.catch_up:
             if archive.dicomweb and archive.days > self.keep_days:
                 raise ValueError(f"catch_up {archive.title}.days: must be keep_days at most, or films come again")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from hilum.output.dicom.results import Kind
 from hilum.output.dicom.study import StudyRule
+from hilum.system.files import content_digest
 from hilum.system.typed import Bounds
 
 if TYPE_CHECKING:
     from hilum.node.film import Facts
 
+NAME = re.compile(r"[A-Za-z][\w-]{0,63}", re.ASCII)
 HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
 
 
@@ -21,6 +23,7 @@ HOURS = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d-(?:[01]\d|2[0-3]):[0-5]\d")
 class Rule:
     """A list that is empty lets everything through. With `study_seconds` one report speaks for all films of a study."""
 
+    name: str = ""
     to: list[str] = field(default_factory=list)
     results: list[Kind] = field(default_factory=lambda: ["sr"])
     callers: list[str] = field(default_factory=list)
@@ -38,6 +41,10 @@ class Rule:
     shadow: bool = False
 
     def __post_init__(self) -> None:
+        if self.name and NAME.fullmatch(self.name) is None:
+            raise ValueError(
+                f"name = {self.name!r}: begins with a letter, and holds letters, digits and -_ beside them"
+            )
         if not self.to and not self.shadow:
             raise ValueError("to: is missing; name a target, or say shadow = true to send nothing")
         if not self.results:
@@ -48,6 +55,15 @@ class Rule:
             raise ValueError("study_seconds: waits for the study's report, which results does not name; add 'sr'")
         for hours in self.quiet_hours:
             _span(hours)
+
+    @property
+    def key(self) -> str:
+        """By which its films know it again: its name, else what it says, whatever its place among the rules."""
+        return self.name or f"rule-{content_digest(repr(self).encode())}"
+
+    def study_of(self, facts: Facts) -> str:
+        """The study whose report a film's results wait for; empty where they wait for none."""
+        return facts.study if self.study_seconds is not None else ""
 
     def takes(self, facts: Facts) -> bool:
         """Whether films like this are judged by this rule."""
