@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from hilum.network import timm_networks
 from hilum.network.fits import UnfitNetworkError, check_fits, learns_from_one
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.network import Heads, create_network
@@ -42,13 +45,8 @@ def test_a_network_that_cannot_take_films_of_a_size_is_refused_in_one_line(name:
 @pytest.mark.parametrize(
     "name",
     [
-        "vit_tiny_patch16_224",  # one stride
-        "swin_tiny_patch4_window7_224",  # a size of its own
-        "swinv2_tiny_window8_256",  # channels last
-        "maxvit_tiny_rw_224",  # windows that must divide the map
-        "xcit_nano_12_p8_224",
-        "levit_128",
-        "mambaout_femto",
+        "vit_small_patch14_reg4_dinov2",  # of stride 14
+        "xcit_nano_12_p8_224",  # of stride 8 alone
         "vgg11",  # torchvision's
     ],
 )
@@ -58,22 +56,51 @@ def test_networks_without_maps_for_boxes_are_refused_in_one_line(name: str) -> N
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "convnext_atto", "pvt_v2_b0"])
-def test_networks_with_maps_for_boxes_pass_and_give_them(name: str) -> None:
-    pyramid = Pyramid(width=16, depth=1, first_stride=8)
+@pytest.mark.parametrize(
+    ("name", "strides"),
+    [
+        ("resnet18", [8, 16, 32]),
+        ("efficientnet_lite0", [8, 16, 32]),
+        ("convnext_atto", [8, 16, 32]),
+        ("swinv2_cr_tiny_224", [8, 16, 32]),  # a size of its own, channels last
+        ("coatnet_nano_rw_224", [8, 16, 32]),  # a window for each map
+        ("levit_128s", [16, 32]),
+        ("test_vit2", [16]),  # all maps are of one stride
+    ],
+)
+def test_networks_with_maps_for_boxes_pass_and_give_them(name: str, strides: list[int]) -> None:
+    pyramid = Pyramid(width=16, depth=1, first_stride=strides[0])  # type: ignore[arg-type]
     check_fits(name, (64, 96), Heads(pyramid))
     network = create_network(name, 2, "none", heads=Heads(pyramid), input_size=(64, 96), seed=1)
+    _, maps = network.eval().film.maps_and_taps(torch.rand(1, 1, 64, 96))
+    assert network.film.body.strides == strides
+    assert [tuple(map_.shape[2:]) for map_ in maps] == [(64 // stride, 96 // stride) for stride in strides]
     boxes = network(torch.rand(1, 1, 64, 96)).boxes
     assert boxes is not None and network.boxes is not None
     assert boxes.scores.shape[1] == len(network.boxes.anchors)
+
+
+@pytest.mark.parametrize("name", ["test_convnext", "test_vit2"])
+def test_published_weights_fit_the_network_that_gives_maps(name: str, tmp_path: Path) -> None:
+    whole = timm_networks.create(name, (64, 64))
+    save_file(whole.state_dict(), tmp_path / "published.safetensors")
+    made = create_network(
+        name, 2, tmp_path / "published.safetensors", heads=Heads(Pyramid(width=16, depth=1)), input_size=(64, 64)
+    )
+    assert made.origin == "published.safetensors, new head and boxes"
+    inside = made.film.body.inside
+    for key, tensor in made.film.body.state_dict().items():
+        torch.testing.assert_close(tensor, whole.state_dict()[key.removeprefix(inside)])
 
 
 def test_networks_that_look_twice_need_maps_of_both_looks() -> None:
     check_fits("resnet18", (64, 64), Heads(opacity=True, lungs=64))
     with pytest.raises(UnfitNetworkError, match="no maps of stride 16, 32 on films of 64 x 64"):
         check_fits("vit_tiny_patch16_224", (224, 224), Heads(opacity=True, lungs=64))
-    with pytest.raises(UnfitNetworkError, match="mambaout_femto gives no maps of stride 16, 32 on films of 64 x 64"):
-        check_fits("mambaout_femto", (224, 224), Heads(lungs=64))
+    with pytest.raises(
+        UnfitNetworkError, match="xcit_nano_12_p8_224 gives no maps of stride 16, 32 on films of 64 x 64"
+    ):
+        check_fits("xcit_nano_12_p8_224", (224, 224), Heads(lungs=64))
     with pytest.raises(RecipeError, match=r"170 x 170: .*multiples of 32; change lungs\.size"):
         load_recipe("hilum", ["lungs.size=170"])
 

@@ -14,8 +14,9 @@ from hilum.bundle.prediction import RESEARCH_USE
 from hilum.dataset.manifest.manifest import load_manifest
 from hilum.export.ensemble.folds import TrainedFolds, train_folds
 from hilum.export.export import export_run
+from hilum.export.graph.trial import check_writable
 from hilum.export.in_words import bundle_in_words
-from hilum.export.requirements import check_requirements
+from hilum.export.requirements import INSTEAD, check_requirements
 from hilum.export.start import open_start
 from hilum.system.notebook import html_table
 from hilum.training.observer import Notice, Observer, Working, unobserved
@@ -242,6 +243,7 @@ def _plan(session: Session, wanted: TrainOptions) -> Plan | Sweep | FoldPlan:
             card = None if plan.start is None else plan.start.card
             check_requirements(manifest, plan.recipe, card, instead="or take fewer folds")
         _refuse_seen(plan)
+        _check_written(session, plan)
         plan.begin()
         return plan
     if isinstance(plan, Plan) and not plan.bundle:
@@ -249,11 +251,22 @@ def _plan(session: Session, wanted: TrainOptions) -> Plan | Sweep | FoldPlan:
     try:
         start = plan.start.card if isinstance(plan, Plan) and plan.start is not None else None
         check_requirements(load_manifest(plan.manifest), plan.recipe, start)
+        _check_written(session, plan)
     except BundleError as error:
         if isinstance(plan, Plan):
             raise
         session.observer(Notice(f"note: {error}"))  # a sweep makes no bundle, but its best run may be exported
     return plan
+
+
+def _check_written(session: Session, plan: Plan | Sweep | FoldPlan) -> None:
+    """The network of a bundle could be written before."""
+    if isinstance(plan, Sweep) or plan.start is None or plan.start.card is None:
+        session.observer(Working("trying whether the network can be written as a bundle", 0, 1))
+        try:
+            check_writable(plan.recipe.sized())
+        except BundleError as error:
+            raise BundleError(f"this run cannot end in a bundle: {error}, {INSTEAD}") from None
 
 
 def _refuse_seen(plan: FoldPlan) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
-import timm
 import torch
 
 from hilum.network import timm_networks
@@ -27,11 +25,15 @@ def check_fits(name: str, size: tuple[int, int], heads: Heads = Heads()) -> None
     if heads.boxes is None and not heads.opacity and heads.lungs is None:
         _check_size(name, size)
         return
-    strides = {*(heads.boxes.strides if heads.boxes is not None else ()), *(OPACITY_STRIDES if heads.opacity else ())}
+    strides = {*(OPACITY_STRIDES if heads.opacity else ()), *(LUNG_STRIDES if heads.lungs is not None else ())}
+    if heads.boxes is not None:
+        # What is coarser than the network's own maps the head makes itself, so a transformer of one stride will do.
+        own = [stride for stride in heads.boxes.strides if stride <= LARGEST_STRIDE]
+        coarsest = max(_strides(name, size).intersection(own), default=own[-1])
+        strides |= {stride for stride in own if stride <= coarsest}
     if heads.lungs is not None:
-        strides |= {*LUNG_STRIDES}
         _check_maps(name, (heads.lungs, heads.lungs), {*OPACITY_STRIDES}, "lungs.size")
-    _check_maps(name, size, {stride for stride in strides if stride <= LARGEST_STRIDE}, "input.height and input.width")
+    _check_maps(name, size, strides, "input.height and input.width")
 
 
 def _check_size(name: str, size: tuple[int, int]) -> None:
@@ -66,26 +68,29 @@ def _fault(name: str, size: tuple[int, int], films: int = 2) -> str:
 
 
 def _check_maps(name: str, size: tuple[int, int], strides: set[int], keys: str) -> None:
-    own = timm_networks.timm_name(find_backbone(name).name)
     if any(side % LARGEST_STRIDE for side in size):
         raise UnfitNetworkError(
             f"{size[0]} x {size[1]}: sides of films on which it is to say where are multiples of {LARGEST_STRIDE}; "
             f"change {keys}"
         )
-    if own is None or not strides <= _strides(own, size):
+    if not strides <= _strides(name, size):
         listed = ", ".join(map(str, sorted(strides)))
         raise UnfitNetworkError(
-            f"{name} gives no maps of stride {listed} on films of {size[0]} x {size[1]} to say where on, as most "
-            "transformers do not; take a convolutional network of timm's, as efficientnet_lite0 or timm/resnet50"
+            f"{name} gives no maps of stride {listed} on films of {size[0]} x {size[1]} to say where on; take another "
+            "of timm's: a convolutional one, as efficientnet_lite0 or timm/resnet50, or a transformer of several "
+            "strides, as swin_tiny_patch4_window7_224"
         )
 
 
 @cache
 def _strides(name: str, size: tuple[int, int]) -> set[int]:
     """Those of which timm's network gives maps (films, channels, rows, columns) on films of this size."""
+    own = timm_networks.timm_name(find_backbone(name).name)
+    if own is None:
+        return set()
     try:
         with torch.device("meta"), torch.no_grad():
-            net: Any = timm.create_model(name, features_only=True)
+            net = timm_networks.with_maps(own, size)
             maps = net(torch.empty(2, 3, *size))
     except MISFITS:
         return set()

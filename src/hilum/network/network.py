@@ -229,7 +229,7 @@ def _maps(backbone: Backbone, strides: Sequence[int], size: tuple[int, int]) -> 
         raise ValueError(
             f"an input of {size[0]} x {size[1]} of a network that says where: sides are multiples of {LARGEST_STRIDE}"
         )
-    return timm_networks.feature_maps(own, strides[0], strides[-1])
+    return timm_networks.feature_maps(own, (strides[0], strides[-1]), size)
 
 
 def load_weights(network: Network, weights: str | Path) -> None:

@@ -8,10 +8,14 @@ from typing import Any
 import timm
 import torch
 from timm.models import PretrainedCfg, group_parameters
+from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
 from hilum.network.body import Body, Parts, layers_of
 from hilum.network.ending import CHANNELS_FIRST, TOKENS, Ending, ending_of
+
+# How timm is asked for maps by a network's own method.
+BY_METHOD: dict[str, Any] = {"features_only": True, "feature_cls": "getter"}
 
 
 class TimmBody(Body):
@@ -77,11 +81,16 @@ def create(name: str, size: tuple[int, int], *, pretrained: bool = False, **opti
     return net
 
 
+def classifiers(name: str) -> list[str]:
+    """What the network's authors call its last layers, of which it has one, or one a token that decides."""
+    classifier = published(name).classifier or ()
+    return [classifier] if isinstance(classifier, str) else list(classifier)
+
+
 def any_network(name: str, size: tuple[int, int], classes: int) -> Parts:
     """Any of timm's networks without its last layer."""
     net = create(name, size, num_classes=0)
-    classifier = published(name).classifier or ()
-    last = [classifier] if isinstance(classifier, str) else list(classifier)
+    last = classifiers(name)
     # Some normalize once more before the last layer, in a module that goes with it.
     around = {name.rpartition(".")[0] for name in last} - {""}
     last += [module for module in sorted(around) if not any(key.startswith(f"{module}.") for key in net.state_dict())]
@@ -103,11 +112,10 @@ class MapsBody(Body):
     All these maps are taps, which heads that say where read; the last is what the film's head averages.
     """
 
-    inside = "net."
-
     def __init__(self, net: Any, last: Sequence[str]) -> None:
         channels = net.feature_info.channels()
         super().__init__({"net": net}, channels[-1], last=last)
+        self.inside = "net.model." if isinstance(net, FeatureGetterNet) else "net."
         self.channels, self.strides = channels, net.feature_info.reduction()
         self.net: Any
 
@@ -121,17 +129,35 @@ class MapsBody(Body):
         return [list(self.parameters())]
 
 
-def feature_maps(name: str, first_stride: int, last_stride: int) -> Parts:
-    """timm's network of this name as a MapsBody."""
-    net: Any = timm.create_model(name, features_only=True)
-    strides = net.feature_info.reduction()
-    wanted = [number for number, stride in enumerate(strides) if first_stride <= stride <= last_stride]
-    net = timm.create_model(name, features_only=True, out_indices=wanted)
+def with_maps(name: str, size: tuple[int, int]) -> Any:
+    """timm's network of this name for films of this size, giving all maps that it has, each laid out as a picture."""
+    net: Any = create(name, size, features_only=True)
     with torch.device("meta"):  # only its names are wanted
-        whole: Any = timm.create_model(name)
-    ends = [end for end in whole.state_dict() if end not in net.state_dict()]
-    last = dict.fromkeys([whole.default_cfg["classifier"], *(end.partition(".")[0] for end in ends)])
-    return Parts(MapsBody(net, list(last)), {})
+        whole = create(name, size)
+    # Most transformers lose their authors' names here, and some their layout, unless their own method gives the maps.
+    return net if {*net.state_dict()} <= {*whole.state_dict()} else create(name, size, **BY_METHOD)
+
+
+def feature_maps(name: str, strides: tuple[int, int], size: tuple[int, int]) -> Parts:
+    """timm's network of this name as a MapsBody, from the first to the last of these strides."""
+    net = with_maps(name, size)
+    # The last map of each stride: transformers of one stride give several.
+    numbers = {stride: number for number, stride in enumerate(net.feature_info.reduction())}
+    wanted = [number for stride, number in numbers.items() if strides[0] <= stride <= strides[1]]
+    way = BY_METHOD if isinstance(net, FeatureGetterNet) else {"features_only": True}
+    net = create(name, size, out_indices=wanted, **way)
+    with torch.device("meta"):
+        whole: Any = create(name, size)
+    held = {key.removeprefix("model.") for key in net.state_dict()}
+    ends = (_left_out(key, held) for key in whole.state_dict() if key not in held)
+    return Parts(MapsBody(net, list(dict.fromkeys([*classifiers(name), *ends]))), {})
+
+
+def _left_out(key: str, held: set[str]) -> str:
+    """The largest module with this parameter of which nothing is held."""
+    parts = key.split(".")
+    modules = (".".join(parts[:depth]) for depth in range(1, len(parts)))
+    return next((module for module in modules if not any(other.startswith(f"{module}.") for other in held)), key)
 
 
 def efficientnet_lite(name: str, size: tuple[int, int], classes: int) -> Parts:

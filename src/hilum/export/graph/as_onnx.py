@@ -39,7 +39,7 @@ def as_onnx(graph: Graph) -> onnx.ModelProto:
             model = program.model_proto  # made now, of the numbers that keep it apart
     except torch.onnx.OnnxExporterError as error:
         # The chain ends in what went wrong; before it stand pages of advice to programmers.
-        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        reason = str(error.__cause__ or error).strip().partition("\n")[0][:200]
         raise BundleError(f"{graph.name} cannot be written as ONNX ({reason}); train another network") from error
     _forget_origin(model)
     _share_equal(model)
