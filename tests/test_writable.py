@@ -30,7 +30,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_no_bundle_can_hold_is_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "ALLOWED", ALLOWED - {b"Conv"})
     settings = {"network.name": "test_resnet", "network.weights": "none", "input.height": 32, "input.width": 32}
-    films = phantom_manifest(tmp_path / "films", 60)
+    films = phantom_manifest(tmp_path / "films")
     with pytest.raises(BundleError) as told:
         hilum.train(films, settings=settings, out=tmp_path / "run", device="cpu")
     assert str(told.value) == (
