@@ -116,7 +116,7 @@ async function levelsOf(picture) {
   const pen = new OffscreenCanvas(width, height).getContext("2d");
   pen.drawImage(bitmap, 0, 0);
   const pixels = new Uint32Array(pen.getImageData(0, 0, width, height).data.buffer);
-  return { grey: Uint8Array.from(pixels, (pixel) => pixel & 255), width, height };
+  return { grey: new Uint8Array(pixels.map((pixel) => pixel & 255)), width, height };
 }
 
 function littleEndian(buffer) {

@@ -139,7 +139,8 @@ export class WasmEngine {
       else if (data.problem) reject(new Refused(data.problem.reason, data.problem.detail));
       else resolve(data.result);
     });
-    worker.addEventListener("error", () => {
+    worker.addEventListener("error", ({ message }) => {
+      if (message) console.error(message); // which a thread that ran out of memory does not have
       this.#end(new Refused("too_costly", "the film could not be read in the memory that a browser has"));
     });
     return worker;

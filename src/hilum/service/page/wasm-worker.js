@@ -70,7 +70,8 @@ function greyValues({ values, table, height, width, fullHeight, fullWidth }, lon
   if (scale >= 1) return { grey, height, width };
   const [down, across] = [Math.max(Math.round(fullHeight * scale), 1), Math.max(Math.round(fullWidth * scale), 1)];
   const reduced = resizedFloats({ values: grey, height, width }, down, across, [0, 0, width, height]);
-  return { grey: Uint16Array.from(reduced, (value) => Math.min(Math.max(Math.round(value), 0), WHITE)), height: down, width: across };
+  const levels = new Uint16Array(reduced.map((value) => Math.min(Math.max(Math.round(value), 0), WHITE)));
+  return { grey: levels, height: down, width: across };
 }
 
 /** The mask of the lungs over the film, in levels; null where no pair of them was found. */

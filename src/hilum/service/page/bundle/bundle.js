@@ -50,7 +50,7 @@ class Bundle {
     const outputs = await this.#run(this.#input(levels));
     const values = (name) => (outputs[name] ? Float32Array.from(outputs[name].data) : null);
     const mask = outputs.lungs && {
-      values: Uint8Array.from(outputs.lungs.data, (share) => Math.round(255 * share)),
+      values: new Uint8Array(outputs.lungs.data.map((share) => Math.round(255 * share))),
       height: outputs.lungs.dims[1], width: outputs.lungs.dims[2],
     };
     const maps = outputs.heatmaps && {

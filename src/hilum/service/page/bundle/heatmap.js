@@ -25,7 +25,8 @@ export function drawnHeatmap(geometry, map, film) {
   const width = Math.max(Math.round(film.fullWidth * scale), 1);
   const laid = mapOnFilm(geometry, map, height, width);
   let most = 1e-9;
-  for (const value of laid) most = Math.max(most, Math.abs(value));
-  const pixels = Uint32Array.from(laid, (value) => SHADES[Math.round(1023 * Math.max(value / most, 0))]);
+  for (let at = 0; at < laid.length; at++) most = Math.max(most, laid[at], -laid[at]);
+  const pixels = new Uint32Array(laid.length);
+  for (let at = 0; at < laid.length; at++) pixels[at] = SHADES[Math.round(1023 * Math.max(laid[at] / most, 0))];
   return { pixels: new Uint8ClampedArray(pixels.buffer), height, width };
 }

@@ -31,21 +31,25 @@ export function resized(film, height, width, box) {
 export function resizedFloats({ values, height: rows, width: columns }, height, width, [left, top, right, bottom]) {
   const [across, down] = [taps(columns, left, right, width), taps(rows, top, bottom, height)];
   const narrow = new Float32Array(rows * width);
-  for (let y = 0; y < rows; y++) {
-    across.forEach(({ first, shares }, x) => {
+  for (let x = 0; x < width; x++) {
+    const { first, shares } = across[x];
+    for (let y = 0; y < rows; y++) {
       let sum = 0;
       for (let place = 0; place < shares.length; place++) sum += values[y * columns + first + place] * shares[place];
       narrow[y * width + x] = sum;
-    });
+    }
   }
   const result = new Float32Array(height * width);
-  down.forEach(({ first, shares }, y) => {
-    for (let x = 0; x < width; x++) {
-      let sum = 0;
-      for (let place = 0; place < shares.length; place++) sum += narrow[(first + place) * width + x] * shares[place];
-      result[y * width + x] = sum;
+  const sums = new Float64Array(width);
+  for (let y = 0; y < height; y++) {
+    const { first, shares } = down[y];
+    sums.fill(0);
+    for (let place = 0; place < shares.length; place++) {
+      const [start, share] = [(first + place) * width, shares[place]];
+      for (let x = 0; x < width; x++) sums[x] += narrow[start + x] * share;
     }
-  });
+    result.set(sums, y * width);
+  }
   return result;
 }
 
