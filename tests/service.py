@@ -85,16 +85,18 @@ def reply_on(connection: socket.socket) -> Reply:
 
 
 class Service(Calling):
-    """A running `hilum serve` and what it has printed so far."""
+    """A running `hilum serve`, or another command that serves, and what it has printed so far."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], says: str = "hilum serves on ") -> None:
         self.process = process
         self.printed: list[str] = []
         assert process.stderr is not None
-        address = process.stderr.readline()
-        self.printed.append(address)
-        if "hilum serves on " not in address:
-            raise AssertionError(address + process.stderr.read())
+        address = ""
+        while says not in address:
+            address = process.stderr.readline()
+            if not address:
+                raise AssertionError(self.log)
+            self.printed.append(address)
         super().__init__(int(address.rpartition(":")[2]))
         self._reading = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)
         self._reading.start()
@@ -124,14 +126,31 @@ def form(films: list[bytes], boundary: str = "limit") -> tuple[bytes, str]:
 @contextmanager
 def served(*arguments: str | Path, **variables: str) -> Iterator[Service]:
     """`hilum serve` on a free port, until the block ends."""
-    command = [sys.executable, "-m", "hilum", "serve", "--port", "0", *map(str, arguments)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
-    )
-    try:
+    with started("serve", *arguments, **variables) as process:
         service = Service(process)
         until(lambda: service.ask("GET", "/readyz").status == 200)
         yield service
+
+
+@contextmanager
+def reading_room(*arguments: str | Path) -> Iterator[Service]:
+    """`hilum label` on a free port, until the block ends."""
+    with started("label", *arguments) as process:
+        yield Service(process, "hilum reads on ")
+
+
+@contextmanager
+def started(command: str, *arguments: str | Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """A command of hilum's that takes a free port, until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hilum", command, *map(str, arguments), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
+    )
+    try:
+        yield process
     finally:
         if process.poll() is None:
             process.kill()

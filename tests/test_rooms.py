@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "hilum"
 # Lowest first, as in ARCHITECTURE.md.
 FLOORS = (
     *("system", "dicomweb", "radiograph", "network", "measures", "dataset", "bundle", "output"),
-    *("training", "evaluation", "export", "service", "node", "scale", "cli"),
+    *("training", "evaluation", "export", "service", "node", "scale", "label", "cli"),
 )
 NOT_CODE = {"models", "recipes"}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)

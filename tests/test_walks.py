@@ -46,6 +46,7 @@ INSTALLS = "installs from the network; tests/test_wheel.py and `make demo` insta
 OURS = "sets up an environment of its own: `make test` is what runs this, and tests/test_wheel.py walks the demo"
 REAL = "is about real films, which are not in the repository"
 SERVES = "waits for requests until it is stopped; tests/test_serve.py and its neighbors start it and ask it"
+READS = "waits for readers until it is stopped; tests/test_label_page.py reads there"
 WATCHES = "waits for films until it is stopped; tests/test_watch.py starts it and stops it in every way"
 NODE = "waits for films until it is stopped; tests/test_node.py starts it, sends to it and kills it"
 CONTAINERS = "needs a container engine and base images"
@@ -80,6 +81,12 @@ NOT_RUN = {
     "hilum serve --model ward=model.onnx --port 9000": SERVES,
     "curl http://127.0.0.1:8000/v1/predictions -H 'Content-Type: application/dicom' --data-binary @film.dcm": SERVES,
     "curl http://127.0.0.1:8000/v1/predictions -F film=@one.png -F film=@two.dcm": SERVES,
+    "hilum label films --out reads --classes normal,pneumonia": READS,
+    "hilum label ours/manifest.parquet --out reads --readers anna,ben": READS,
+    "hilum label ours/manifest.parquet --out reads --adjudicate carla": READS,
+    "hilum label ours/manifest.parquet --out reads --readers anna,ben --host reading.example --cert cert.pem "
+    "--key key.pem": READS,
+    "pip install '.[label]'": INSTALLS,
     "hilum watch /mnt/films --out results": WATCHES,
     "hilum watch /mnt/films --out results --overlays": WATCHES,
     "hilum node NODE.toml": NODE,

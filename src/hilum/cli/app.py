@@ -16,6 +16,7 @@ from hilum.system.text import printable
 COMMANDS = {
     "inspect": "hilum.cli.inspect:inspect",
     "data": "hilum.cli.data.data:data",
+    "label": "hilum.cli.label.label:label",
     "train": "hilum.cli.train.train:train",
     "export": "hilum.cli.export:export",
     "ensemble": "hilum.cli.ensemble:ensemble",

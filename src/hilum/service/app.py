@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> ASGIApp:
         exception_handlers={
             Problem: problem,
             HTTPException: http_problem,
-            RequestValidationError: _question_problem,
+            RequestValidationError: question_problem,
             ClientDisconnect: client_gone,
         },
     )
@@ -166,7 +166,7 @@ async def http_problem(request: Request, error: Any) -> Response:
     return problem_response(problem, request.scope["request_id"])
 
 
-async def _question_problem(request: Request, error: Any) -> Response:
+async def question_problem(request: Request, error: Any) -> Response:
     """Which parameter is wrong and why, but not what it was: it may have gone astray."""
     wrong = "; ".join(
         "an unknown parameter" if one["type"] == "extra_forbidden" else f"{one['loc'][-1]}: {one['msg']}"

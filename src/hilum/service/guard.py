@@ -44,6 +44,7 @@ class Guard:
         self.app = app
         self._settings = settings
         self._metrics = metrics
+        self._tokens = settings.tokens or ((("", settings.token),) if settings.token is not None else ())
         self._headers = HEADERS | ({"Strict-Transport-Security": FOREVER} if settings.cert is not None else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +66,7 @@ class Guard:
             await send(message)
 
         try:
-            if (refusal := self._refusal(scope["path"], scope["method"], Headers(scope=scope))) is not None:
+            if (refusal := self._refusal(scope, Headers(scope=scope))) is not None:
                 await problem_response(refusal, request_id)(scope, receive, send_guarded)
             else:
                 await self.app(scope, receive, send_guarded)
@@ -77,24 +78,28 @@ class Guard:
         finally:
             self._count(scope, status, time.perf_counter() - began)
 
-    def _refusal(self, path: str, method: str, headers: Mapping[str, str]) -> Problem | None:
-        """Why this request is not served, if it is not."""
+    def _refusal(self, scope: Scope, headers: Mapping[str, str]) -> Problem | None:
+        """Why this request is not served, if it is not. Who asks, by their token, is `holder` of its scope."""
+        path = scope["path"]
         if "content-length" in headers and "transfer-encoding" in headers:  # two servers may see two requests in it
             detail = "both Content-Length and Transfer-Encoding; send one of them"
             return Problem("malformed_request", detail, {"Connection": "close"})
         host = headers.get("host", "")
         if _name_of(host) not in self._settings.names:
             return Problem("unknown_host", "not a name of this service; start it with --name for each of its names")
-        if _is_foreign(headers, host, method, path):
+        if _is_foreign(headers, host, scope["method"], path):
             return Problem("foreign_origin", "a page of another site asks; only this service's own page may")
-        if self._settings.token is not None and path.startswith(NEEDS_TOKEN):
+        if self._tokens and path.startswith(NEEDS_TOKEN):
             shown = headers.get("authorization", "").encode("utf-8", "replace")
-            if not hmac.compare_digest(shown, f"Bearer {self._settings.token}".encode()):
+            # All are compared, whichever it is: how long it takes tells nothing.
+            holders = [name for name, token in self._tokens if hmac.compare_digest(shown, f"Bearer {token}".encode())]
+            if not holders:
                 return Problem(
                     "token",
                     "show the service's token: Authorization: Bearer TOKEN",
                     {"WWW-Authenticate": "Bearer"},
                 )
+            scope["holder"] = holders[0]
         return None
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:

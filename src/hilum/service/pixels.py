@@ -61,10 +61,10 @@ async def pixels(
             raise Problem("not_ready", "no process can read films just now", {"Retry-After": "5"}) from None
     if shown.outcome == FAILED:
         raise Problem(shown.reason or "damaged", shown.detail or "")
-    return _GreyValues(shown.pictures[0], json.loads(shown.line), running.admission)
+    return GreyValues(shown.pictures[0], json.loads(shown.line), running.admission)
 
 
-class _GreyValues(Response):
+class GreyValues(Response):
     """Sent in pieces, each once the client has taken the one before, and counted among what is at hand until then: a
     small film that is slowly fetched may be a hundred times its size.
     """

@@ -50,6 +50,7 @@ REASONS = {
     "busy": Kind(429, "more films at once than fit; Retry-After says when to try again"),
     "bug": Kind(500, "a fault of hilum's own"),
     "not_ready": Kind(503, "the service starts or stops"),
+    "not_kept": Kind(507, "what was given to be kept, as a reading of `hilum label`, could not be written"),
 }
 
 

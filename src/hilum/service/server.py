@@ -45,20 +45,25 @@ def serve(settings: Settings, on_start: Callable[[str], object]) -> None:
 
     `on_start` gets the address once the port is ours.
     """
-    _check_certificate(settings)
+    check_certificate(settings)
     with bind(settings.host, settings.port) as listening, _kept_alone(settings.drift):
-        host, port = listening.getsockname()[:2]
-        scheme = "https" if settings.cert else "http"
-        on_start(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+        on_start(address_of(listening, settings))
         config = configure(settings)
-        with _quiet_end(), _counted_together(settings.workers):
+        with quiet_end(), _counted_together(settings.workers):
             if settings.workers == 1:
                 uvicorn.Server(config).run([listening])
             else:
                 Multiprocess(config, [listening]).run()
 
 
-def _check_certificate(settings: Settings) -> None:
+def address_of(listening: socket.socket, settings: Settings) -> str:
+    """How clients reach it."""
+    host, port = listening.getsockname()[:2]
+    return f"{'https' if settings.cert else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def check_certificate(settings: Settings) -> None:
+    """Refuse one that is none, or not its key's. Raises SettingsError."""
     if settings.cert is None:
         return
     try:
@@ -125,7 +130,7 @@ def _kept_alone(folder: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_end() -> Iterator[None]:
+def quiet_end() -> Iterator[None]:
     """uvicorn raises the signal that stopped it again once it is done; here that ends nothing any more."""
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

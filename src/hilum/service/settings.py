@@ -20,6 +20,8 @@ class SettingsError(ValueError):
 class Settings:
     """`names` are the host names under which clients may call; `token` is what they must show, if anything.
 
+    `tokens` are a name and a token for each of several people who are to be told apart.
+
     `processes` judge films for each of `workers` server processes. In each, at most `queue` requests are read or wait
     at once, none of them larger than `max_megabytes`. Watches of drift are kept in the folder `drift`.
     """
@@ -29,6 +31,7 @@ class Settings:
     port: int = 8000
     names: frozenset[str] = LOOPBACK
     token: str | None = None
+    tokens: tuple[tuple[str, str], ...] = ()
     cert: Path | None = None
     key: Path | None = None
     behind_proxy: bool = False
@@ -50,7 +53,7 @@ class Settings:
             )
         if self.host in LOOPBACK:
             return
-        if self.token is None:
+        if self.token is None and not self.tokens:
             raise SettingsError(
                 f"host {self.host} is open to others: give a token that they must show (--token-file FILE, or the "
                 "variable HILUM_TOKEN), or stay on 127.0.0.1"

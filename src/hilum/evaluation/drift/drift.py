@@ -62,7 +62,7 @@ def measure_drift(card: Card, bundle: str, file: str, films_name: str, judged: J
             f"{len(judged.paths):,} films are too few to compare; give at least {FEWEST} that the network takes to be "
             f"of {_whose(card.drift)}"
         )
-    far = tuple(_farthest(judged, card.drift, found))
+    far = far_films(judged, card.drift, found, FARTHEST)
     return Drift(card.title or card.name, file, bundle, films_name, judged, card.drift, found, far)
 
 
@@ -127,18 +127,18 @@ def _plain(shift: TraitShift) -> dict[str, Any]:
     }
 
 
-def _farthest(judged: JudgedFilms, baseline: DriftCard, found: Comparison) -> Sequence[FarFilm]:
-    """Of all groups together, each film against the kind that its group is least unlike."""
+def far_films(judged: JudgedFilms, baseline: DriftCard, found: Comparison, most: int) -> tuple[FarFilm, ...]:
+    """The farthest of all groups together, each film against the kind that its group is least unlike."""
     names, traits = baseline.names, judged.traits
     far: list[FarFilm] = []
     for group in found.groups:
         rows = [row for row, patient in enumerate(traits.patients) if patient == group.patient]
         out = strangeness(traits.take(rows), group.kind, names)
         distances = np.sqrt(np.square(np.clip(out, -MOST_OUT, MOST_OUT)).mean(1))
-        for place in np.argsort(-distances, kind="stable")[:FARTHEST].tolist():
+        for place in np.argsort(-distances, kind="stable")[:most].tolist():
             why = (*_far_numbers(out[place], names), *_new_facts(traits.facts[rows[place]], group.kind))
             far.append(FarFilm(rows[place], float(distances[place]), why))
-    return sorted(far, key=lambda film: -film.distance)[:FARTHEST]
+    return tuple(sorted(far, key=lambda film: -film.distance)[:most])
 
 
 def _far_numbers(out: Floats, names: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from hilum.service.films.monitors import Monitors
 from hilum.service.films.process import OUT_OF_MEMORY, READY, TAKEN, Limits, main, receive_answer
-from hilum.service.films.served import BUG, Answer, Served, Wanted
+from hilum.service.films.served import BUG, FAILED, Answer, Served, Wanted
 
 # Processes are forked off one that has imported everything, where the system can: they are there at once.
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
@@ -179,6 +179,8 @@ class FilmPool:
             seconds, megabytes = self.limits
             reason = "too_costly"
             detail = f"judging it takes more than {seconds} seconds of a core or {megabytes} MB; save it uncompressed"
+        if wanted.longest is not None:
+            return Answer(b"", FAILED, reason, detail, (), lost=True)
         return self._served[wanted.model].failed(wanted, reason, detail)
 
     def _refuse_what_waits(self) -> None:

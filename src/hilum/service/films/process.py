@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from io import BytesIO
 from multiprocessing.connection import Connection
 from typing import NamedTuple
@@ -56,7 +57,7 @@ def main(connection: Connection, bundles: tuple[Served, ...], limits: Limits) ->
             connection.send_bytes(TAKEN)
             film = wanted.path if wanted.path is not None else connection.recv_bytes()
             _limit_time(limits)
-            answer = _judge_or_explain(predictors[wanted.model], film, wanted)
+            answer = _judge_or_explain(predictors, film, wanted)
             del film
             # At once: each message wakes the service.
             connection.send_bytes(b"\0".join(map(_text, (*answer[:4], answer.traits))))
@@ -78,8 +79,6 @@ def receive_answer(connection: Connection, wanted: Wanted) -> Answer:
 
 def judge(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
     """One film, judged and drawn as wanted."""
-    if wanted.longest is not None:
-        return show(film, wanted.longest)
     shown: Radiograph | None = None
     if wanted.pictures or wanted.results:
         ((reading, shown),) = predictor.readings_with_films([film], at_least=TALLEST, invert=wanted.invert)
@@ -97,9 +96,11 @@ def judge(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
     return _with_results(answer, film, wanted, (prediction, shown))
 
 
-def _judge_or_explain(predictor: Predictor, film: str | bytes, wanted: Wanted) -> Answer:
+def _judge_or_explain(predictors: Mapping[str, Predictor], film: str | bytes, wanted: Wanted) -> Answer:
     try:
-        return judge(predictor, film, wanted)
+        if wanted.longest is not None:  # which needs no bundle
+            return show(film, wanted.longest)
+        return judge(predictors[wanted.model], film, wanted)
     except MemoryError:
         raise
     except Exception as error:

@@ -27,13 +27,13 @@ export class HttpEngine {
 
   /** The card of a model, or of the first one, with the names of all. */
   async model(name) {
-    const answer = await this.#ask(`v1/model${query({ model: name })}`);
+    const answer = await this.ask(`v1/model${query({ model: name })}`);
     return answer.json();
   }
 
   /** The file of a model, for the engine that judges here. @returns {Promise<ArrayBuffer>} */
   async bundle(name) {
-    return (await this.#ask(`v1/bundle${query({ model: name })}`)).arrayBuffer();
+    return (await this.ask(`v1/bundle${query({ model: name })}`)).arrayBuffer();
   }
 
   /**
@@ -45,17 +45,7 @@ export class HttpEngine {
    *   bits: number, spacing: number[] | null}>}
    */
   async pixels(file, longest, onSent) {
-    const answer = await this.#post(`v1/pixels${query({ longest })}`, file, onSent);
-    const number = (name) => Number(answer.headers.get(`Film-${name}`));
-    return {
-      grey: littleEndian(await answer.arrayBuffer()),
-      width: number("Width"),
-      height: number("Height"),
-      fullWidth: number("Full-Width"),
-      fullHeight: number("Full-Height"),
-      bits: number("Bits"),
-      spacing: answer.headers.get("Film-Pixel-Spacing")?.split(" ").map(Number) ?? null,
-    };
+    return pixelsOf(await this.#post(`v1/pixels${query({ longest })}`, file, onSent));
   }
 
   /**
@@ -68,24 +58,16 @@ export class HttpEngine {
    *   lungs: import("./outline.js").Levels | null}>}
    */
   async predict(file, asked, onSent) {
-    const reply = await this.#post(`v1/predictions${query(asked)}`, file, onSent);
-    const type = reply.headers.get("Content-Type");
-    if (!type.startsWith("multipart/")) return { answer: await reply.json(), heatmap: null, overlay: null, lungs: null };
-    const found = parts(new Uint8Array(await reply.arrayBuffer()), type);
-    const picture = (name) => found.has(name) ? new Blob([found.get(name).content], { type: "image/png" }) : null;
-    const answer = JSON.parse(new TextDecoder().decode(found.get("prediction-0").content));
-    const lungs = picture("lungs-0");
-    return {
-      answer, heatmap: picture("heatmap-0"), overlay: picture("overlay-0"), lungs: lungs && (await levelsOf(lungs)),
-    };
+    return predictionOf(await this.#post(`v1/predictions${query(asked)}`, file, onSent));
   }
 
   #post(path, file, onSent) {
     const type = ["image/jpeg", "image/png"].includes(file.type) ? file.type : "application/dicom";
-    return this.#ask(path, (headers) => send(path, file, { ...headers, "Content-Type": type }, onSent));
+    return this.ask(path, (headers) => send(path, file, { ...headers, "Content-Type": type }, onSent));
   }
 
-  async #ask(path, request = (headers) => fetch(path, { headers })) {
+  /** What the server answers, once it has been shown its token. @param {string} path */
+  async ask(path, request = (headers) => fetch(path, { headers })) {
     const shown = this.#token;
     let answer;
     try {
@@ -95,13 +77,40 @@ export class HttpEngine {
     }
     if (answer.status === 401) {
       if (shown === this.#token) this.#token = await this.askToken();
-      return this.#ask(path, request);
+      return this.ask(path, request);
     }
     if (answer.ok) return answer;
     const problem = await answer.json().catch(() => ({}));
     const wait = [429, 503].includes(answer.status) ? Number(answer.headers.get("Retry-After") ?? 2) : null;
     throw new Refused(problem.reason ?? "other", problem.detail ?? "", wait);
   }
+}
+
+/** Grey values as the server gives them, with what its headers say of the film. @param {Response} answer */
+export async function pixelsOf(answer) {
+  const number = (name) => Number(answer.headers.get(`Film-${name}`));
+  return {
+    grey: littleEndian(await answer.arrayBuffer()),
+    width: number("Width"),
+    height: number("Height"),
+    fullWidth: number("Full-Width"),
+    fullHeight: number("Full-Height"),
+    bits: number("Bits"),
+    spacing: answer.headers.get("Film-Pixel-Spacing")?.split(" ").map(Number) ?? null,
+  };
+}
+
+/** A prediction with its pictures, where it has some. @param {Response} reply */
+export async function predictionOf(reply) {
+  const type = reply.headers.get("Content-Type");
+  if (!type.startsWith("multipart/")) return { answer: await reply.json(), heatmap: null, overlay: null, lungs: null };
+  const found = parts(new Uint8Array(await reply.arrayBuffer()), type);
+  const picture = (name) => found.has(name) ? new Blob([found.get(name).content], { type: "image/png" }) : null;
+  const answer = JSON.parse(new TextDecoder().decode(found.get("prediction-0").content));
+  const lungs = picture("lungs-0");
+  return {
+    answer, heatmap: picture("heatmap-0"), overlay: picture("overlay-0"), lungs: lungs && (await levelsOf(lungs)),
+  };
 }
 
 function query(values) {

@@ -3,29 +3,23 @@
 import { verdict } from "./decide.js";
 import { make, shape, the } from "./dom.js";
 import { DONE } from "./films.js";
+import { Rows } from "./rows.js";
 import { share, t } from "./words.js";
 import { shades } from "./window.js";
 
-const rows = new Map();
+let drawn = null;
+const rows = new Rows(the("list"), {
+  key: (film) => film.id,
+  make: (film) => newRow(film, drawn),
+  draw: (row, film) => drawRow(row, film, drawn),
+});
 
 /** Draw the list as the films are now. */
 export function drawList(films) {
-  const list = the("list");
-  const sorted = films.sorted;
-  for (const [id, row] of rows) {
-    if (!films.byId(id)) {
-      row.element.remove();
-      rows.delete(id);
-    }
-  }
-  sorted.forEach((film, place) => {
-    if (!rows.has(film.id)) rows.set(film.id, newRow(film, films));
-    const row = rows.get(film.id);
-    if (list.children[place] !== row.element) list.insertBefore(row.element, list.children[place] ?? null);
-    drawRow(row, film, films);
-  });
+  drawn = films;
+  rows.show(films.sorted);
   const current = films.current;
-  if (current) list.setAttribute("aria-activedescendant", `film-${current.id}`);
+  if (current) the("list").setAttribute("aria-activedescendant", `film-${current.id}`);
   the("progress").textContent = films.films.length
     ? t("films.progress", { done: films.done, all: films.films.length })
     : "";
@@ -33,7 +27,8 @@ export function drawList(films) {
 
 /** Bring the row of a film into sight. */
 export function scrollTo(film) {
-  rows.get(film?.id)?.element.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const place = drawn?.sorted.indexOf(film) ?? -1;
+  if (place >= 0) rows.scrollTo(place);
 }
 
 /** What is said of a film, in one line. */
@@ -81,7 +76,8 @@ function shortWords(what) {
   return make("span", {}, t(what === "other_finding" ? "answer.no_pneumonia" : `answer.${what}`));
 }
 
-function drawThumb(canvas, { grey, width, height }) {
+/** A film's small picture on its canvas. */
+export function drawThumb(canvas, { grey, width, height }) {
   const table = shades({ width: 65535, center: 32767.5 }, 16, false);
   const picture = new ImageData(width, height);
   new Uint32Array(picture.data.buffer).set(Uint32Array.from(grey, (value) => table[value]));

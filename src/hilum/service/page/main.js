@@ -7,12 +7,13 @@ import { all, make, the } from "./dom.js";
 import { HttpEngine, Refused } from "./engine-http.js";
 import { SiteFiles, WasmEngine } from "./engine-wasm.js";
 import { Films } from "./films.js";
-import { drawKeys, listenToKeys } from "./keys.js";
+import { drawKeys, listenToKeys, viewingKeys, walkingKeys } from "./keys.js";
 import { drawList, inWords, scrollTo } from "./list.js";
 import { print, saveCsv, saveJson, savePicture } from "./save.js";
+import { askToken } from "./token.js";
+import { drawTools, listenToTools, viewingActions } from "./tools.js";
 import { Viewer } from "./viewer.js";
 import { preferred, share, speak, t } from "./words.js";
-import { PRESETS } from "./window.js";
 import { Work } from "./work.js";
 
 const DRAWN = "page/drawn-film.jpg";
@@ -31,7 +32,7 @@ const context = {
     film.wantsFull = true;
     films.changed();
   },
-  onLook: drawTools,
+  onLook: drawBar,
 };
 const viewer = new Viewer(the("canvas"), context);
 const beside = new Viewer(the("pinned"), context);
@@ -58,7 +59,7 @@ function draw() {
   viewer.show(current);
   beside.show(pinned);
   drawNotice(current);
-  drawTools();
+  drawBar();
   if (scrolledTo !== current) scrollTo(current);
   scrolledTo = current;
   if (current) the("canvas").setAttribute("aria-label", t("film.alt", { name: current.name, verdict: inWords(current, films) }));
@@ -78,61 +79,36 @@ function drawNotice(film) {
   the("notice").hidden = !words;
 }
 
-function drawTools() {
-  const look = viewer.look;
-  for (const control of the("tools").querySelectorAll("button, input, select")) control.disabled = !look;
-  const { shown } = films;
-  the("invert").setAttribute("aria-pressed", String(shown.inverted));
-  the("heatmap").setAttribute("aria-pressed", String(shown.heatmap));
-  the("boxes").setAttribute("aria-pressed", String(shown.boxes));
-  the("lungs").setAttribute("aria-pressed", String(shown.lungs));
-  the("lungs").hidden = !films.films.some((film) => film.lungs);
-  the("boxes").hidden = !films.card?.boxes;
-  for (const id of ["heatmap", "opacity"]) the(id).hidden = films.card?.heatmap.startsWith("none") ?? false;
-  the("magnifier").setAttribute("aria-pressed", String(viewer.magnifying));
+function drawBar() {
+  drawTools(viewer, films.shown, {
+    lungs: films.films.some((film) => film.lungs),
+    boxes: Boolean(films.card?.boxes),
+    heatmap: !films.card?.heatmap.startsWith("none"),
+  });
   the("compare").setAttribute("aria-pressed", String(films.pinnedId !== null));
-  the("zoom").textContent = look ? `${Math.round(100 * look.view.scale)}%` : "";
-  if (!look) return;
-  for (const [id, value] of [["window-width", look.window.width], ["window-center", look.window.center]]) {
-    if (document.activeElement !== the(id)) the(id).value = Math.round(value);
-  }
-  the("preset").value = look.preset;
-}
-
-const toggle = (name) => () => {
-  films.shown[name] = !films.shown[name];
-  redraw();
-};
-
-function redraw() {
-  for (const each of viewers) each.draw();
 }
 
 const actions = {
+  ...viewingActions(viewers, films.shown),
   walk: (steps) => films.walk(steps),
   point: (step) => {
     if (!films.card) return;
     const names = inOrder(pointsFor(films.card, films.current?.answer)).map((point) => point.name);
     films.set({ point: names[Math.min(Math.max(names.indexOf(films.point) + step, 0), names.length - 1)] });
   },
-  preset: () => viewer.look && viewer.usePreset(PRESETS[(PRESETS.indexOf(viewer.look.preset) + 1) % PRESETS.length]),
-  invert: toggle("inverted"),
-  heatmap: toggle("heatmap"),
-  boxes: toggle("boxes"),
-  lungs: toggle("lungs"),
-  fit: () => viewers.forEach((each) => each.fit()),
-  actual: () => viewer.actual(),
-  zoom: (factor) => viewer.zoom(factor),
-  magnifier: () => {
-    for (const each of viewers) each.magnifying = !each.magnifying;
-    viewer.lens ??= { x: the("canvas").width / 2, y: the("canvas").height / 2 };
-    redraw();
-  },
   compare: () => films.set({ pinnedId: films.pinnedId === null ? films.currentId : null }),
   open: () => the("files").click(),
-  help: () => the("keys").showModal(),
 };
-const keys = listenToKeys(actions, {
+const keys = [
+  ...walkingKeys(actions),
+  { keys: ["[", "]"], shown: "[ ]", name: "point", does: [() => actions.point(-1), () => actions.point(1)] },
+  { keys: ["b"], shown: "b", name: "boxes", does: [actions.boxes] },
+  { keys: ["l"], shown: "l", name: "lungs", does: [actions.lungs] },
+  { keys: ["c"], shown: "c", name: "compare", does: [actions.compare] },
+  { keys: ["o"], shown: "o", name: "open", does: [actions.open] },
+  ...viewingKeys(actions),
+];
+listenToKeys(keys, {
   space: (held) => {
     for (const each of viewers) each.space = held;
   },
@@ -149,25 +125,14 @@ function listen() {
     const drawn = await (await fetch(DRAWN)).blob();
     films.add([new File([drawn], t("welcome.drawn"), { type: "image/jpeg" })]);
   });
-  for (const id of ["invert", "heatmap", "boxes", "lungs", "fit", "actual", "magnifier", "compare"]) on(id, "click", actions[id]);
-  on("opacity", "input", () => {
-    Object.assign(films.shown, { opacity: the("opacity").value / 100, heatmap: true });
-    redraw();
-  });
-  on("preset", "change", () => the("preset").value && viewer.usePreset(the("preset").value));
-  for (const id of ["window-width", "window-center"]) {
-    on(id, "change", () => {
-      const [width, center] = [the("window-width").valueAsNumber, the("window-center").valueAsNumber];
-      if (width >= 1 && Number.isFinite(center)) viewer.setWindow({ width, center });
-    });
-  }
+  listenToTools(viewers, films.shown, actions);
+  on("compare", "click", actions.compare);
   on("sort", "change", () => films.set({ sort: the("sort").value }));
   on("model", "change", async () => {
     await useModel(the("model").value);
     films.judgeAgain(films.films);
   });
   on("keep-here", "change", () => keepHere(the("keep-here").checked));
-  on("show-keys", "click", actions.help);
   on("show-card", "click", showCard);
   on("save-json", "click", () => saveJson(films.current, films));
   on("save-csv", "click", () => saveCsv(films));
@@ -250,9 +215,6 @@ function showCard() {
   the("card").showModal();
 }
 
-/** @type {Promise<string> | null} */
-let token = null;
-
 /** Judge the films to come in the browser, or by the server; the choice holds the next time, too. */
 async function keepHere(chosen) {
   if (chosen) localStorage.setItem(KEEP, "yes");
@@ -269,22 +231,6 @@ function drawPromise() {
   the("kept").dataset.words = engine === here ? "welcome.kept_here" : "welcome.kept";
   the("kept").textContent = t(the("kept").dataset.words);
   the("licenses").hidden = !here;
-}
-
-/** Ask for the token; it stays in this window's memory. */
-function askToken() {
-  token ??= new Promise((resolve) => {
-    the("ask-token").showModal();
-    the("ask-token").addEventListener("cancel", (event) => event.preventDefault());
-    the("token-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      the("ask-token").close();
-      token = null;
-      resolve(the("token").value.trim());
-      the("token").value = "";
-    }, { once: true });
-  });
-  return token;
 }
 
 async function say(language) {

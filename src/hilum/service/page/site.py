@@ -19,6 +19,7 @@ from hilum.service.page.policy import ISOLATED, POLICY
 from hilum.system.files import write_whole
 
 WORKER, START = "service-worker.js", "start.js"
+ROOM = "label/"  # of a reading room, which is never without a server
 LISTED = re.compile(r"^const FILES = (\{.*\});$", re.MULTILINE)
 
 
@@ -44,7 +45,7 @@ def write_site(folder: Path, bundles: Mapping[str, Path], library: Path) -> int:
 
 def _files(bundles: Mapping[str, Path], library: Path) -> Iterator[tuple[str, bytes]]:
     for name, content in FILES.items():
-        if name not in ("index.html", WORKER):
+        if name not in ("index.html", WORKER) and not name.startswith(ROOM):
             yield f"page/{name}", content
     for name, path in library_files(library).items():
         yield f"page/{name}", path.read_bytes()

@@ -9,6 +9,11 @@ const LUNGS = "#c4d6e0b0"; // a thin line that must not look like a finding
 const drawnTwice = (color) => /** @type {[string, number][]} */ ([["#000", 4], [color, 2]]);
 const LENS = { radius: 120, factor: 2.5 };
 
+/**
+ * A drag that somebody else has taken: where it is on the film now, and that it is over.
+ * @typedef {{move: (at: {x: number, y: number}) => void, end: () => void}} Taken
+ */
+
 export class Viewer {
   #film = null;
   #looks = new WeakMap(); // of each film: its view and window, as the user left them
@@ -24,7 +29,9 @@ export class Viewer {
   /**
    * @param {HTMLCanvasElement} canvas
    * @param {{shown: any, words: {box: (box: any) => string, length: (millimeters: number) => string},
-   *   wantsFull: (film: any) => void, onLook: () => void}} context
+   *   wantsFull: (film: any) => void, onLook: () => void, over?: (pen: any, view: geometry.View) => void, drawing?: () => boolean,
+   *   takes?: (at: {x: number, y: number}, view: geometry.View) => Taken | null}} context
+   * `over` draws over the film; `takes` takes a drag that begins at a place of the film, instead of the window.
    */
   constructor(canvas, context) {
     this.canvas = canvas;
@@ -52,6 +59,15 @@ export class Viewer {
       this.#looks.set(film, { view, window: preset("whole", film.pixels.grey, film.pixels.bits), preset: "whole" });
     }
     return this.#looks.get(film);
+  }
+
+  /** The part of the film that is on the screen, in its pixels. */
+  get seen() {
+    const { view } = this.look;
+    const [first, last] = [geometry.toFilm(view, 0, 0), geometry.toFilm(view, this.#size.width, this.#size.height)];
+    const [left, top] = [Math.max(first.x, 0), Math.max(first.y, 0)];
+    const [right, bottom] = [Math.min(last.x, this.#full.width), Math.min(last.y, this.#full.height)];
+    return { x: left, y: top, width: right - left, height: bottom - top };
   }
 
   get #full() {
@@ -121,6 +137,7 @@ export class Viewer {
     pen.fillRect(0, 0, width, height);
     if (!this.look || !width) return;
     this.#paint(pen, this.look.view, { x: 0, y: 0, width, height });
+    this.context.over?.(pen, this.look.view);
     this.#drawScaleBar(pen);
     if (this.magnifying && this.lens) this.#drawLens(pen);
   }
@@ -263,7 +280,11 @@ export class Viewer {
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button === 1) event.preventDefault(); // no scrolling by the middle button
       canvas.setPointerCapture(event.pointerId);
-      this.#pointers.set(event.pointerId, { ...at(event), begun: at(event), does: this.#what(event) });
+      const does = this.#what(event);
+      const { view } = this.look ?? {};
+      const taken = does === "window" && view && !this.#pointers.size
+        ? this.context.takes?.(geometry.toFilm(view, at(event).x, at(event).y), view) : null;
+      this.#pointers.set(event.pointerId, { ...at(event), begun: at(event), does, taken });
     });
     canvas.addEventListener("pointermove", (event) => {
       const now = at(event);
@@ -282,7 +303,10 @@ export class Viewer {
       this.draw();
     });
     for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
-      canvas.addEventListener(end, (event) => this.#pointers.delete(event.pointerId));
+      canvas.addEventListener(end, (event) => {
+        this.#pointers.get(event.pointerId)?.taken?.end();
+        this.#pointers.delete(event.pointerId);
+      });
     }
   }
 
@@ -291,12 +315,13 @@ export class Viewer {
     if (event.button === 1 || this.space) return "pan";
     if (event.button === 2) return "zoom";
     const larger = this.look && this.look.view.scale > geometry.fit(this.#full, this.#size).scale * 1.01;
-    return event.pointerType === "touch" && larger ? "pan" : "window";
+    return event.pointerType === "touch" && larger && !this.context.drawing?.() ? "pan" : "window";
   }
 
   #drag(pointer, now) {
     const [dx, dy] = [now.x - pointer.x, now.y - pointer.y];
-    if (pointer.does === "pan") this.#setView((view) => geometry.pan(view, dx, dy, this.#full, this.#size));
+    if (pointer.taken) pointer.taken.move(geometry.toFilm(this.look.view, now.x, now.y));
+    else if (pointer.does === "pan") this.#setView((view) => geometry.pan(view, dx, dy, this.#full, this.#size));
     else if (pointer.does === "zoom") this.zoom(Math.exp(-dy / (150 * devicePixelRatio)), pointer.begun.x, pointer.begun.y);
     else {
       const range = 600 * devicePixelRatio; // of a drag through all windows

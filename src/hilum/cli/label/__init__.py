@@ -1,0 +1,1 @@
+"""`hilum label`: films are read, and what readers said becomes a manifest."""
