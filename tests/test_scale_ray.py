@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 import pytest
 from bundles import tiny_bundle
 from commands import run
 from conftest import LONGER, PATIENCE, SOAK
-from test_scale import draw, rows_of, until_there
-from test_scale_archives import FILMS, tarred
+from test_scale import rows_of, until_there
+from test_scale_archives import tarred
+from test_scale_stores import boto3, store  # noqa: F401
 from test_train_command import SMALL, films  # noqa: F401
 
 import hilum
+from hilum.dataset.phantom.phantom import write_phantoms
 from hilum.scale import cluster
 from hilum.scale.errors import ScaleError
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[scale]'")
 HERE = Path(__file__).parent
+PHANTOMS, FILMS = 50, 2000 * LONGER
 
 
 class Nodes(NamedTuple):
@@ -40,7 +44,8 @@ class Nodes(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
+def nodes(store: str) -> Iterator[Nodes]:  # noqa: F811
+    """They know of the store, too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -78,12 +83,47 @@ def test_a_sweep_is_what_it_is_one_after_the_other(nodes: Nodes, films: Path, tm
     assert one.equals(other)
 
 
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The content of small films, by their names."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_phantoms(folder, PHANTOMS, "folder", size=64)
+    found = {path.name: path.read_bytes() for path in folder.rglob("film-*.*")}
+    assert len(found) == PHANTOMS
+    return found
+
+
+def spread(phantoms: dict[str, bytes], folder: Path) -> list[tuple[str, str | None, str]]:
+    """Each phantom many times: as files, in tar shards and as objects; address, member and name of every one."""
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="phantoms")
+    placed: list[tuple[str, str | None, str]] = []
+    for ward in range(FILMS // PHANTOMS):
+        if ward % 4 == 0:
+            placed += [(f"s3://phantoms/{ward:03}/{name}", None, name) for name in phantoms]
+            for name, content in phantoms.items():
+                client.put_object(Bucket="phantoms", Key=f"{ward:03}/{name}", Body=content)
+        elif ward % 4 == 1:
+            shard = folder / f"shard-{ward:03}.tar"
+            shard.write_bytes(tarred(phantoms))
+            placed += [(str(shard), name, name) for name in phantoms]
+        else:
+            (folder / f"{ward:03}").mkdir()
+            for name, content in phantoms.items():
+                (folder / f"{ward:03}" / name).write_bytes(content)
+            placed += [(str(folder / f"{ward:03}" / name), None, name) for name in phantoms]
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    return placed
+
+
 @pytest.mark.soak
-def test_rows_are_as_of_one_process_though_driver_and_node_are_killed(nodes: Nodes, tmp_path: Path) -> None:
-    bundle, ward, out = tiny_bundle(tmp_path), draw(tmp_path / "ward", 80 * LONGER), tmp_path / "results"
-    for number in range(4 * LONGER):
-        (ward / f"shard-{number:03}.tar").write_bytes(tarred(FILMS))
-    given = (bundle, ward, "--out", out, "--ray", nodes.address)
+def test_rows_are_as_of_one_process_though_driver_and_node_are_killed(
+    nodes: Nodes, phantoms: dict[str, bytes], tmp_path: Path
+) -> None:
+    bundle, ward, out = tiny_bundle(tmp_path), tmp_path / "ward", tmp_path / "results"
+    ward.mkdir()
+    placed = spread(phantoms, ward)
+    given = (bundle, ward, "s3://phantoms/", "--out", out, "--ray", nodes.address)
     driver = command(*given)
     until_there(out, 1, driver)
     driver.kill()
@@ -93,17 +133,16 @@ def test_rows_are_as_of_one_process_though_driver_and_node_are_killed(nodes: Nod
     nodes.kill_one()
     _, heard = driver.communicate(timeout=PATIENCE)
     assert driver.returncode == 1, heard.decode()  # for the broken film
-    model = hilum.load(bundle)
-    paths = sorted(path for path in ward.rglob("*.*") if path.suffix not in (".txt", ".tar"))
-    packed = [answer.to_row() for answer in model.predict(list(FILMS.values()))]
-    expected: list[tuple[Any, str | None, dict[str, Any]]]
-    expected = [(row["file"], None, row) for row in (answer.to_row() for answer in model.predict(paths))]
-    for shard in ward.glob("*.tar"):
-        expected += [(str(shard), name, row) for name, row in zip(FILMS, packed, strict=True)]
-    assert [tuple(row) for row in rows_of(out).select("uri", "member", "probability", "error").rows()] == [
-        (uri, member, row["probability"], row["error"])
-        for uri, member, row in sorted(expected, key=lambda film: (film[0], film[1] or ""))
-    ]
+    answers = dict(zip(phantoms, hilum.load(bundle).predict(list(phantoms.values())), strict=True))
+    expected = [(uri, member, answers[name].to_row()["probability"], None) for uri, member, name in placed]
+    rows = rows_of(out).select("uri", "member", "probability", "error")
+    broken = rows.filter(pl.col("uri") == str(ward / "broken.png"))
+    assert len(broken) == 1 and broken["error"][0]
+    found = rows.filter(pl.col("uri") != str(ward / "broken.png")).rows()
+    assert found == sorted(expected, key=lambda film: (film[0], film[1] or ""))
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["films"] == len(placed) + 1
+    assert len(summary["slowest"]) == 5
 
 
 def test_a_cluster_that_asks_for_a_token_lets_in_nobody_without(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:

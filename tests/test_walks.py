@@ -100,6 +100,8 @@ NOT_RUN = {
     "pip install '.[scale]'": INSTALLS,
     "hilum predict ward/ --out results --ray local": CLUSTER,
     "hilum predict /mnt/films --out /mnt/results --ray head:6379": CLUSTER,
+    "torchrun --nnodes 1:4 --nproc-per-node 8 --max-restarts 10 --rdzv-backend c10d --rdzv-endpoint FIRST:29400 "
+    "-m hilum train films/manifest.parquet --out /shared/run": "needs machines; tests/test_two_machines.py has two",
     "hilum predict s3://films/2026/ --out s3://answers/2026": "needs a store; tests/test_scale_stores.py has one",
     "hilum predict model.onnx shards/ films.parquet --out results --processes 16 --overlays": ARRAY,
     "docker build -t hilum .": CONTAINERS,

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from hilum.network.network import Network, Seen
+from hilum.training.silence import Silence
 
 # Others wait so long for one that is alive: for the leading one's validation, or its import of a folder.
 PATIENCE = timedelta(minutes=30)
@@ -65,7 +66,23 @@ class Processes:
         """How hilum was started, for a person to type again."""
         if self.count == 1:
             return "hilum"
-        return f"torchrun --nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', self.count)} -m hilum"
+        machines = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+        nodes = f"--nnodes {machines} " if machines > 1 else ""
+        return f"torchrun {nodes}--nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', self.count)} -m hilum"
+
+    @property
+    def starts_again(self) -> bool:
+        """Whether torchrun starts those that are left again where one is lost."""
+        return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) < self.restarts
+
+    @property
+    def restarts(self) -> int:
+        """How often torchrun starts processes again at most."""
+        return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
+
+    def watched(self, advice: str) -> AbstractContextManager[None]:
+        """Within it, a process whose machine falls silent ends the others, which say so and what to do."""
+        return nullcontext() if self.count == 1 else Silence(self.rank, self.count, advice)
 
     def wrap(self, network: Network) -> nn.Module:
         """The network so that its gradients are those of all processes."""

@@ -103,6 +103,8 @@ class Session:
             return Plan(wanted.resume, run.recipe(), self._manifest(data), facts["bundle"])
         if wanted.data is None:
             raise RunError("name a manifest or a folder of films to train on")
+        if self.processes.restarts and wanted.out is None:
+            raise RunError("torchrun may start this again; name the run's directory with --out, where it is found then")
         recipe, varied = read_recipe(wanted.recipe, wanted.settings), parse_settings(wanted.sweep)
         named = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{Path(wanted.recipe).stem}"
         if varied and wanted.start:
@@ -139,6 +141,7 @@ class Session:
         """`resumed` is what goes on if this run is stopped: the run, or the sweep it belongs to."""
         run, recipe = Run(plan.folder), plan.recipe
         again = f"go on with: {self.processes.command} train --resume {shlex.quote(str(resumed))}"
+        after = "torchrun goes on with those that are left" if self.processes.starts_again else again
         try:
             taken_up = self.processes.once(run.exists)
             if plan.start is not None and not taken_up:
@@ -160,12 +163,13 @@ class Session:
                 self._tell_time(prepared, recipe)
                 self.processes.once(lambda: create_run(plan.folder, recipe, facts))
             self.observer(Learning(plan.folder, recipe.epochs))
-            history = fit(run, prepared, self.processes, observer=self.observer, asked_to_stop=self.asked_to_stop)
+            with self.processes.watched(f"the last checkpoint is whole, {after}"):
+                history = fit(run, prepared, self.processes, observer=self.observer, asked_to_stop=self.asked_to_stop)
         except Interrupted:
             self.observer(Notice(f"stopped; {again}"))
             raise Interrupted(f"stopped; {again}") from None
         except PeerLostError as lost:
-            raise PeerLostError(f"{lost}; the last checkpoint is whole, {again}") from None
+            raise PeerLostError(f"{lost}; the last checkpoint is whole, {after}") from None
         if self.processes.leads:
             draw_curves(history, recipe, run.curves)
         self._tell_end(run, recipe, history)
