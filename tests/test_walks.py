@@ -86,6 +86,7 @@ NOT_RUN = {
     "hilum label ours/manifest.parquet --out reads --adjudicate carla": READS,
     "hilum label ours/manifest.parquet --out reads --readers anna,ben --host reading.example --cert cert.pem "
     "--key key.pem": READS,
+    "hilum label adopt reads --by adjudicated --out ours/read.parquet": READS,
     "pip install '.[label]'": INSTALLS,
     "hilum watch /mnt/films --out results": WATCHES,
     "hilum watch /mnt/films --out results --overlays": WATCHES,
