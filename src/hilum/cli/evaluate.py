@@ -49,6 +49,20 @@ def evaluate(
             metavar="DIR",
         ),
     ] = None,
+    readings: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of readings of these films (`hilum label`): its readers are set beside the model.",
+            metavar="DIR",
+        ),
+    ] = None,
+    ordered: Annotated[
+        str | None,
+        typer.Option(
+            help="Readers' labels that have an order, from least to most, for weighted kappa.",
+            metavar="none,some,...",
+        ),
+    ] = None,
     allow_training_films: Annotated[
         bool,
         typer.Option("--allow-training-films", help="Judge even on films it was trained on; the report is stamped."),
@@ -81,6 +95,8 @@ def evaluate(
                 operating_point=operating_point,
                 markdown=markdown,
                 robustness=robustness,
+                readings=readings,
+                ordered=[] if ordered is None else [label.strip() for label in ordered.split(",")],
                 allow_training_films=allow_training_films,
                 seed=seed,
                 on_progress=on_progress,
@@ -89,6 +105,11 @@ def evaluate(
             out = Path("evaluations") / report.name
             report.save(out, markdown=markdown)
     print_table(HEADER, report.summary())
+    if (readers := report.evaluation.readers) is not None:
+        who = ", ".join(
+            f"{letter} is {name}" for letter, name in zip(readers.readers.readers, readers.readers.names, strict=True)
+        )
+        say(f"readers in the report, which does not name them: {who}")
     for caution in report.cautions:
         say(f"note: {caution}")
     say(f"report: {out / 'report.html'}")

@@ -20,6 +20,7 @@ from hilum.evaluation.judge import PATIENT, Scope, judge
 from hilum.evaluation.measure import Evaluation, measure
 from hilum.evaluation.metrics_json import describe
 from hilum.evaluation.predictions import rows_of, save_predictions
+from hilum.evaluation.readers.study import study_readers
 from hilum.evaluation.report.box_gallery import choose_box_films
 from hilum.evaluation.report.document import Document
 from hilum.evaluation.report.gallery import choose_films
@@ -128,6 +129,8 @@ def evaluate(
     operating_point: str | None = None,
     markdown: bool = False,
     robustness: str | os.PathLike[str] | None = None,
+    readings: str | os.PathLike[str] | None = None,
+    ordered: Sequence[str] = (),
     allow_training_films: bool = False,
     seed: int = SEED,
     on_progress: OnProgress = lambda doing, done, total: None,
@@ -137,7 +140,8 @@ def evaluate(
     `films` is a manifest or a folder of films named by class. `split` is the one to judge on, test if left out, and
     every film of a folder in which nothing is set apart; "all" takes every film. Columns named in `by` are groups with
     figures of their own. With `out` the report is written to that folder, with `markdown` in a second form as well.
-    `robustness` is a folder of `hilum robustness`, whose findings become a section.
+    `robustness` is a folder of `hilum robustness`, whose findings become a section, and `readings` one of `hilum
+    label`, whose readers are set beside the model; labels with an order are named in `ordered`, from least to most.
     `seed` is of the bootstrap and of the films taken by chance. `on_progress` is told what is done, how far, of how
     many.
 
@@ -156,12 +160,16 @@ def evaluate(
     scope = Scope(split or data.usual_split, operating_point, tuple(by), allow_training_films)
     tried = None if robustness is None else load_robustness(Path(robustness), predictor.digest, data, scope.split)
     judged = judge(predictor, data, scope, partial(on_progress, "judging films"))
-    evaluation = measure(judged, metadata_alone(judged), Resampling(seed=seed))
+    resampling = Resampling(seed=seed)
+    readers = None if readings is None else study_readers(judged, Path(readings), ordered, resampling)
+    evaluation = measure(judged, metadata_alone(judged), resampling, readers)
     document = make_report(
         evaluation,
         choose_films(judged, evaluation.failures, predictor, seed),
         choose_box_films(judged, evaluation.boxes, seed) if evaluation.boxes is not None else (),
-        _command(predictor.path if isinstance(model, Predictor) else Path(model), data.name, scope, seed),
+        _command(predictor.path if isinstance(model, Predictor) else Path(model), data.name, scope, seed)
+        + ("" if readings is None else shlex.join(["", "--readings", Path(readings).name]).removeprefix("''"))
+        + (shlex.join(["", "--ordered", ",".join(ordered)]).removeprefix("''") if ordered else ""),
         tried,
     )
     report = Report(evaluation, document)

@@ -13,6 +13,7 @@ from hilum.evaluation.journal.precision import Reach, reach
 from hilum.evaluation.judge import PATIENT, Judgement
 from hilum.evaluation.measure_boxes import BoxEvaluation, measure_boxes
 from hilum.evaluation.predictions import Predictions
+from hilum.evaluation.readers.study import ReaderStudy
 from hilum.evaluation.shortcut import Shortcut
 from hilum.evaluation.subgroups import Subgroup, subgroups
 from hilum.measures.bootstrap import USUAL, Resampling
@@ -82,9 +83,12 @@ class Evaluation:
     reach: list[Reach]
     resamples: int
     seed: int
+    readers: ReaderStudy | None = None
 
 
-def measure(judgement: Judgement, shortcut: Shortcut, resampling: Resampling = USUAL) -> Evaluation:
+def measure(
+    judgement: Judgement, shortcut: Shortcut, resampling: Resampling = USUAL, readers: ReaderStudy | None = None
+) -> Evaluation:
     """All that is stated of the films judged. Nothing is chosen here, least of all a threshold."""
     films = judgement.predictions
     p, t = films.probability, films.truth
@@ -123,6 +127,7 @@ def measure(judgement: Judgement, shortcut: Shortcut, resampling: Resampling = U
         reach=reach(figures, films),
         resamples=resampling.resamples,
         seed=resampling.seed,
+        readers=readers,
     )
 
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from hilum.measures.boxes.froc import FrocCurve
-from hilum.measures.figure import Bools, Floats
+from hilum.measures.figure import Bools, Figure, Floats
 from hilum.measures.films.abstention import RiskCoverage
 from hilum.measures.films.binary import Curve, ppv
 from hilum.measures.films.calibration import Bin
@@ -51,6 +51,7 @@ STYLE: Any = {  # a plain dict; the stubs of rc_context want every key spelled o
     "legend.fontsize": 9,
 }
 SIDE = 4.6
+MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +133,23 @@ def roc(curves: Sequence[tuple[str, Curve]], point: tuple[float, float] | None, 
         _unit_square(axes, "1 - specificity", "sensitivity")
         _legend(canvas)
     return Plot("roc", "ROC curve. Chance is the dotted diagonal.", says, canvas)
+
+
+def readers_on_roc(curve: Curve, readers: Sequence[tuple[str, Figure, Figure]], says: str) -> Plot:
+    """The model's curve, and each reader's sensitivity and specificity with both intervals."""
+    with mpl.rc_context(STYLE):
+        canvas, axes = _axes()
+        axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
+        axes.plot(1 - curve.specificity, curve.sensitivity, label="model", **_line(0))
+        for number, (name, found, kept) in enumerate(readers, start=1):
+            color, marker = SERIES[number % len(SERIES)], MARKERS[number % len(MARKERS)]
+            x, y = 1 - (kept.value or 0.0), found.value or 0.0
+            axes.hlines(y, 1 - (kept.high or 1.0), 1 - (kept.low or 0.0), color=color, linewidth=1)
+            axes.vlines(x, found.low or 0.0, found.high or 1.0, color=color, linewidth=1)
+            axes.plot(x, y, marker, markersize=8, color=color, label=drawable(name), zorder=5)
+        _unit_square(axes, "1 - specificity", "sensitivity")
+        _legend(canvas)
+    return Plot("readers", "Readers beside the model's ROC curve, with 95% intervals.", says, canvas)
 
 
 def precision_recall(curve: Curve, prevalence: float, point: tuple[float, float] | None, says: str) -> Plot:

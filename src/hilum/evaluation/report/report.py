@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hilum.evaluation.journal import sections
 from hilum.evaluation.journal.facts import facts
 from hilum.evaluation.measure import Evaluation
+from hilum.evaluation.readers.section import readers_section
 from hilum.evaluation.report import first_screen, of_boxes, of_films, of_model
 from hilum.evaluation.report.document import Document, Gallery, Section
 from hilum.evaluation.report.gallery import Chosen
@@ -27,6 +28,7 @@ def make_report(
         of_model.decisions(evaluation),
         of_boxes.boxes(evaluation, box_galleries),
         of_model.ranking(evaluation),
+        readers_section(evaluation.readers, evaluation.roc) if evaluation.readers is not None else None,
         of_model.classes(evaluation.by_class, evaluation.unsure) if evaluation.by_class is not None else None,
         of_model.calibrated(evaluation),
         of_model.usefulness(evaluation),

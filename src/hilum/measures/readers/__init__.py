@@ -1,0 +1,1 @@
+"""How far readers agree, and how a model stands beside them."""
