@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from commands import run
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from judged import write_data_set
 
@@ -69,6 +69,7 @@ def word(each: Reading) -> str | None:
 LABELS = st.lists(BEFORE, min_size=FILMS, max_size=FILMS)
 
 
+@settings(max_examples=50)
 @given(LABELS, given_readings(), st.randoms())
 def test_the_majority_is_what_more_than_half_say(before: list[str | None], readings: list[Reading], order: Any) -> None:
     shuffled = readings.copy()
@@ -85,6 +86,7 @@ def test_the_majority_is_what_more_than_half_say(before: list[str | None], readi
             assert origin
 
 
+@settings(max_examples=50)
 @given(LABELS, given_readings(), st.sampled_from(["majority", "adjudicated", "anna"]))
 def test_nothing_but_what_was_read_changes(before: list[str | None], readings: list[Reading], by: str) -> None:
     readings = [*readings, reading(0, "anna", "normal", repeat=1)]
@@ -102,6 +104,7 @@ def test_nothing_but_what_was_read_changes(before: list[str | None], readings: l
     assert again["label_before"].to_list() == before and again["label"].equals(table["label"])
 
 
+@settings(max_examples=50)
 @given(LABELS, given_readings(), st.dictionaries(st.integers(0, FILMS - 1), st.sampled_from(CLASSES)))
 def test_what_was_settled_stands_above_what_was_read(
     before: list[str | None], readings: list[Reading], settled: dict[int, str]

@@ -23,6 +23,8 @@ from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEn
 import hilum
 from hilum.bundle.prediction import Abstained, Answered, Box, Failed
 from hilum.bundle.reading import Verdict
+from hilum.label.exchange.reports import read_reports
+from hilum.label.films import open_films
 from hilum.output.dicom.place import stored
 from hilum.output.dicom.results import KINDS, dicom_results, write_result
 from hilum.output.dicom.show import in_lines
@@ -158,6 +160,12 @@ def test_boxes_lie_on_the_pixels_that_were_meant(turn: int, tmp_path: Path) -> N
     (line,) = outlines(made("sr", dataset, tmp_path / "film.dcm", box))
     assert len(line) == 5 and np.array_equal(line[0], line[4])
     np.testing.assert_allclose([*line.min(0), *line.max(0)], [60, 20, 80, 50], atol=1e-3)
+    # Read back as what films begin with in a reading room, it is the box on the upright film again.
+    made("sr", dataset, tmp_path / "film.dcm", box).save_as(tmp_path / "report.dcm", enforce_file_format=True)
+    (found,) = read_reports(tmp_path, open_films(tmp_path))
+    (start,) = found.boxes
+    expected = [left * width, top * height, box.width * width, box.height * height]
+    np.testing.assert_allclose([start.x, start.y, start.width, start.height], expected, atol=1e-3)
     state = made("gsps", dataset, tmp_path / "film.dcm", box)
     drawn = np.reshape(state.GraphicAnnotationSequence[0].GraphicObjectSequence[0].GraphicData, (-1, 2))
     # There the middle of the first pixel is 1, 1, so its corner is at one half.

@@ -50,7 +50,7 @@ def test_a_reading_comes_back_from_its_line(reading: Reading) -> None:
     assert from_line(line) == reading
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(READINGS, min_size=1, max_size=12))
 def test_the_last_reading_of_a_reader_film_showing_and_round_counts(readings: list[Reading]) -> None:
     counts = {(each.reader, each.film, each.repeat, each.round): each for each in readings}

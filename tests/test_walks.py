@@ -87,6 +87,9 @@ NOT_RUN = {
     "hilum label ours/manifest.parquet --out reads --readers anna,ben --host reading.example --cert cert.pem "
     "--key key.pem": READS,
     "hilum label adopt reads --by adjudicated --out ours/read.parquet": READS,
+    "hilum label ours/manifest.parquet --out reads --start reports": READS,
+    "hilum label import theirs.json ours/manifest.parquet --out reads --reader anna": READS,
+    "hilum label export reads --by majority --as coco --out ours.json": READS,
     "pip install '.[label]'": INSTALLS,
     "hilum watch /mnt/films --out results": WATCHES,
     "hilum watch /mnt/films --out results --overlays": WATCHES,

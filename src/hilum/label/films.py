@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.dataset.manifest.manifest import Manifest, load_manifest
+from hilum.dataset.readings.reading import check_reader
 from hilum.radiograph.folder import files_below, may_be_film
 from hilum.system.text import UNSAFE
 
@@ -61,6 +62,17 @@ def open_films(path: Path) -> FilmSet:
     if not films.paths:
         raise RoomError(f"{path}: holds no films")
     return films
+
+
+def check_readers(readers: tuple[str, ...]) -> None:
+    """Refuse names that cannot be readers'. Raises RoomError."""
+    for reader in readers:
+        try:
+            check_reader(reader)
+        except ValueError as error:
+            raise RoomError(f"--readers: {error}") from None
+    if len(set(readers)) < len(readers):
+        raise RoomError("--readers: a reader is named twice")
 
 
 def checked_classes(classes: tuple[str, ...], where: str) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilum.bundle.predictor import Predictor
-from hilum.dataset.readings.reading import check_reader
-from hilum.label.films import FilmSet, RoomError, checked_classes, open_films
+from hilum.label.exchange.exchange import starting_boxes
+from hilum.label.films import FilmSet, RoomError, check_readers, checked_classes, open_films
 from hilum.label.judged import distance, uncertainty
 from hilum.label.room import ROOM, Answers, Plan, Room, remember, room_of
 from hilum.label.sequence import Kind, Sequencer, disputed, suspected
@@ -21,7 +21,8 @@ class Wish:
     """What a room is to be like. Without `classes` they are the room's own of earlier, or those of the films.
 
     `suspects` goes with the order doubt, `column` with stratified, a `bundle` with uncertainty and drift. With an
-    `adjudicator` the films are those that the readers of the first round read differently.
+    `adjudicator` the films are those that the readers of the first round read differently. `start` has the boxes that
+    films begin with.
     """
 
     data: Path
@@ -36,6 +37,7 @@ class Wish:
     repeat: float = 0.0
     seed: int = 1
     adjudicator: str | None = None
+    start: Path | None = None
 
 
 def open_room(wish: Wish, on_progress: OnProgress) -> Room:
@@ -51,19 +53,14 @@ def open_room(wish: Wish, on_progress: OnProgress) -> Room:
         classes=classes,
         order=_sequencer(wish, films, on_progress),
         answers=wish.answers,
+        start=starting_boxes(wish.start, films) if wish.start is not None else {},
         round="first" if wish.adjudicator is None else "adjudication",
     )
     return Room(plan, told=told)
 
 
 def _check(wish: Wish) -> None:
-    for reader in (*wish.readers, *((wish.adjudicator,) if wish.adjudicator is not None else ())):
-        try:
-            check_reader(reader)
-        except ValueError as error:
-            raise RoomError(f"--readers: {error}") from None
-    if len(set(wish.readers)) < len(wish.readers):
-        raise RoomError("--readers: a reader is named twice")
+    check_readers(wish.readers if wish.adjudicator is None else (wish.adjudicator,))
     if wish.order in ("uncertainty", "drift") and wish.bundle is None:
         raise RoomError(f"--order {wish.order} needs a bundle to ask: --bundle FILE, or --bundle default")
     if wish.answers == "first" and wish.bundle is None:

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from hilum.cli.label.adopt import adopt
+from hilum.cli.label.exchange import export, import_
 from hilum.cli.label.read import read
 from hilum.cli.terminal.command import Command, CommandGroup
 from hilum.cli.terminal.extras import need
@@ -30,6 +31,8 @@ class ReadUnlessNamed(CommandGroup):
 label = typer.Typer(help=HELP, cls=ReadUnlessNamed, no_args_is_help=True, rich_markup_mode=None)
 label.command(cls=Command)(read)
 label.command(cls=Command)(adopt)
+label.command("import", cls=Command)(import_)
+label.command(cls=Command)(export)
 
 
 @label.callback()

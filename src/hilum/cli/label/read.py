@@ -56,6 +56,13 @@ def read(
             metavar="SHARE",
         ),
     ] = 0.0,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Boxes that films begin with: COCO, Label Studio's JSON, a CSV, or a folder of hilum's DICOM reports.",
+            metavar="PATH",
+        ),
+    ] = None,
     adjudicate: Annotated[
         str | None,
         typer.Option(help="Who settles the films that --out's readers read differently.", metavar="NAME"),
@@ -111,6 +118,7 @@ def read(
             repeat=repeat,
             seed=seed,
             adjudicator=adjudicate,
+            start=start,
         )
         with report("looking at films") as on_progress:
             room = open_room(wish, on_progress)

@@ -31,6 +31,18 @@ def stored_points(points: NDArray[np.float64], turn: int) -> NDArray[np.float64]
     return np.stack([x, y], 1)
 
 
+def upright_points(points: NDArray[np.float64], turn: int) -> NDArray[np.float64]:
+    """What `stored_points` was given."""
+    x, y = points[:, 0], points[:, 1]
+    if turn in (5, 6, 7, 8):
+        x, y = y, x
+    if turn in (2, 3, 6, 7):
+        x = 1 - x
+    if turn in (3, 4, 7, 8):
+        y = 1 - y
+    return np.stack([x, y], 1)
+
+
 def outline(box: Box, turn: int, size: tuple[int, int]) -> NDArray[np.float64]:
     """(5, 2): the corners of a box in columns and rows of the stored picture, from its corner, the first one twice."""
     left, top, right, bottom = box.x, box.y, box.x + box.width, box.y + box.height
