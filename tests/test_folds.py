@@ -100,6 +100,13 @@ def test_the_figures_are_of_all_these_predictions(trained: Path) -> None:
     assert figures["auroc"]["low"] < figures["auroc"]["value"] < figures["auroc"]["high"]
 
 
+def test_labels_are_doubted_by_networks_that_never_saw_the_films(trained: Path, manifest: Path) -> None:
+    doubts = hilum.doubt(manifest, run=trained)
+    dealt = load_manifest(manifest).table.filter(pl.col("split") == "train")
+    assert doubts.wrong[0].films == dealt.height and "those of a test split, left out" in doubts.notes[0]
+    assert {suspect.path for suspect in doubts.suspects if "model" in suspect.found_by} <= set(dealt["path"])
+
+
 def test_folds_go_on_where_they_were_stopped(trained: Path, manifest: Path) -> None:
     before = (trained / "out-of-fold.csv").read_bytes()
     kept = (trained / "fold0" / "model.onnx").stat().st_mtime_ns
