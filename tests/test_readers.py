@@ -16,12 +16,15 @@ from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from typer.testing import CliRunner
 
 import hilum
+from hilum.bundle.predictor import load
 from hilum.cli.app import app
-from hilum.dataset.manifest.manifest import load_manifest
+from hilum.dataset.manifest.manifest import Manifest, load_manifest
 from hilum.dataset.readings.folder import add_reading
 from hilum.dataset.readings.reading import Box, Reading
+from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.evaluate import Report
-from hilum.evaluation.readers.study import ReaderStudy
+from hilum.evaluation.judge import Scope, judge
+from hilum.evaluation.readers.study import ReaderStudy, study_readers
 from hilum.measures.figure import EvaluationError
 
 READERS = {"zoe-marie": 0.95, "anna-lena": 0.85, "ben-ari": 0.7}  # how often each is right
@@ -166,6 +169,14 @@ def test_what_was_left_out_is_told(study: ReaderStudy) -> None:
     notes = " ".join(study.readers.notes)
     assert "1 reading of other films" in notes and "2 readings without a class" in notes
     assert "1 adjudication left out" in notes
+
+
+def test_truth_that_readers_made_is_told(bundle: Path, manifest: Path, folder: Path, tmp_path: Path) -> None:
+    loaded = load_manifest(manifest)
+    made = pl.when(pl.col("split") == "test").then(pl.lit("2 of 3 readers")).alias("label_origin")
+    films = Manifest(loaded.table.with_columns(made), loaded.folder)
+    study = study_readers(judge(load(bundle), DataSet(films, "adopted"), Scope("test")), folder)
+    assert "labels of 48 of the 48 films were made from readings" in study.readers.notes[0]
 
 
 def test_ordered_labels_get_a_weighted_kappa(bundle: Path, manifest: Path, tmp_path: Path) -> None:

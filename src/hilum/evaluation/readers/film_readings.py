@@ -12,6 +12,7 @@ import polars as pl
 from hilum.bundle.card import Card
 from hilum.dataset.audit.finding import counted
 from hilum.dataset.readings import folder
+from hilum.dataset.readings.adopt import ORIGIN
 from hilum.dataset.readings.reading import Reading, Saw
 from hilum.evaluation.judge import Judgement
 from hilum.evaluation.predictions import NEGATIVE, POSITIVE
@@ -67,7 +68,7 @@ def film_readings(judged: Judgement, path: Path) -> FilmReadings:
         first=first,
         again=again,
         means=means,
-        notes=tuple(_notes(given, ours, means)),
+        notes=(*_made_of_readings(judged.films), *_notes(given, ours, means)),
     )
 
 
@@ -88,6 +89,16 @@ def _meanings(card: Card, films: pl.DataFrame, labels: Iterable[str]) -> dict[st
         for label in (name, *named.get(name, ())):
             stated.setdefault(label, name in card.positive)
     return {label: stated.get(label, {POSITIVE: True, NEGATIVE: False}.get(label)) for label in labels}
+
+
+def _made_of_readings(films: pl.DataFrame) -> Iterator[str]:
+    """Whether the truth is some reader's word already, as `hilum label adopt` writes down."""
+    made = films[ORIGIN].count() if ORIGIN in films.columns else 0
+    if made:
+        yield (
+            f"the labels of {made:,} of the {films.height:,} films were made from readings: readers are judged by "
+            "themselves there, which flatters them and is unfair to the model"
+        )
 
 
 def _notes(

@@ -62,9 +62,7 @@ def readers_section(study: ReaderStudy, roc: Curve) -> Section:
             "McNemar's. Kappa is "
             f"Cohen's between two, Fleiss' of all.{order} Two boxes are the same from an intersection over union of "
             f"{SAME:g}; the share is twice the pairs over all boxes of both, the overlap that of the pairs. Times are "
-            "of films read, so films chosen to be read with the answer may have been easier or harder. Where the "
-            "labels of these films were made from these readings, readers are judged by themselves: their figures "
-            "flatter, and the differences are unfair to the model.",
+            "of films read, so films chosen to be read with the answer may have been easier or harder.",
             "hint",
         )
     )
