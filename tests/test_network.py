@@ -16,8 +16,10 @@ from hilum.network import BACKBONES, Network, UnknownNetworkError, View, create_
 from hilum.network.weights import fit_weights
 
 # Too large to be filled with numbers in a test, or built of the same parts as one that is.
-ON_META = {"vgg13", "vgg16", "vgg19", "resnet101", "resnet152", "small_cnn1"}
-TORCHVISION = [name for name, backbone in BACKBONES.items() if backbone.hub == "torchvision"]
+ON_META = {"vgg13", "vgg16", "vgg19", "resnet101", "resnet152", "small_cnn1"} | {
+    f"resnet{kind}_multi_scale" for kind in ("50", "101", "50_v1")
+}
+TORCHVISION = [name for name, backbone in BACKBONES.items() if backbone.hub == "torchvision" and not backbone.published]
 
 
 def created(name: str, classes: int = 2, **options: object) -> View:

@@ -299,4 +299,6 @@ def plain_recipe(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain data; a file of weights is known by its name, not by where it lay."""
     plain = recipe.as_dict()
     plain["network"]["weights"] = PurePath(plain["network"]["weights"]).name
+    if plain["finder"] is not None:
+        plain["finder"]["weights"] = PurePath(plain["finder"]["weights"]).name
     return plain

@@ -14,6 +14,7 @@ from hilum.bundle.prediction import RESEARCH_USE
 from hilum.dataset.manifest.manifest import load_manifest
 from hilum.export.ensemble.folds import TrainedFolds, train_folds
 from hilum.export.export import export_run
+from hilum.export.finder import with_finder
 from hilum.export.graph.trial import check_writable
 from hilum.export.in_words import bundle_in_words
 from hilum.export.requirements import INSTEAD, check_requirements
@@ -211,10 +212,11 @@ def train(
     where = device_named(device)
     processes = join_processes(where)
     session = Session(where, processes, observer if processes.leads else unobserved, stop, spread)
+    followed = str(recipe) if recipe is not None else "default" if start is None else "fine-tune"
     wanted = TrainOptions(
         None if data is None else Path(data),
-        str(recipe) if recipe is not None else "default" if start is None else "fine-tune",
-        as_settings(settings),
+        followed,
+        as_settings(settings) if resume is not None else with_finder(followed, as_settings(settings)),
         as_sweep(sweep or ()),
         None if out is None else Path(out),
         None if resume is None else Path(resume),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
 import timm
 
-from hilum.network import plain_cnn, timm_networks, torchvision_networks
+from hilum.network import multi_scale, plain_cnn, timm_networks, torchvision_networks
 from hilum.network.body import Parts
 
 
@@ -34,7 +34,7 @@ class Backbone:
     `input_size` is (height, width). `mean` and `std` are those of grey levels in [0, 1], one for each channel that the
     network has. `license` is that of the ImageNet weights, or of the network's code where there are none. `dropout`
     stands before the last layer as published. `auxiliary_weight` is the share at which the loss of each auxiliary head
-    is added in training.
+    is added in training. `published` is the name that its ImageNet weights have, where that is another one.
     """
 
     name: str
@@ -46,8 +46,10 @@ class Backbone:
     license: str
     dropout: float = 0.0
     auxiliary_weight: float = 0.0
+    published: str = ""
 
 
+MULTI_SCALE = "_multi_scale"  # how the names of networks end that are read at two scales
 SMALL = ("zepto", "atto", "femto", "pico", "nano", "tiny", "small")  # as the names of networks say it, smallest first
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # EfficientNet-Lite was trained on (x * 255 - 127) / 128.
@@ -58,6 +60,12 @@ def torchvision_backbone(name: str, build: Callable[[str, tuple[int, int], int],
     """A network of torchvision, as it is registered."""
     hub = Hub.NONE if name == "resnet50_v1" else Hub.TORCHVISION
     return Backbone(name, partial(build, name), (224, 224), IMAGENET_MEAN, IMAGENET_STD, hub, "BSD-3-Clause")
+
+
+def multi_scale_backbone(name: str) -> Backbone:
+    """A ResNet read at two scales, whose body has the weights of that ResNet."""
+    plain = torchvision_backbone(name, multi_scale.multi_scale_resnet)
+    return replace(plain, name=f"{name}{MULTI_SCALE}", input_size=(512, 512), published=name)
 
 
 def google_backbone(
@@ -92,6 +100,7 @@ BACKBONES = {
         *(torchvision_backbone(f"vgg{depth}", torchvision_networks.vgg) for depth in (11, 13, 16, 19)),
         *(torchvision_backbone(f"resnet{depth}", torchvision_networks.resnet) for depth in (18, 34, 50, 101, 152)),
         torchvision_backbone("resnet50_v1", torchvision_networks.resnet50_v1),
+        *(multi_scale_backbone(name) for name in ("resnet50", "resnet50_v1", "resnet101")),
         # The share of an auxiliary loss: the paper's 0.3 for GoogLeNet, PyTorch's 0.4 for Inception v3.
         google_backbone("googlenet", torchvision_networks.googlenet, 224, 0.2, 0.3),
         google_backbone("inception_v3", torchvision_networks.inception_v3, 299, 0.5, 0.4),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -19,6 +19,11 @@ class Body(nn.Sequential):
 
     # Where the authors' names start, seen from here.
     inside = ""
+    # Layers that no published weights have, which learn with the head, and such as never learn.
+    new: Sequence[str] = ()
+    fixed: Sequence[str] = ()
+    # What the gate reads of it; left empty: stages of medium size.
+    seen_by_gate: Sequence[str] = ()
     # Strides and channels of its maps, finest first, where it gives those that heads for places read.
     strides: Sequence[int] = ()
     channels: Sequence[int] = ()
@@ -34,6 +39,7 @@ class Body(nn.Sequential):
         last: Sequence[str] = ("fc",),
     ) -> None:
         super().__init__()
+        self.finder: Any = None  # a LungFinder, of a body that is told where the lungs are
         for name, layer in layers.items():
             self.add_module(name, layer)
         self.width, self.averaged = width, averaged
@@ -78,10 +84,12 @@ class Body(nn.Sequential):
         return [channels for channels, stride in zip(self.channels, self.strides, strict=True) if stride in strides]
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
-        """All parameters in a handful of groups, from the first layers to the last."""
+        """All parameters in a handful of groups, from the first layers to the last, but those new or fixed."""
         found: list[list[nn.Parameter]] = [[]]
         ahead = list(self.groups)
         for name, parameter in self.named_parameters():
+            if name.startswith(tuple(f"{layer}." for layer in (*self.new, *self.fixed))):
+                continue
             if ahead and name.startswith(f"{ahead[0]}."):
                 found.append([])
                 ahead.pop(0)

@@ -33,6 +33,8 @@ def fold_input(view: View) -> View:
     assert isinstance(folded.normalization, Normalization)
     mean, std = folded.normalization.mean, folded.normalization.std
     first = next(module for module in folded.body.modules() if isinstance(module, nn.Conv2d))
+    if folded.body.finder is not None:  # noise, on which folding is tried, holds no lungs, so nobody would notice
+        raise ValueError("what finds the lungs reads films as the first convolution does")
     if first.in_channels != len(mean):
         raise ValueError(f"{view.backbone.name} does something else to its input before the first convolution")
     with torch.no_grad():

@@ -8,9 +8,9 @@ from torch import nn
 
 
 class Freezable(nn.Module):
-    """A `body` that was trained before, and new layers after it."""
+    """A `body` that was trained before, and new layers after it, or in it, as it names them itself."""
 
-    body: Any
+    body: Any  # a Body
     statistics_frozen: bool = False
 
     def set_body_trainable(self, trainable: bool, *, moving_statistics: bool) -> None:
@@ -20,13 +20,17 @@ class Freezable(nn.Module):
         Published code often stops the gradients only and trains on with statistics that follow the new films. Dropout
         inside the body stays on in either case.
         """
-        self.body.requires_grad_(trainable)
+        for name, layer in self.body.named_children():
+            layer.requires_grad_(name in self.body.new or (trainable and name not in self.body.fixed))
         self.statistics_frozen = not moving_statistics
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's, but frozen statistics stay."""
+        """As torch's, but frozen statistics stay, and what never learns is as it will be used."""
         super().train(mode)
+        for name in self.body.fixed:
+            if (layer := getattr(self.body, name)) is not None:
+                layer.eval()
         if self.statistics_frozen:
             for module in self.body.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map_only
 from hilum.network import timm_networks
 from hilum.network.backbone import Backbone, UnknownNetworkError, find_backbone
 from hilum.network.body import Parts
+from hilum.network.finder import FinderShape, LungFinder
 from hilum.network.heads.boxes import BoxHead, Candidates
 from hilum.network.heads.lungs import STRIDES as LUNG_STRIDES
 from hilum.network.heads.lungs import Blackened, LungHead, believed
@@ -24,6 +25,7 @@ from hilum.network.view import Head, Looked, View, create_head
 from hilum.network.weights import WeightsError, fit_weights, imagenet_weights, origin_of, read_weights
 
 T = TypeVar("T")
+Trained = Literal["all", "head", "hidden"]
 
 LARGEST_STRIDE = 32  # of a network's own maps; what lies above in a pyramid is made from the last of them
 
@@ -35,6 +37,7 @@ class Heads(NamedTuple):
     opacity: bool = False  # a map of where opacities are
     lungs: int | None = None  # a mask of the lungs, and a view of the lungs alone with sides of so many pixels
     group: bool = False  # child or adult
+    finder: FinderShape | None = None  # another network that tells a multi-scale one where the lungs are
 
 
 class Seen(NamedTuple):
@@ -131,19 +134,36 @@ class Network(nn.Module):
         chosen = torch.nonzero(seen.looked).squeeze(1)
         return spread(self.lungs.look(self.blackened(x[chosen], masks[chosen])), chosen, len(x))
 
-    def set_body_trainable(self, trainable: bool, *, moving_statistics: bool) -> None:
-        """Freezes the bodies of all views, or sets them free; see `Freezable`."""
+    def set_trainable(self, trained: Trained, *, moving_statistics: bool) -> None:
+        """What learns: all of it, all that is new, or of the head its hidden layer alone; see `Freezable`."""
         for view in self.views:
-            view.set_body_trainable(trainable, moving_statistics=moving_statistics)
+            view.set_body_trainable(trained == "all", moving_statistics=moving_statistics)
+        for parameter in self.head_parameters():
+            parameter.requires_grad_(trained != "hidden")
+        if trained == "hidden":
+            self.film.head.get_submodule("hidden").requires_grad_(True)
 
     @property
     def views(self) -> list[View]:
         """The view of the whole film, and that of the lungs where there is one."""
         return [view for view in (self.film, self.lungs) if view is not None]
 
+    def trained_by(self, trained: Trained) -> int:
+        """How many parameters learn so."""
+        if trained == "hidden":
+            return sum(parameter.numel() for parameter in self.film.head.get_submodule("hidden").parameters())
+        learning = chain(*self.layer_groups()) if trained == "all" else self.head_parameters()
+        return sum(parameter.numel() for parameter in learning)
+
     def head_parameters(self) -> list[nn.Parameter]:
-        """All that is new: the heads."""
-        own = {id(parameter) for view in self.views for parameter in view.body.parameters()}
+        """All that is new: the heads, and layers of the body that no published weights have."""
+        own = {
+            id(parameter)
+            for view in self.views
+            for name, layer in view.body.named_children()
+            for parameter in layer.parameters()
+            if name not in view.body.new
+        }
         return [parameter for parameter in self.parameters() if id(parameter) not in own]
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
@@ -188,6 +208,8 @@ def create_network(
             dropout = backbone.dropout if head == "linear" else 0.0
         strides = _strides(heads)
         parts = backbone.build(size, classes) if strides is None else _maps(backbone, strides, size)
+        if heads.finder is not None:
+            parts.body.finder = LungFinder(heads.finder, size, backbone)
         box_head = None
         if heads.boxes is not None:
             box_head = BoxHead(heads.boxes, parts.body.channels_at(heads.boxes.strides), size)
@@ -246,7 +268,9 @@ def load_weights(network: Network, weights: str | Path) -> None:
     except WeightsError as error:
         raise WeightsError(f"{weights} does not fit {backbone.name}: {error}") from None
     view.load_state_dict(fitting, strict=False)
-    new = [] if any(name.startswith("head.") for name in fitting) else ["head"]
+    anew = [name for name in view.body.new if any(True for _ in view.body.get_submodule(name).parameters())]
+    new = [layer for layer in anew if not any(name.startswith(f"body.{layer}.") for name in fitting)]
+    new += [] if any(name.startswith("head.") for name in fitting) else ["head"]
     if view.opacity is not None and not any(name.startswith("opacity.") for name in fitting):
         new.append("opacity")
     for part, module in network.named_children():
@@ -255,7 +279,12 @@ def load_weights(network: Network, weights: str | Path) -> None:
         if module is network.lungs:  # it begins as the view of the film does
             network.lungs.body.load_state_dict(view.body.state_dict(), strict=False)
         new.append(part)
-    network.origin = ", new ".join([source, " and ".join(new)]) if new else source
+    network.origin = f"{source}, new {_listed(new)}" if new else source
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _fill(module: nn.Module, part: str, given: dict[str, Tensor]) -> bool:

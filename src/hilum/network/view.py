@@ -13,7 +13,8 @@ from hilum.network.body import Body, Parts
 from hilum.network.freezing import Freezable
 from hilum.network.heads.opacity import STRIDES, OpacityHead
 
-Head = Literal["linear", "mlp"]
+HIDDEN = 256  # units of the heads that have two layers
+Head = Literal["linear", "mlp", "two_linear"]
 
 
 class Looked(NamedTuple):
@@ -88,11 +89,15 @@ class View(Freezable):
 
 
 def create_head(head: Head, features: int, classes: int, dropout: float) -> nn.Module:
-    """A new head: `linear`, or `mlp`; both leave out that share of what their last layer reads, in training."""
+    """A new head: `linear`, `mlp`, or `two_linear`, which is two linear layers with nothing between them.
+
+    All leave out that share of what their last layer reads, in training.
+    """
     if head not in get_args(Head):
         raise ValueError(f"head {head}: one of {', '.join(get_args(Head))}")
-    wide = head == "mlp"
-    hidden = [("hidden", nn.Linear(features, 256)), ("relu", nn.ReLU())] if wide else []
-    last = [("dropout", nn.Dropout(dropout)), ("linear", nn.Linear(256 if wide else features, classes))]
-    end = [("log_softmax", nn.LogSoftmax(dim=1))] if wide else []
-    return nn.Sequential(OrderedDict([*hidden, *last, *end]))
+    wide = head != "linear"
+    hidden = [("hidden", nn.Linear(features, HIDDEN))] if wide else []
+    between = [("relu", nn.ReLU())] if head == "mlp" else []
+    last = [("dropout", nn.Dropout(dropout)), ("linear", nn.Linear(HIDDEN if wide else features, classes))]
+    end = [("log_softmax", nn.LogSoftmax(dim=1))] if head == "mlp" else []
+    return nn.Sequential(OrderedDict([*hidden, *between, *last, *end]))

@@ -57,7 +57,7 @@ def imagenet_weights(backbone: Backbone, input_size: tuple[int, int]) -> dict[st
     try:
         with patience():
             if backbone.hub is Hub.TORCHVISION:
-                published = torchvision.models.get_model_weights(backbone.name)["IMAGENET1K_V1"]
+                published = torchvision.models.get_model_weights(backbone.published or backbone.name)["IMAGENET1K_V1"]
                 return dict(published.get_state_dict(check_hash=True, weights_only=True))
             # timm builds the whole network, because it adapts some weights to the size of the input.
             name = backbone.name.removeprefix("timm/")
@@ -162,8 +162,10 @@ def fit_weights(weights: dict[str, Tensor], own: dict[str, Tensor], body: Body) 
         weights = {our_name(name, own, body): tensor for name, tensor in weights.items()}
     fitting = {name: tensor for name, tensor in weights.items() if name in own and same_kind(tensor, own[name])}
 
+    anew = tuple(f"body.{layer}." for layer in (*body.new, *body.fixed))
+
     def of_body(names: Iterable[str]) -> list[str]:
-        return [name for name in names if name.startswith("body.")]
+        return [name for name in names if name.startswith("body.") and not name.startswith(anew)]
 
     counters = (name for name in own if name.endswith("num_batches_tracked"))
     faults = {

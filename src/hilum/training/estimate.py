@@ -67,7 +67,7 @@ def _measure(prepared: Prepared, recipe: Recipe, phase: Phase, batch: Batch) -> 
     layout = torch.channels_last if recipe.training.channels_last else torch.contiguous_format
     films = batch.films.contiguous(memory_format=layout)
     network = copy.deepcopy(prepared.task.network).to(device).to(memory_format=layout)
-    network.set_body_trainable(phase.train == "all", moving_statistics=phase.statistics_move)
+    network.set_trainable(phase.train, moving_statistics=phase.statistics_move)
     optimizer = make_optimizer(recipe, phase, network.layer_groups())
 
     def learn(count: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -93,7 +94,7 @@ def wanted_of(recipe: Recipe) -> Wanted:
 
 def network_of(recipe: Recipe, weights: str | None = None) -> Network:
     """The network that a recipe describes, with its weights, or others."""
-    return create_network(
+    network = create_network(
         recipe.network.name,
         len(recipe.classes),
         recipe.network.weights if weights is None else weights,
@@ -103,6 +104,10 @@ def network_of(recipe: Recipe, weights: str | None = None) -> Network:
         heads=recipe.heads,
         seed=recipe.training.seed,
     )
+    if recipe.finder is not None and weights is None:
+        assert network.film.body.finder is not None, "hilum.export.finder comes first"
+        network.film.body.finder.fill(Path(recipe.finder.weights))
+    return network
 
 
 def _train_feed(manifest: Manifest, store: Store, train: Examples, task: Task, processes: Processes) -> Feed:
@@ -141,7 +146,7 @@ def describe(prepared: Prepared, recipe: Recipe) -> list[str]:
         f"input {prepared.store.geometry}"
     )
     for number, phase in enumerate(recipe.phases, start=1):
-        trained = _size(network) if phase.train == "all" else sum(p.numel() for p in network.head_parameters())
+        trained = network.trained_by(phase.train)
         lines.append(f"phase {number}: {phase.epochs} epoch{'s' * (phase.epochs > 1)}, {trained:,} parameters trained")
     store = prepared.store
     lines.append(f"store: {store.folder}, {len(store.digests):,} films, {megabytes(store.pixels.nbytes)}")

@@ -82,6 +82,7 @@ def going_on(learning: Recipe, start: Start, folder: Path) -> tuple[Recipe, Star
         opacity=before.opacity,
         lungs=before.lungs,
         group=before.group,
+        finder=before.finder,
     )
     return recipe, taken
 

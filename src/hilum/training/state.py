@@ -52,7 +52,7 @@ class TrainState:
     def enter(self, phase: int) -> None:
         """Begin a phase: what learns in it, with an optimizer and a schedule of its own."""
         wanted = self.recipe.phases[phase]
-        self.network.set_body_trainable(wanted.train == "all", moving_statistics=wanted.statistics_move)
+        self.network.set_trainable(wanted.train, moving_statistics=wanted.statistics_move)
         self.optimizer = make_optimizer(self.recipe, wanted, self.network.layer_groups())
         self.schedule = make_schedule(self.recipe, wanted, self.optimizer, self.steps_an_epoch)
         self.phase = phase

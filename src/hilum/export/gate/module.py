@@ -43,8 +43,11 @@ class Taps:
 def choose_taps(body: nn.Module, film: Tensor) -> tuple[str, ...]:
     """The stages of a body that end in maps of medium size, found by sending one film (1, channels, h, w) through.
 
-    Of several stages with maps of the same size it is the last; a network without such maps has no taps.
+    Of several stages with maps of the same size it is the last; a network without such maps has no taps. A body may
+    name its own.
     """
+    if own := getattr(body, "seen_by_gate", ()):
+        return tuple(own)
     found: dict[tuple[int, int], str] = {}
     height, width = film.shape[2:]
 

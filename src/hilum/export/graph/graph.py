@@ -86,7 +86,7 @@ class Graph(nn.Module):
         """Their names."""
         heatmaps = [] if self.heatmap.startswith("none") else [HEATMAPS]
         gate = [GATE] if self.gate is not None else []
-        lungs = [LUNGS] if self.joined is not None else []
+        lungs = [LUNGS] if self.joined is not None or self.body.finder is not None else []
         boxes = [CANDIDATES, CANDIDATE_SCORES] if self.boxes is not None else []
         groups = [GROUPS] if self.group is not None else []
         return [PROBABILITIES, *groups, *heatmaps, FEATURES, *gate, *lungs, *boxes]
@@ -100,6 +100,8 @@ class Graph(nn.Module):
         if self.group is not None:
             adult = torch.sigmoid(self.group(read.features))
             groups = given[GROUPS] = torch.cat([1 - adult, adult], 1)
+        if self.body.finder is not None:
+            given[LUNGS] = taps[0].squeeze(1)
         if self.joined is not None:
             fitted, given[HEATMAPS], given[LUNGS] = self.joined(films.float() / 255, self.body, taps, read, groups)
         each = [calibrated(own) for calibrated, own in zip(self.probabilities, fitted, strict=True)]

@@ -8,7 +8,8 @@ ONNX runtimes know no gradients, so a heatmap must have a closed form:
   weights and of the masks of active units, so Grad-CAM (Selvaraju et al. 2017) needs no backward pass: the weight of a
   map is the mean of its gradient over the places, and negative sums are cut to 0, as its authors define it. Where the
   head ends in log-softmax, the gradient is that of the logit before it, as theirs is. A layer normalization between the
-  average and these layers, as transformers have, is one more factor; what decides by a class token, class_token.py.
+  average and these layers, as transformers have, is one more factor; what decides by a class token, class_token.py;
+  by decoders that attend to maps, multi_scale.py.
 
 Anything else has none, and the bundle says why. Nothing is made up.
 """
@@ -31,9 +32,11 @@ from hilum.export.graph.backward import (
     through_layers,
 )
 from hilum.export.graph.class_token import ClassTokenReading, before_last_block, class_token_network
+from hilum.export.graph.multi_scale import MultiScaleReading, linear_layers
 from hilum.export.graph.read import CLASS_ACTIVATION_MAP, GRAD_CAM, Read
 from hilum.network.body import Body
 from hilum.network.ending import normalized
+from hilum.network.multi_scale import MultiScaleBody
 from hilum.network.view import View
 
 
@@ -132,7 +135,7 @@ class AveragePool(nn.Module):
         return maps.mean((2, 3))
 
 
-Reading = LinearReading | ReluReading | NormalizedReading | ClassTokenReading | PlainReading
+Reading = LinearReading | ReluReading | NormalizedReading | ClassTokenReading | MultiScaleReading | PlainReading
 
 
 def maps_of(body: Body) -> Callable[[Tensor], tuple[Tensor, list[Tensor]]]:
@@ -167,6 +170,8 @@ def reading_of(view: View, maps: Tensor) -> Reading:
         return LinearReading(chain[0]) if len(chain) == 1 else ReluReading(AveragePool(), chain, 0, _size(maps))
     if (net := class_token_network(body)) is not None and chain:
         return ClassTokenReading(net, chain)
+    if isinstance(body, MultiScaleBody) and (layers := linear_layers(head)):
+        return MultiScaleReading(body, layers)
     if _features_block(body) is not None and (read := _read_flattened(body, head, maps)):
         return read
     reason = f"{view.backbone.name} ends neither in an average of feature maps nor in ReLU layers on one"

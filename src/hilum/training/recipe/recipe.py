@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
-from hilum.network.backbone import find_backbone
+from hilum.network.backbone import MULTI_SCALE, find_backbone
+from hilum.network.finder import FinderShape
 from hilum.network.fits import UnfitNetworkError, check_fits
 from hilum.network.heads.pyramid import Pyramid
-from hilum.network.network import Heads
+from hilum.network.network import Heads, Trained
 from hilum.radiograph.geometry import KEPT, SIDES, Geometry
 from hilum.system.typed import Bounds, out_of_bounds
 from hilum.training.variation.augment import Augmentation
@@ -44,7 +45,8 @@ class Architecture:
 
     name: str = "efficientnet_lite0"  # hilum's own name, or any of timm's
     weights: str = "imagenet"  # imagenet, none, or a .safetensors or .pth file
-    head: Literal["linear", "mlp"] = "linear"  # mlp is the head of resnet34-two-phases
+    # mlp is the head of resnet34-two-phases, two_linear that of the multi-scale transformers.
+    head: Literal["linear", "mlp", "two_linear"] = "linear"
     dropout: ShareBelowOne = 0.0  # share of what the last layer reads that is left out at random in training
 
 
@@ -98,6 +100,16 @@ class Lungs:
 
 
 @dataclass(frozen=True, slots=True)
+class Finder:
+    """With this section another network, held fast, finds the lungs; a multi-scale transformer looks at them alone."""
+
+    weights: str = "default"  # a bundle or a run whose network finds lungs
+    network: str | None = None  # left out: that of the weights
+    height: Side | None = None  # of the films on which it looks for lungs, in pixels; left out: as it was trained
+    width: Side | None = None  # likewise
+
+
+@dataclass(frozen=True, slots=True)
 class AgeGroup:
     """With this section the network says whether a film is a child's or an adult's; its body does not learn from it."""
 
@@ -142,7 +154,7 @@ class Phase:
     """A stretch of epochs; what it leaves out is as in the recipe's optimizer and schedule."""
 
     epochs: Count = 10  # passes over the training films
-    train: Literal["all", "head"] = "all"  # head: the body is held fast
+    train: Trained = "all"  # head: the body is held fast; hidden: all but the first of a head's two layers
     learning_rate: Positive | None = None  # left out: the optimizer's
     # Of batch normalization in the body; left out: frozen while only the head trains, moving while all does.
     body_statistics: Literal["frozen", "moving"] | None = None
@@ -195,6 +207,7 @@ class Recipe:
     opacity: Opacity | None = None
     lungs: Lungs | None = None
     group: AgeGroup | None = None
+    finder: Finder | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -226,6 +239,10 @@ class Recipe:
             faults.append(f"selection.after_epoch: none of the {self.epochs} epochs could be kept")
         if training.offline_passes and training.feed != "store":
             faults.append(f"training.offline_passes: training.feed must be store, not {training.feed}")
+        if self.finder is not None and not self.network.name.endswith(MULTI_SCALE):
+            faults.append(f"finder: goes with a multi-scale transformer, as resnet50{MULTI_SCALE}")
+        if any(phase.train == "hidden" for phase in self.phases) and self.network.head == "linear":
+            faults.append("phases.train = hidden: network.head = linear has no hidden layer")
         return [*faults, *self._at_odds_with_boxes(), *self._at_odds_with_views()]
 
     def _at_odds_with_views(self) -> list[str]:
@@ -261,7 +278,10 @@ class Recipe:
     def heads(self) -> Heads:
         """What its network says beside the class of a film."""
         lungs = None if self.lungs is None else self.lungs.size
-        return Heads(self.detector, self.opacity is not None, lungs, self.group is not None)
+        shape, found = None, self.finder
+        if found is not None and found.network and found.height and found.width:
+            shape = FinderShape(found.network, (found.height, found.width))
+        return Heads(self.detector, self.opacity is not None, lungs, self.group is not None, shape)
 
     def sized(self) -> Recipe:
         """With the network's own size where none is named. A network that cannot be trained so is a RecipeError."""
