@@ -14,11 +14,10 @@ from hilum.bundle.prediction import RESEARCH_USE
 from hilum.dataset.manifest.manifest import load_manifest
 from hilum.export.ensemble.folds import TrainedFolds, train_folds
 from hilum.export.export import export_run
-from hilum.export.finder import with_finder
 from hilum.export.graph.trial import check_writable
 from hilum.export.in_words import bundle_in_words
 from hilum.export.requirements import INSTEAD, check_requirements
-from hilum.export.start import open_start
+from hilum.export.start import open_start, with_finder
 from hilum.system.notebook import html_table
 from hilum.training.observer import Notice, Observer, Working, unobserved
 from hilum.training.processes import join_processes

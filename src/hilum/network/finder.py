@@ -37,7 +37,7 @@ class LungFinder(nn.Module):
         self.mean, self.std = levels.mean[0], levels.std[0]
         self.resample = Resample(seen, shape.size)
         self.normalization = Normalization(backbone.mean, backbone.std)
-        self.body = timm_networks.feature_maps(own, STRIDES[0], STRIDES[-1]).body
+        self.body = timm_networks.feature_maps(own, (STRIDES[0], STRIDES[-1]), shape.size).body
         self.head = LungHead(self.body.channels_at(STRIDES))
         found, told = ((height // STRIDES[0], width // STRIDES[0]) for height, width in (shape.size, seen))
         self.to_film = Resample(found, told)

@@ -105,7 +105,7 @@ def network_of(recipe: Recipe, weights: str | None = None) -> Network:
         seed=recipe.training.seed,
     )
     if recipe.finder is not None and weights is None:
-        assert network.film.body.finder is not None, "hilum.export.finder comes first"
+        assert network.film.body.finder is not None, "hilum.export.start.with_finder comes first"
         network.film.body.finder.fill(Path(recipe.finder.weights))
     return network
 
