@@ -67,8 +67,8 @@ def test_a_film_that_counts_twice_is_as_two_films(sides: Sides, seed: int) -> No
 
 @given(made_sides())
 @settings(max_examples=60, deadline=None)
-def test_the_score_is_cleanlabs_normalized_margin_turned_round(sides: Sides) -> None:
-    quality = get_label_quality_scores(sides.given, sides.shares, method="normalized_margin")
+def test_the_score_is_cleanlabs_self_confidence_turned_round(sides: Sides) -> None:
+    quality = get_label_quality_scores(sides.given, sides.shares, method="self_confidence")
     assert doubt_of(sides) == pytest.approx(1 - quality)
 
 

@@ -200,6 +200,8 @@ def test_ordered_labels_get_a_weighted_kappa(bundle: Path, manifest: Path, tmp_p
     )
     with pytest.raises(EvaluationError, match="--ordered: no reader gave 'severe'"):
         hilum.evaluate(bundle, manifest, split="test", readings=tmp_path, ordered=["none", "severe"])
+    with pytest.raises(EvaluationError, match="--ordered is about readers' labels"):
+        hilum.evaluate(bundle, manifest, split="test", ordered=list(grades))
 
 
 def test_the_report_has_a_section_that_names_nobody(bundle: Path, manifest: Path, folder: Path, tmp_path: Path) -> None:

@@ -154,6 +154,8 @@ def evaluate(
     """
     if out is not None:
         check_folder(Path(out))
+    if ordered and readings is None:
+        raise EvaluationError("--ordered is about readers' labels; name their readings with --readings")
     # The bundle first: reading a folder of films takes long, a misspelled name none.
     predictor = model if isinstance(model, Predictor) else load(model)
     data = open_data_set(Path(films), partial(on_progress, "reading films"))

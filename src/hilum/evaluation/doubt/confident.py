@@ -22,20 +22,23 @@ def flagged(sides: Sides) -> Ints:
     from cleanlab.filter import find_label_issues  # two seconds, and in an extra of its own
 
     return np.asarray(
-        find_label_issues(sides.given, sides.shares, return_indices_ranked_by="normalized_margin", n_jobs=1), np.int64
+        find_label_issues(sides.given, sides.shares, return_indices_ranked_by="self_confidence", n_jobs=1), np.int64
     )
 
 
 def doubt_of(sides: Sides) -> Floats:
-    """From 0 to 1: one half where the model holds the label for as likely as its best rival, 1 where it is certain of
-    that. It is 1 less cleanlab's `normalized_margin`."""
-    own = np.take_along_axis(sides.shares, sides.given[:, None], 1)[:, 0]
-    return np.asarray((1 - own + _rivals(sides).max(1)) / 2)
+    """How unlikely the model holds each label, from 0 to 1: 1 less cleanlab's `self_confidence`.
+
+    Of cleanlab's scores it finds the most wrong labels first, on real films of three classes (results/label_errors.py).
+    """
+    return np.asarray(1 - np.take_along_axis(sides.shares, sides.given[:, None], 1)[:, 0])
 
 
 def suggested(sides: Sides) -> Ints:
     """The side that the model holds for the likeliest besides the label's own."""
-    return np.asarray(_rivals(sides).argmax(1))
+    rivals = sides.shares.copy()
+    np.put_along_axis(rivals, sides.given[:, None], -1.0, 1)
+    return np.asarray(rivals.argmax(1))
 
 
 def wrong_shares(sides: Sides, weights: Floats) -> Floats:
@@ -85,9 +88,3 @@ class Estimate:
     def _weights(self, counts: NDArray[np.uint16]) -> Floats:
         """How often each film counts in a resample of patients."""
         return counts[self._whose].astype(np.float64)
-
-
-def _rivals(sides: Sides) -> Floats:
-    rivals = sides.shares.copy()
-    np.put_along_axis(rivals, sides.given[:, None], -1.0, 1)
-    return rivals
