@@ -23,6 +23,8 @@ from films import picture
 from PIL import Image
 
 import hilum
+from hilum.bundle.opening import PROVIDERS
+from hilum.scale import judge as judge_module
 from hilum.scale import plan
 from hilum.scale.errors import StoreError
 from hilum.scale.judge import Judging, shards_judged
@@ -89,6 +91,26 @@ def test_a_folder_gets_the_rows_that_the_predictor_gives(
     assert summary["errors"] == {str(rows["error"].drop_nulls()[0]).partition(":")[0]: 1}
     assert all(seconds > 0 for seconds, *_ in summary["slowest"])
     assert f"{len(expected)} films" in answer.stdout
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_gpu_is_chosen_by_itself_where_onnxruntime_starts_one(
+    bundle: Path, films: Path, expected: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, starts: bool
+) -> None:
+    """The processor stands for it; the other provider of that name is none that can be started here."""
+    there = "CPUExecutionProvider" if starts else "CUDAExecutionProvider"
+    monkeypatch.setitem(PROVIDERS, "cuda", there)
+    devices: list[str] = []
+
+    def load(model: Path, *, threads: int, device: str) -> hilum.Predictor:
+        devices.append(device)
+        return hilum.load(model, threads=threads, device=device)
+
+    monkeypatch.setattr(judge_module, "load", load)
+    answer = run("predict", bundle, films, "--out", tmp_path / "results", "--processes", "2")
+    assert devices == (["cuda", "cuda"] if starts else ["cuda", "cpu"])
+    assert ("cannot start a GPU here; the CPU judges" in answer.stderr) is not starts
+    agree(rows_of(tmp_path / "results"), expected)
 
 
 def test_jobs_of_an_array_share_the_films_and_the_last_one_sums_up(

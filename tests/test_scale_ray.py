@@ -131,8 +131,9 @@ def test_rows_are_as_of_one_process_though_driver_and_node_are_killed(
     driver = command(*given)
     until_there(out, len(list(out.glob("rows/*/*.parquet"))) + 1, driver)
     nodes.kill_one()
-    _, heard = driver.communicate(timeout=PATIENCE)
-    assert driver.returncode == 1, heard.decode()  # for the broken film
+    answer, heard = driver.communicate(timeout=PATIENCE)
+    assert b"no answer: damaged 1" in answer, heard.decode()
+    assert driver.returncode == 1
     answers = dict(zip(phantoms, hilum.load(bundle).predict(list(phantoms.values())), strict=True))
     expected = [(uri, member, answers[name].to_row()["probability"], None) for uri, member, name in placed]
     rows = rows_of(out).select("uri", "member", "probability", "error")

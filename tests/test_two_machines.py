@@ -63,7 +63,7 @@ def test_when_a_machine_is_lost_the_other_goes_on_from_the_last_checkpoint(
 ) -> None:
     if not all(map(shutil.which, ("unshare", "nsenter", "ip"))):
         pytest.skip("unshare, nsenter or ip is not installed")
-    if subprocess.run(["unshare", "-rn", "ip", "link", "add", "a", "type", "veth"], capture_output=True).returncode:
+    if subprocess.run(["unshare", "-rn", "ip", "link", "add", "here", "type", "veth"], capture_output=True).returncode:
         pytest.skip("no network of its own is to be had here")
     words = ["hilum", "train", str(films), *SMALL, "--set", "phases.0.epochs=100000", "--out", "run"]
     command = ["unshare", "-rn", "bash", "-c", MACHINES, "machines", how, "run", sys.executable, *words]

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,9 +23,8 @@ import numpy as np
 
 from hilum.bundle.card import BundleError
 from hilum.bundle.opening import CPU
-from hilum.bundle.predictor import load
 from hilum.scale.errors import ScaleError, in_one_line
-from hilum.scale.judge import NAME, Hardware, Step, judging_with, shards_judged
+from hilum.scale.judge import NAME, Hardware, Step, judging_with, open_on, shards_judged
 from hilum.scale.parts import part_name
 from hilum.scale.plan import Plan, read_plan
 from hilum.scale.results import results_at
@@ -74,18 +74,20 @@ def shards_judged_there(plan: Plan, shards: Sequence[int], served: Served, hardw
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # what it does stands in its dashboard and its own logs
     there = ray.cluster_resources()
-    cores, gpus = max(int(there.get("CPU", 1)), 1), max(int(there.get("GPU", 1)), 1)
+    cores, gpus = max(int(there.get("CPU", 1)), 1), int(there.get("GPU", 0))
+    device = hardware.device if gpus else hardware.device or CPU
     # A GPU has the cores that decode for it; without one every core judges for itself.
-    each, actors = (1, cores) if hardware.device == CPU else (max(cores // gpus, 1), gpus)
+    each, actors = (1, cores) if device == CPU else (max(cores // max(gpus, 1), 1), max(gpus, 1))
     actors = min(actors, len(shards))
     judged = ray.data.from_numpy(np.array_split(np.array(shards), min(len(shards), MOST_BLOCKS))).map_batches(
         _Judge,
-        fn_constructor_args=(plan.results.address, asdict(plan.card), served.path, (each, hardware.device)),
+        fn_constructor_args=(plan.results.address, asdict(plan.card), served.path, (each, device)),
         batch_size=None,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
         num_cpus=each,
-        num_gpus=0 if hardware.device == CPU else 1,
+        num_gpus=0 if device == CPU else 1,
     )
+    judged.set_name("hilum_predict")  # in the dashboard, and of a file of its logs
     for row in judged.iter_rows():
         if row[PROBLEM]:
             raise ScaleError(row[PROBLEM])
@@ -95,8 +97,11 @@ def shards_judged_there(plan: Plan, shards: Sequence[int], served: Served, hardw
 class _Judge:
     """What lives on a core of the cluster. What goes wrong there is an answer, which Ray wraps into nothing."""
 
-    def __init__(self, results: str, card: dict[str, Any], bundle: str, hardware: tuple[int, str]) -> None:
+    def __init__(self, results: str, card: dict[str, Any], bundle: str, hardware: tuple[int, str | None]) -> None:
+        from ray.util.metrics import Counter
+
         self._problem = ""
+        self._films = Counter("hilum_films", "Films of hilum predict --out that were judged", ("answer",))
         try:
             self._open(results, card, bundle, Hardware(*hardware))
         except (ScaleError, BundleError, OSError) as error:
@@ -111,20 +116,28 @@ class _Judge:
                     continue
                 for step in shards_judged(self._plan, [shard], self._judging):
                     done += step
+                    self._count(step)
         except (ScaleError, OSError) as error:
             self._problem = in_one_line(error)
         counts = {name: np.array([count]) for name, count in done._asdict().items()}
         return {**counts, PROBLEM: np.array([self._problem])}
 
+    def _count(self, step: Step) -> None:
+        """For the dashboard, and whoever else reads Ray's metrics."""
+        for answer, films in (("none", step.failed), ("some", step.films - step.failed)):
+            if films:
+                self._films.inc(films, {"answer": answer})
+
     def _open(self, results: str, card: dict[str, Any], bundle: str, hardware: Hardware) -> None:
         self._plan = read_plan(results_at(results))
         if asdict(self._plan.card) != card:
             raise ScaleError(f"{results}: is another folder on one of the machines; name one that all of them share")
-        served = Served.of(NAME, load(bundle, threads=1))
+        predictor, device = open_on(bundle, hardware.device, partial(print, file=sys.stderr))
+        served = Served.of(NAME, predictor)
         if served.digest != self._plan.card.how.bundle:
             raise BundleError(f"{bundle}: is another bundle on one of the machines; put the same file there")
         self._held = ExitStack()
-        self._judging = self._held.enter_context(judging_with(served, self._plan, hardware))
+        self._judging = self._held.enter_context(judging_with(served, self._plan, hardware._replace(device=device)))
 
 
 def _check_closed(address: str) -> None:

@@ -18,10 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from hilum.bundle.card import BundleError
 from hilum.bundle.in_order import in_order
-from hilum.bundle.opening import CPU
+from hilum.bundle.opening import CPU, PROVIDERS
 from hilum.bundle.prediction import flat_row
-from hilum.bundle.predictor import Predictor
+from hilum.bundle.predictor import Predictor, load
 from hilum.scale.dicomweb import is_dicomweb, read_instance
 from hilum.scale.errors import ScaleError, StoreError
 from hilum.scale.parts import Judged, schema_of, write_part
@@ -32,6 +33,7 @@ from hilum.service.films.pool import PAUSE, FilmBug, FilmPool, Unavailable
 from hilum.service.films.process import Limits, judge
 from hilum.service.films.served import FAILED, Answer, Served, Wanted
 
+CUDA = "cuda"
 NAME = "archive"  # of the bundle, among those of its processes
 OVERLAY = "overlay"
 TRIES = 5  # a PAUSE apart, for a process to be there
@@ -39,10 +41,10 @@ AHEAD = 4  # films at hand for each that is being judged: one may be long in com
 
 
 class Hardware(NamedTuple):
-    """Where films are judged: how many at once, and the device that runs the network."""
+    """Where films are judged: how many at once, and the device that runs the network; None for the best there is."""
 
     processes: int
-    device: str = CPU
+    device: str | None = CPU
 
 
 class Step(NamedTuple):
@@ -65,6 +67,20 @@ class Place(NamedTuple):
 
 
 Give = Callable[[Wanted, "str | bytes"], Answer]
+
+
+def open_on(model: str | None, device: str | None, note: Callable[[str], None]) -> tuple[Predictor, str]:
+    """A bundle, and the device that runs it: what is asked for, else a GPU if onnxruntime can start one.
+
+    Raises BundleError.
+    """
+    if device is None and CUDA in PROVIDERS:
+        try:
+            return load(model, threads=1, device=CUDA), CUDA
+        except BundleError:  # of the bundle itself, it is raised again
+            note("onnxruntime cannot start a GPU here; the CPU judges")
+    chosen = (device or CPU).lower()
+    return load(model, threads=1, device=chosen), chosen
 
 
 def shards_judged(plan: Plan, shards: Iterable[int], judging: Judging) -> Iterator[Step]:
@@ -144,14 +160,12 @@ def judging_with(served: Served, plan: Plan, hardware: Hardware) -> Iterator[Jud
     """All that judges films of this plan here, until the end of `with`."""
     how = plan.card.how
     wanted = Wanted(NAME, how.asked(), how.invert, (OVERLAY,) if how.overlays else ())
-    at_hand = AHEAD * hardware.processes
-    if hardware.device == CPU:
+    device, at_hand = hardware.device or CPU, AHEAD * hardware.processes
+    if device == CPU:
         with FilmPool((served,), hardware.processes, Limits()) as pool:
             yield Judging(served, wanted, partial(_in_a_process, pool), at_hand)
         return
-    from hilum.bundle.predictor import load
-
-    with load(served.path, threads=1, device=hardware.device) as predictor:
+    with load(served.path, threads=1, device=device) as predictor:
         yield Judging(served, wanted, partial(_beside_a_device, predictor), at_hand)
 
 

@@ -16,13 +16,11 @@ from hilum.system.installed import install_extra
 
 if TYPE_CHECKING:
     from hilum.bundle.card import Card
-    from hilum.bundle.predictor import Predictor
     from hilum.scale.judge import Hardware, Step
     from hilum.scale.plan import Plan
     from hilum.service.films.served import Served
 
 INTERRUPTED = 130
-CUDA = "cuda"
 WORDS = {"no_pneumonia": "no pneumonia", "abstain": "abstained"}
 
 
@@ -48,7 +46,8 @@ def main(given: Namespace) -> int:
 def _judge(given: Namespace) -> int:
     from hilum.bundle.asked import Asked
     from hilum.bundle.card import BundleError
-    from hilum.scale.judge import NAME, Hardware
+    from hilum.bundle.opening import CPU
+    from hilum.scale.judge import NAME, Hardware, open_on
     from hilum.scale.parts import parts_done
     from hilum.scale.plan import How, open_plan
     from hilum.scale.results import results_at
@@ -59,7 +58,8 @@ def _judge(given: Namespace) -> int:
     asked = Asked(given.operating_point, given.threshold, not given.no_gate, False, given.box_threshold, given.patient)
     results = results_at(given.out)
     sources = sources_as_text(given.paths, insecure=given.insecure)
-    predictor, device = _opened(given.model, given.device)
+    # Over a cluster the devices are elsewhere, and may be other ones.
+    predictor, device = open_on(given.model, given.device if given.ray is None else CPU, say)
     served = Served.of(NAME, predictor)
     try:
         how = How.of(served, asked, invert=given.invert, overlays=given.overlays)
@@ -69,7 +69,7 @@ def _judge(given: Namespace) -> int:
     job, jobs = given.shard or (1, 1)
     done = parts_done(plan.results)
     todo = [shard for shard in range(job - 1, len(plan), jobs) if shard not in done]
-    hardware = Hardware(given.processes or available_cores(), device)
+    hardware = Hardware(given.processes or available_cores(), device if given.ray is None else given.device)
     with first_interrupt() as stopped, progress(len(todo)) as advance:
         for step in _judged(plan, served, todo, hardware, given):
             advance(step)
@@ -99,21 +99,6 @@ def _judged(plan: Plan, served: Served, todo: list[int], hardware: Hardware, giv
     elif todo:
         with judging_with(served, plan, hardware) as judging:
             yield from shards_judged(plan, todo, judging)
-
-
-def _opened(model: str | None, device: str | None) -> tuple[Predictor, str]:
-    """The bundle, and the device that runs it: what was asked for, else a GPU if onnxruntime can start one."""
-    from hilum.bundle.card import BundleError
-    from hilum.bundle.opening import CPU, PROVIDERS
-    from hilum.bundle.predictor import load
-
-    if device is None and CUDA in PROVIDERS:
-        try:
-            return load(model, threads=1, device=CUDA), CUDA
-        except BundleError:  # of the bundle itself, it is raised again
-            say("onnxruntime cannot start a GPU here; the CPU judges")
-    chosen = (device or CPU).lower()
-    return load(model, threads=1, device=chosen), chosen
 
 
 def _say_summary(plan: Plan, card: Card) -> int:
