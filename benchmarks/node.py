@@ -1,16 +1,20 @@
 """`hilum node` against Orthanc that only passes films on, and a plain pynetdicom handler with eager torch, in one run.
 
-Films of 8.4 MB go by C-STORE to each of them, and an archive takes what comes out: reports on films, from Orthanc the
-films themselves. First as fast as they go, then at a pace that all can keep, where the time from a sender's first byte
-to what is stored in the archive is told. All of it runs in a network of its own (unshare): Orthanc listens to everyone.
+Films of 8.4 MB, made as they are sent, go by C-STORE to each of them, and an archive takes what comes out: reports on
+films, from Orthanc the films themselves. First as fast as they go; then at a share of the rate that the plain handler
+has reached, the same for all, at moments as modalities send, which do not wait for each other (exponential gaps): of
+these the time is told from a sender's last byte to what is stored in the archive. As fast as they go, who answers
+before it has judged has films waiting, so a time says how many. All of it runs in a network of its own (unshare):
+Orthanc listens to everyone.
 
-    python benchmarks/node.py [--bundle FILE] [--films N] [--senders N] [--paced N]
+    python benchmarks/node.py [--bundle FILE] [--films N] [--senders N] [--paced N] [--share S...]
 
 Without a bundle one is made with untrained weights, as in predict.py; the handler's are untrained in any case.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -19,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,12 +38,14 @@ REPORTS = ["1.2.840.10008.5.1.4.1.1.88.11", "1.2.840.10008.5.1.4.1.1.88.34"]
 ROWS, COLUMNS = 2140, 1960
 ALONE, INSIDE = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "alone"], "HILUM_BENCHMARK_ALONE"
 LUA = "function OnStoredInstance(id, tags, metadata) SendToModality(id, 'archive') end"
-SHARE_OF_PACE = 0.6  # of the slowest one's films a second
+OURS, PLAIN = "hilum node", "pynetdicom + torch"
+PACED_SENDERS = 4  # modalities
+BLOCKS = itertools.count(100_000, 100_000)  # numbers of films, so that none is sent twice
 PATIENCE = 1800
 
 
 class Flow(NamedTuple):
-    """What went through: films a second to the last result, seconds of each film, and what it took.
+    """What went through: films a second to the last result, seconds of each film from its last byte, and what it took.
 
     Films a second and times depend on what else the machine does; seconds of a core for a film do so less.
     """
@@ -74,9 +80,9 @@ def film(number: int, pixels: bytes) -> Any:
 
 
 def send(port: int, first: int, count: int, pace: float) -> None:
-    """A sender: films over one association, at so many a second at most; prints when each began."""
+    """A sender: films over one association, at so many a second; prints when the first and last byte of each went."""
     import numpy as np
-    from pynetdicom import AE
+    from pynetdicom import AE, evt
 
     rows, columns = np.mgrid[:ROWS, :COLUMNS]
     shaded = (
@@ -85,18 +91,21 @@ def send(port: int, first: int, count: int, pace: float) -> None:
     pixels = shaded.astype(np.uint16).tobytes()
     entity = AE("SENDER")
     entity.add_requested_context(CR, "1.2.840.10008.1.2.1")
-    association = entity.associate("127.0.0.1", port, ae_title="HILUM", max_pdu=128 * 1024)
+    last = [0.0]
+    sent: list[Any] = [(evt.EVT_DATA_SENT, lambda _: last.__setitem__(0, time()))]
+    association = entity.associate("127.0.0.1", port, ae_title="HILUM", max_pdu=128 * 1024, evt_handlers=sent)
     assert association.is_established
-    begun, start = {}, time()
+    gaps = np.random.default_rng(first).exponential(1 / pace, count) if pace else np.zeros(count)
+    times, due = {}, time() + np.cumsum(gaps)
     for number in range(count):
-        if pace:
-            sleep(max(0.0, start + number / pace - time()))
         one = film(first + number, pixels)
-        begun[one.SOPInstanceUID] = time()
+        sleep(max(0.0, due[number] - time()))
+        began = time()
         while association.send_c_store(one).get("Status") != 0:
             sleep(0.5)
+        times[one.SOPInstanceUID] = began, last[0]
     association.release()
-    print(json.dumps(begun))
+    print(json.dumps(times))
 
 
 class Archive:
@@ -138,21 +147,21 @@ def flow(process: int, port: int, archive: Archive, films: range, senders: int, 
     before, _ = taken(process)
     watching.start()
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
-    begun: dict[str, float] = {}
+    times: dict[str, tuple[float, float]] = {}
     for one in running:
-        begun |= json.loads(one.communicate()[0])
+        times |= json.loads(one.communicate()[0])
     limit = time() + PATIENCE
-    while not begun.keys() <= archive.arrived.keys() and time() < limit:
+    while not times.keys() <= archive.arrived.keys() and time() < limit:
         sleep(0.05)
-    core_seconds = (taken(process)[0] - before) / len(begun)
+    core_seconds = (taken(process)[0] - before) / len(times)
     over.set()
     watching.join()
-    lost = begun.keys() - archive.arrived.keys()
+    lost = times.keys() - archive.arrived.keys()
     if lost:
         print(f"{len(lost)} films had no result", flush=True)
-    seconds = [archive.arrived[uid] - start for uid, start in begun.items() if uid in archive.arrived]
-    last = max(archive.arrived[uid] for uid in begun if uid in archive.arrived)
-    return Flow(len(seconds) / (last - min(begun.values())), seconds, core_seconds, most[0])
+    seconds = [archive.arrived[uid] - ended for uid, (_, ended) in times.items() if uid in archive.arrived]
+    last = max(archive.arrived[uid] for uid in times if uid in archive.arrived)
+    return Flow(len(seconds) / (last - min(began for began, _ in times.values())), seconds, core_seconds, most[0])
 
 
 @contextmanager
@@ -188,8 +197,8 @@ def commands(folder: Path, bundle: Path, weights: Path, target: int) -> dict[str
         f"port = {target} }}]\nrule = [{{ to = ['archive'], model = '{bundle}' }}]\n"
     )
     found: dict[str, tuple[int, list[str | Path]]] = {
-        "hilum node": (ours, [sys.executable, "-m", "hilum", "node", "NODE.toml"]),
-        "pynetdicom + torch": (plain, [sys.executable, HERE / "node_plain.py", str(plain), str(target), weights]),
+        OURS: (ours, [sys.executable, "-m", "hilum", "node", "NODE.toml"]),
+        PLAIN: (plain, [sys.executable, HERE / "node_plain.py", str(plain), str(target), weights]),
     }
     orthanc = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
     if orthanc is not None:
@@ -203,41 +212,44 @@ def commands(folder: Path, bundle: Path, weights: Path, target: int) -> dict[str
     return found
 
 
-def compare(bundle: Path, weights: Path, films: int, senders: int, paced: int) -> None:
-    """One after the other, as fast as they go and at a pace that all keep; the ratios."""
+def compare(asked: Namespace, bundle: Path, weights: Path) -> None:
+    """One after the other, as fast as they go and at paces that are the same for all; the ratios."""
     target = free_port()
     archive = Archive(target)
-    fast: dict[str, Flow] = {}
-    slow: dict[str, Flow] = {}
     with tempfile.TemporaryDirectory() as scratch:
         there = commands(Path(scratch), bundle, weights, target)
-        for number, (name, (port, command)) in enumerate(there.items()):
-            with started(port, Path(scratch), *command) as process:
-                begin = 100_000 * (number + 1)
-                flow(process, port, archive, range(begin, begin + 2 * senders), senders)  # everything is warm now
-                begin += 1000
-                fast[name] = flow(process, port, archive, range(begin, begin + films), senders)
-        pace = SHARE_OF_PACE * min(one.rate for one in fast.values())
-        for number, (name, (port, command)) in enumerate(there.items()):
-            with started(port, Path(scratch), *command) as process:
-                begin = 100_000 * (number + 1) + 50_000
-                flow(process, port, archive, range(begin, begin + 2 * senders), senders)
-                begin += 1000
-                slow[name] = flow(process, port, archive, range(begin, begin + paced), 1, pace)
-    for name in there:
-        one, other = fast[name], slow[name]
-        print(
-            f"{name:20} {one.rate:5.1f} films/s, {1000 * one.core_seconds:4.0f} ms of a core a film, at most "
-            f"{one.megabytes:4.0f} MB; at {pace:.1f} films/s p50 "
-            f"{statistics.median(other.seconds):5.2f} s, p99 {other.p99:5.2f} s"
-        )
-    ours = "hilum node"
-    for name, wanted in (("Orthanc, passing on", "0.6"), ("pynetdicom + torch", "1.5, and half its p99")):
-        if name in fast:
-            rate, p99 = fast[ours].rate / fast[name].rate, slow[ours].p99 / slow[name].p99
+        fast = each(there, Path(scratch), archive, (asked.films, asked.senders), 0)
+        for name, one in fast.items():
             print(
-                f"against {name}: {rate:.2f} times the films a second (wanted: {wanted}), p99 {p99:.2f} times as long"
+                f"{name:20} {one.rate:5.1f} films/s, {1000 * one.core_seconds:4.0f} ms of a core a film, at most "
+                f"{one.megabytes:4.0f} MB; p99 {one.p99:5.2f} s as fast as they go",
+                flush=True,
             )
+        for name, wanted in (("Orthanc, passing on", "0.6"), (PLAIN, "1.5")):
+            if name in fast:
+                print(f"against {name}: {fast[OURS].rate / fast[name].rate:.2f} times the films (wanted: {wanted})")
+        for share in asked.share:
+            pace = share * fast[PLAIN].rate
+            slow = each(there, Path(scratch), archive, (asked.paced, PACED_SENDERS), pace)
+            for name, one in slow.items():
+                p50 = statistics.median(one.seconds)
+                print(f"{name:20} at {pace:.1f} films/s: p50 {p50:5.2f} s, p99 {one.p99:5.2f} s")
+            times = slow[OURS].p99 / slow[PLAIN].p99
+            print(f"at {share:g} of the rate of {PLAIN}: p99 {times:.2f} times as long (wanted: 0.5)", flush=True)
+
+
+def each(
+    there: dict[str, tuple[int, list[str | Path]]], folder: Path, archive: Archive, sent: tuple[int, int], pace: float
+) -> dict[str, Flow]:
+    """What goes through each of them, of so many films from so many senders."""
+    found = {}
+    films, senders = sent
+    for name, (port, command) in there.items():
+        with started(port, folder, *command) as process:
+            begin = next(BLOCKS)
+            flow(process, port, archive, range(begin, begin + 2 * senders), senders)  # everything is warm now
+            found[name] = flow(process, port, archive, range(begin + 1000, begin + 1000 + films), senders, pace)
+    return found
 
 
 def main() -> None:
@@ -247,9 +259,10 @@ def main() -> None:
         return
     parser = ArgumentParser(description="Compare hilum node with others that take films by C-STORE.")
     parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--films", type=int, default=100, help="as fast as they go")
+    parser.add_argument("--films", type=int, default=100, help="as fast as they go; 500 for the whole")
     parser.add_argument("--senders", type=int, default=2)
-    parser.add_argument("--paced", type=int, default=60, help="films at a pace that all keep")
+    parser.add_argument("--paced", type=int, default=100, help="films at each pace")
+    parser.add_argument("--share", type=float, nargs="*", default=[0.7, 0.9], help="of the plain handler's rate")
     asked = parser.parse_args()
     if INSIDE not in os.environ:
         os.execvpe(ALONE[0], [*ALONE, sys.executable, *sys.argv], os.environ | {INSIDE: "1"})
@@ -258,7 +271,7 @@ def main() -> None:
         run("-c", EAGER_WEIGHTS, weights, HERE)
         if asked.bundle is None:
             run("-c", UNTRAINED_BUNDLE, bundle, HERE)
-        compare(bundle.absolute(), weights, asked.films, asked.senders, asked.paced)
+        compare(asked, bundle.absolute(), weights)
 
 
 if __name__ == "__main__":

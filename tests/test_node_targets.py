@@ -7,18 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event
 from typing import Any, ClassVar
 
 import pytest
 from nodes import encoded, films, in_background
+from service import until
 
 from hilum.dicomweb.peer import Unreachable
 from hilum.node.catch_up.dicomweb import DicomWeb
 from hilum.node.catch_up.orthanc import Orthanc
-from hilum.node.queue import Queue
+from hilum.node.queue import Arrived, Queue
+from hilum.node.settings.node import NodeSettings
+from hilum.node.settings.rule import Rule
 from hilum.node.settings.target import CatchUp, Target
+from hilum.node.spool import Spool
+from hilum.node.targets.sender import Sender
 from hilum.node.targets.stow import Stow
-from hilum.node.targets.way import Refused
+from hilum.node.targets.way import Refused, Store
 
 FAILED = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0]}}]}}
 
@@ -110,6 +116,44 @@ def test_and_tried_again_only_where_that_may_help(
     Answering.answers["/root/studies"] = answer
     with pytest.raises(error), stored(url, tmp_path):
         pass
+
+
+class HangsUp:
+    """A way whose target hangs up on whoever calls, after a result."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    @contextmanager
+    def connect(self, asked: str) -> Iterator[Store]:
+        self.calls += 1
+        stored: list[Path] = []
+
+        def store(path: Path) -> str:
+            if stored:
+                raise Unreachable("broke the connection off")
+            stored.append(path)
+            return ""
+
+        yield store
+
+
+def test_a_connection_stays_open_for_a_moment_and_one_that_broke_meanwhile_is_made_anew(
+    queue: Queue, tmp_path: Path
+) -> None:
+    settings = NodeSettings(spool="", rule=[Rule(shadow=True)])
+    sender = Sender(Target(name="archive", url="http://127.0.0.1/"), settings, Spool(tmp_path), queue)
+    sender._way = way = HangsUp()
+    stopped = Event()
+    thread = in_background(sender.run, stopped)
+    for number in (1, 2):
+        assert queue.add(Arrived(str(number), "digest", "SENDER", "rule"), lambda _: None) == number
+        queue.judged(number, ["sr"], ["archive"])
+        until(lambda number=number: queue.counts()["done"] == number)
+    stopped.set()
+    queue.wake()
+    thread.join()
+    assert way.calls == 2 and sender.failing is None
 
 
 def test_a_query_finds_films_once_in_studies_that_have_come_to_rest(url: str, queue: Queue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from hilum.node.spool import Spool
 from hilum.radiograph.errors import ReadError
 from hilum.system.database import DatabaseError
 from hilum.system.files import file_digest
+
+HASHING = 4  # films at once
 
 
 class Outcome(Enum):
@@ -43,6 +46,7 @@ class Intake:
         self._settings = settings
         self._spool = spool
         self._queue = queue
+        self._hashing = ThreadPoolExecutor(HASHING, "hilum-digest")
         self.counts = dict.fromkeys(Outcome, 0)
 
     def take(self, arrived: Path, caller: str, *, urgent: bool = False, study: str | None = None) -> Taken:
@@ -87,11 +91,12 @@ class Intake:
         if not self._spool.has_room(self._settings.spool_gigabytes):
             note(f"a film was refused: the spool has its {self._settings.spool_gigabytes:g} GB, or the disk is full")
             return Outcome.NO_ROOM
+        digest = self._hashing.submit(file_digest, arrived)  # while the disk is waited for
         with arrived.open("rb") as file:
             os.fsync(file.fileno())
         film = Arrived(
             instance=facts.instance,
-            digest=file_digest(arrived),
+            digest=digest.result(),
             caller=facts.caller,
             rule=rule.key,
             study=rule.study_of(facts),

@@ -18,7 +18,7 @@ from hilum.node.targets.way import Refused, Store, Way
 from hilum.system.database import DatabaseError
 
 AT_ONCE = 64  # results in one connection
-PAUSE = 0.5
+PAUSE, OPEN_FOR = 0.5, 1.0
 FIRST_WAIT, LONGEST_WAIT = 2.0, 300.0
 COMMITS_WITHIN = 600.0
 
@@ -54,14 +54,26 @@ class Sender:
             seen = self._queue.wait(seen, PAUSE)
 
     def _send_all(self, due: list[Delivery], stopped: Event) -> None:
-        left, asked = list(due), f"2.25.{uuid4().int}"
+        left, asked, is_old = list(due), f"2.25.{uuid4().int}", False
         try:
             with self._way.connect(asked) as store:
                 while left and not stopped.is_set():
                     self._send(store, left[0], asked)
                     left.pop(0)
+                    if not left and not self._commits:  # which is asked for when the connection ends
+                        left, is_old = self._soon(stopped), True
         except Unreachable as error:
-            self._put_off(left, str(error))
+            if not is_old:  # else the target may just have hung up meanwhile, and is called again
+                self._put_off(left, str(error))
+
+    def _soon(self, stopped: Event) -> list[Delivery]:
+        """What is due within a moment, for which the connection stays open: calling takes longer than storing."""
+        until, seen = time.monotonic() + OPEN_FOR, 0
+        while not stopped.is_set() and (rest := until - time.monotonic()) > 0:
+            if due := self._queue.due(self.name, AT_ONCE):
+                return due
+            seen = self._queue.wait(seen, min(rest, PAUSE))
+        return []
 
     def _send(self, store: Store, delivery: Delivery, asked: str) -> None:
         if time.time() - delivery.since > self._patience:  # stored again and again, and never committed to
