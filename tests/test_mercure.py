@@ -33,11 +33,15 @@ def test_a_study_has_one_report_and_result_json_says_what_was_found_but_not_of_w
     for number, one in enumerate((first, second, raw)):
         (films_in / f"1.2.98765.{number}.dcm").write_bytes(encoded(one))
     (films_in / "damaged.dcm").write_bytes(b"no film")
-    task(films_in, [{"settings": {"model": str(bundle), "results": ["sr", "gsps"]}}])
+    (films_in / "1.2.98765.0.tags").write_text("{}")  # mercure's own copy of a header
+    (films_in / "raw.json").write_text("{}")  # of an earlier step
+    task(films_in, {"settings": {"model": str(bundle), "results": ["sr", "gsps"]}})
     answer = run("node", "mercure", films_in, out)
     assert (answer.returncode, answer.stdout) == (0, "4 films judged, of which 1 could not be read\n"), answer.stderr
-    names = sorted(path.name for path in out.iterdir())
-    assert names == ["1.gsps.dcm", "2.gsps.dcm", "result.json", "study-1.sr.dcm"]
+    made = {path: dcmread(path) for path in out.glob("*.dcm")}
+    assert sorted(str(result.Modality) for result in made.values()) == ["PR", "PR", "SR"]
+    assert all(path.stem == f"{one.SeriesInstanceUID}#{one.SOPInstanceUID}" for path, one in made.items())
+    assert {path.suffix for path in out.iterdir()} == {".dcm", ".json"}
     text = (out / "result.json").read_text()
     said = json.loads(text)
     # its gate knows no such films
@@ -45,7 +49,8 @@ def test_a_study_has_one_report_and_result_json_says_what_was_found_but_not_of_w
     assert said["films"][2]["no_result"].startswith("is for processing")
     assert said["__mercure_notification"]["requested"] is False
     assert "lanted" not in text + answer.stdout + answer.stderr and "1.2.98765" not in text
-    assert dcmread(out / "study-1.sr.dcm").StudyInstanceUID == "1.2.98765"
+    assert {str(one.StudyInstanceUID) for one in made.values()} == {"1.2.98765"}
+    assert not any("98765" in path.name for path in made)
 
 
 def test_it_finds_its_folders_where_mercure_says_and_tells_what_it_cannot_do(
@@ -61,6 +66,6 @@ def test_it_finds_its_folders_where_mercure_says_and_tells_what_it_cannot_do(
     assert "did you mean model" in run("node", "mercure").stderr
     task(films_in, {"settings": {"model": str(bundle), "results": ["sr"]}})
     assert run("node", "mercure").returncode == 0
-    assert sorted(path.name for path in out.iterdir()) == ["1.sr.dcm", "result.json"]
+    assert [dcmread(path).Modality for path in out.glob("*.dcm")] == ["SR"] and (out / "result.json").exists()
     (films_in / "film.dcm").write_bytes(b"no film")
     assert run("node", "mercure").returncode == 1

@@ -1,4 +1,9 @@
-"""A module of mercure's: the films of a folder are judged, their DICOM results and result.json go into another one."""
+"""A module of mercure's: the films of a folder are judged, their DICOM results and result.json go into another one.
+
+As its documentation has it (docs/modules.rst and process/process_series.py of mercure-imaging/mercure): films are files
+*.dcm, beside which tags and the results of earlier steps may lie; task.json is about one step; what comes out is named
+SERIES#INSTANCE.dcm, so that a step that follows finds what belongs together; a code other than 0 fails the task.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +29,7 @@ from hilum.system.files import write_whole
 from hilum.system.misfit import in_words
 from hilum.system.typed import Bounds, MisfitError, build, out_of_bounds
 
+SUFFIX = ".dcm"
 TASK, RESULT, NOTIFICATION = "task.json", "result.json", "__mercure_notification"
 
 
@@ -51,22 +57,22 @@ class JudgedFilm(NamedTuple):
 def run_module(films: Path, out: Path) -> dict[str, Any]:
     """Judge what lies there; what result.json says. Raises NodeError and BundleError."""
     settings = module_settings(films / TASK)
-    paths = sorted(path for path in films.rglob("*") if path.is_file() and path.name != TASK)
+    paths = sorted(path for path in films.rglob("*") if path.is_file() and path.suffix.lower() == SUFFIX)
     if not paths:
-        raise NodeError(f"{films}: no films there")
+        raise NodeError(f"{films}: no films there, which mercure calls *{SUFFIX}")
     out.mkdir(parents=True, exist_ok=True)
     judged = list(_judged(load(settings.model), paths, settings))
     studies = {film.study: [one for one in judged if one.study == film.study] for film in judged if film.study}
     said: dict[str, Any] = {"films": [_said(film) for film in judged], "studies": [], "research_use": RESEARCH_USE}
-    for number, study in enumerate(studies.values(), start=1):
+    for study in studies.values():
         with_reports = [film for film in study if "sr" in film.made]
         if len(with_reports) > 1:
-            said["studies"].append(_report(number, with_reports, settings, out))
+            said["studies"].append(_report(with_reports, settings, out))
     for film in judged:
         alone = len([one for one in studies.get(film.study, []) if "sr" in one.made]) < 2
         for kind, result in film.made.items():
             if kind != "sr" or alone:  # the study's report holds those of its films
-                write_result(result, out / f"{film.number}.{kind}.dcm")
+                write_result(result, out / _name(result))
     positive = sum(getattr(film.prediction, "decision", None) == "pneumonia" for film in judged)
     text = f"hilum: pneumonia on {positive} of {len(judged)} films. {RESEARCH_USE}"
     said[NOTIFICATION] = {"text": text, "requested": positive > 0}
@@ -77,8 +83,7 @@ def run_module(films: Path, out: Path) -> dict[str, Any]:
 def module_settings(task: Path) -> ModuleSettings:
     """From the task that mercure lays beside the films; the usual ones where it says nothing. Raises NodeError."""
     try:
-        process = json.loads(task.read_text(encoding="utf-8")).get("process") or {}
-        step = process[0] if isinstance(process, list) else process
+        step = json.loads(task.read_text(encoding="utf-8")).get("process") or {}
         settings = build(ModuleSettings, step.get("settings") or {})
     except FileNotFoundError:
         return ModuleSettings()
@@ -125,9 +130,15 @@ def _said(film: JudgedFilm) -> dict[str, Any]:
     return {"number": film.number, **answer, **({"no_result": film.refused} if film.refused else {})}
 
 
-def _report(number: int, films: list[JudgedFilm], settings: ModuleSettings, out: Path) -> dict[str, Any]:
+def _name(result: Dataset) -> str:
+    """Of identifiers that are hilum's own: no film's is in it."""
+    return f"{result.SeriesInstanceUID}#{result.SOPInstanceUID}{SUFFIX}"
+
+
+def _report(films: list[JudgedFilm], settings: ModuleSettings, out: Path) -> dict[str, Any]:
     reports = [FilmReport.of(film.made["sr"], to_json_line(film.prediction)) for film in films]
-    write_result(report_of_study(reports, [], settings.study_answer), out / f"study-{number}.sr.dcm")
+    report = report_of_study(reports, [], settings.study_answer)
+    write_result(report, out / _name(report))
     answer = answer_of_study(reports, settings.study_answer)
     decision = None if answer.probability is None else "pneumonia" if answer.pneumonia else "no_pneumonia"
     return {"films": [film.number for film in films], "decision": decision, "probability": answer.probability}
