@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import chromium, what_goes_wrong
+from bundles import tiny_bundle
 from conftest import PATIENCE
 from films import dicom, picture
 from PIL import Image
@@ -241,12 +242,19 @@ def test_a_blind_reader_learns_nothing_of_the_film_but_the_film(browser: Browser
 
 
 def test_nothing_given_is_lost_whatever_is_killed(browser: Browser, films: Path, tmp_path: Path) -> None:
-    command = (films, "--out", tmp_path / "reads", "--classes", "normal,viral")
+    """In a room whose model answers once one has read: not before, and then until one goes on."""
+    tiny = tiny_bundle(tmp_path, gate=False)
+    command = (films, "--out", tmp_path / "reads", "--classes", "normal,viral", "--bundle", tiny)
     with reading_room(*command) as service, reads(browser, service, "") as page:
-        shown(page, 1)
-        page.keyboard.press("1")
-        shown(page, 2)
-        page.keyboard.press("2")
+        for number, key in ((1, "1"), (2, "2")):
+            shown(page, number)
+            expect(page.locator("#verdict")).to_be_empty()
+            assert service.ask("GET", f"/v1/films/{number - 1}/answer").status == 422
+            page.keyboard.press(key)
+            if page.locator("#notice").is_hidden():  # not the torn one
+                expect(page.locator("#verdict h2")).to_contain_text("%")
+            shown(page, number)
+            page.keyboard.press("Enter")
         shown(page, 3)
         service.stop(signal.SIGKILL)
         page.keyboard.press("1")
@@ -264,7 +272,7 @@ def test_nothing_given_is_lost_whatever_is_killed(browser: Browser, films: Path,
             shown(page, 3)
             expect(page.locator("#progress")).to_contain_text("2 of 8")
             page.keyboard.press("1")
-            shown(page, 4)
+            expect(page.locator("#progress")).to_contain_text("3 of 8")
     assert [each.label for each in load_readings(tmp_path / "reads")] == ["normal", "viral", "normal"]
 
 

@@ -118,13 +118,12 @@ async def model(request: Request) -> dict[str, Any]:
 
 @router.get("/v1/films/{place}")
 async def about(request: Request, place: int) -> dict[str, Any]:
-    """What a film begins with: boxes, what others said where that is to be settled, its name where nobody is blind."""
+    """What a film begins with: boxes, and what others said where that is to be settled."""
     room: Room = request.app.state.room
     desk = _desk(request)
     film = room.plan.films.paths[_showing(desk, place).film]
-    blind = room.plan.round == "first" and room.plan.answers != "first"
     boxes = [[box.x, box.y, box.width, box.height, box.label] for box in room.plan.start.get(film, [])]
-    return {"name": None if blind else film, "boxes": boxes, "others": [plain(each) for each in desk.others(place)]}
+    return {"boxes": boxes, "others": [plain(each) for each in desk.others(place)]}
 
 
 @router.get("/v1/films/{place}/pixels")

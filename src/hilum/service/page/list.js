@@ -4,8 +4,8 @@ import { verdict } from "./decide.js";
 import { make, shape, the } from "./dom.js";
 import { DONE } from "./films.js";
 import { Rows } from "./rows.js";
+import { drawThumb } from "./thumb.js";
 import { share, t } from "./words.js";
-import { shades } from "./window.js";
 
 let drawn = null;
 const rows = new Rows(the("list"), {
@@ -74,21 +74,4 @@ function drawRow(row, film, films) {
 
 function shortWords(what) {
   return make("span", {}, t(what === "other_finding" ? "answer.no_pneumonia" : `answer.${what}`));
-}
-
-/** A film's small picture on its canvas. */
-export function drawThumb(canvas, { grey, width, height }) {
-  const table = shades({ width: 65535, center: 32767.5 }, 16, false);
-  const picture = new ImageData(width, height);
-  new Uint32Array(picture.data.buffer).set(Uint32Array.from(grey, (value) => table[value]));
-  const whole = new OffscreenCanvas(width, height);
-  whole.getContext("2d").putImageData(picture, 0, 0);
-  const ratio = 2;
-  const size = 48 * ratio;
-  Object.assign(canvas, { width: size, height: size });
-  const scale = Math.min(size / width, size / height);
-  const pen = canvas.getContext("2d");
-  pen.fillRect(0, 0, size, size);
-  pen.imageSmoothingQuality = "high";
-  pen.drawImage(whole, (size - width * scale) / 2, (size - height * scale) / 2, width * scale, height * scale);
 }

@@ -25,7 +25,10 @@ export function viewingActions(viewers, shown) {
       viewer.lens ??= { x: the("canvas").width / 2, y: the("canvas").height / 2 };
       redraw();
     },
-    help: () => the("keys").showModal(),
+    help: () => {
+      the("keys").showModal();
+      the("keys").scrollTop = 0; // what has the focus stands at its end
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 // The calls to a reading room, on top of those to any service of hilum's.
 
-import { LONGEST, pixelsOf, predictionOf } from "../engine-http.js";
+import { pixelsOf, predictionOf } from "../engine-http.js";
 
 export class RoomEngine {
   /** @param {import("../engine-http.js").HttpEngine} http */
@@ -21,12 +21,12 @@ export class RoomEngine {
     return (await this.#ask("v1/model")).json();
   }
 
-  /** What a film begins with: name, boxes, others' readings. */
+  /** What a film begins with: boxes, others' readings. */
   async about(place) {
     return (await this.#ask(`v1/films/${place}`)).json();
   }
 
-  async pixels(place, longest = LONGEST) {
+  async pixels(place, longest) {
     return pixelsOf(await this.#ask(`v1/films/${place}/pixels?longest=${longest}`));
   }
 

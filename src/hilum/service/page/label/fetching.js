@@ -6,7 +6,7 @@ import { shrunk } from "../work.js";
 
 const AHEAD = 4;
 const AT_ONCE = 3;
-const KEPT = 12; // films whose pixels are kept, 8 MB each at most
+const KEPT = 12; // films whose pixels are kept at the screen's size
 const THUMB = 96;
 
 /** What is missing most. @returns {{what: "about" | "pixels" | "full" | "answer", film: any} | null} */
@@ -26,18 +26,31 @@ export function mostUrgent(showings) {
     for (const what of /** @type {const} */ (["about", "pixels"])) if (lacks(film, what)) return { what, film };
     if (showings.answers === "first" && lacks(film, "answer")) return { what: "answer", film };
   }
-  return null;
+  const reduced = current.pixels && current.pixels.width < current.pixels.fullWidth;
+  return reduced && lacks(current, "full") ? { what: "full", film: current } : null; // before anybody zooms
 }
 
 export class Fetching {
   #running = 0;
   #resting = false;
 
-  /** @param {import("./showings.js").Showings} showings @param {import("./engine.js").RoomEngine} engine */
-  constructor(showings, engine) {
+  /**
+   * @param {import("./showings.js").Showings} showings
+   * @param {import("./engine.js").RoomEngine} engine
+   * @param {() => number} longest side of a film that fits the screen, in pixels
+   */
+  constructor(showings, engine, longest) {
     this.showings = showings;
     this.engine = engine;
-    showings.addEventListener("change", () => this.go());
+    this.longest = longest;
+    showings.addEventListener("change", () => this.#soon());
+  }
+
+  /** What one waits for at once; what is fetched ahead once the film one looks at is on the screen. */
+  #soon() {
+    const { current } = this.showings;
+    if (!current?.pixels) return this.go();
+    requestAnimationFrame(() => setTimeout(() => this.go()));
   }
 
   go() {
@@ -59,7 +72,7 @@ export class Fetching {
       else if (what === "full") film.full = await this.engine.pixels(film.id, 65536);
       else if (what === "answer") await this.#answer(film);
       else {
-        film.pixels = await this.engine.pixels(film.id);
+        film.pixels = await this.engine.pixels(film.id, this.longest());
         film.thumb ??= shrunk(film.pixels, THUMB);
         this.#forget();
       }
@@ -95,10 +108,14 @@ export class Fetching {
     let left = AHEAD;
     for (const film of this.showings.coming()) if (left-- > 0) near.add(film);
     const held = films.filter((film) => film.pixels && !near.has(film));
+    for (const film of films) if (film.full && !near.has(film)) this.#drop(film, "full");
     for (const film of held.slice(0, Math.max(held.length + near.size - KEPT, 0))) {
-      Object.assign(film, { pixels: null, full: null, wantsFull: false });
-      film.asked.delete("pixels");
-      film.asked.delete("full");
+      this.#drop(film, "pixels");
     }
+  }
+
+  #drop(film, what) {
+    Object.assign(film, { [what]: null, wantsFull: false });
+    film.asked.delete(what);
   }
 }

@@ -5,9 +5,9 @@ import { drawCard } from "../card.js";
 import { all, make, the } from "../dom.js";
 import { HttpEngine, Refused } from "../engine-http.js";
 import { drawKeys, listenToKeys, viewingKeys, walkingKeys } from "../keys.js";
-import { drawThumb } from "../list.js";
 import { Rows } from "../rows.js";
 import { drawTools, listenToTools, viewingActions } from "../tools.js";
+import { drawThumb } from "../thumb.js";
 import { askToken } from "../token.js";
 import { Viewer } from "../viewer.js";
 import { because, known, preferred, share, speak, t } from "../words.js";
@@ -85,8 +85,9 @@ function draw() {
 function drawModel(film) {
   const answer = film?.answer;
   if (!answer) {
+    const comes = showings.answers === "first" || (showings.answers === "after" && film?.reading);
     the("answer").dataset.key = "";
-    the("verdict").replaceChildren();
+    the("verdict").replaceChildren(...(comes ? [make("p", { class: "dim" }, t("label.judging"))] : []));
     the("reasons").replaceChildren();
     return;
   }
@@ -263,6 +264,12 @@ async function say(language) {
   draw();
 }
 
+/** The longest side of a film that fills the canvas, in steps, so that it is not fetched anew for every resizing. */
+function longest() {
+  const { width, height } = the("canvas");
+  return Math.min(Math.max(256 * Math.ceil(Math.max(width, height) / 256), 512), 2048);
+}
+
 function listen() {
   const held = { space: (down) => (viewer.space = down) };
   listenToKeys(keys, held);
@@ -292,6 +299,6 @@ const keys = keysOf(showings.classes);
 makePanel(showings, does);
 listen();
 showings.addEventListener("change", draw);
-new Fetching(showings, engine).go();
+new Fetching(showings, engine, longest).go();
 await say(preferred());
 document.body.classList.add("ready");

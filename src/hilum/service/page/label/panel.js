@@ -32,7 +32,6 @@ export function makePanel(showings, does) {
     make(
       "div", { id: "panel" },
       make("h2", { id: "which", role: "status" }),
-      make("p", { id: "name", class: "dim", hidden: true }),
       make("div", { id: "classes", role: "group", "data-label": "label.classes" }, ...classes),
       make(
         "div", { id: "marks", role: "group", "data-label": "label.marks" },
@@ -67,8 +66,6 @@ export function drawPanel(showings, does) {
   const { draft } = showings;
   const state = film.reading === null ? t("label.open") : showings.given ? t("label.kept") : t("label.changed");
   the("which").textContent = `${t("label.film", { number: showings.place + 1 })} · ${state}`;
-  the("name").hidden = !film.about?.name;
-  the("name").textContent = film.about?.name ?? "";
   const press = (button, pressed) => button.setAttribute("aria-pressed", String(pressed));
   [...the("classes").children].forEach((button, place) => press(button, draft.label === showings.classes[place]));
   press(the("unreadable"), !draft.readable);
