@@ -11,9 +11,9 @@ from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.ops import box_iou
 
 from hilum.network.heads.anchors import draw_anchors, encode
-from hilum.network.heads.boxes import Candidates
+from hilum.network.heads.boxes import Boxes, Candidates
 from hilum.network.heads.pyramid import Pyramid
-from hilum.training.task.box_loss import BACKGROUND, NEITHER, Boxes, assign, box_losses
+from hilum.training.task.box_loss import BACKGROUND, NEITHER, assign, box_losses
 
 ANCHORS = draw_anchors(Pyramid(), (128, 128))
 
@@ -80,7 +80,9 @@ def test_films_without_opacity_teach_background_and_films_of_unknown_boxes_teach
 
 def test_boxes_of_films_that_are_unknown_count_nothing() -> None:
     boxes, said = batch(3, [2, 2]), found(3, 2)
-    first = box_losses(Candidates(*(part[:1] for part in said)), ANCHORS, Boxes(*(part[:1] for part in boxes)), "giou")
+    first = box_losses(
+        Candidates(said.scores[:1], said.offsets[:1]), ANCHORS, Boxes(*(part[:1] for part in boxes)), "giou"
+    )
     both = box_losses(said, ANCHORS, boxes._replace(known=torch.tensor([True, False])), "giou")
     assert both.boxes.item() == pytest.approx(first.boxes.item() / 2)
     assert both.scores.item() == pytest.approx(first.scores.item() / 2)

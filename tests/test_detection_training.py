@@ -26,7 +26,10 @@ CPU = torch.device("cpu")
 SIDE, FILMS = 64, 24
 
 
-def recipe(epochs: int, mosaic: float) -> Recipe:
+QUERIES = {"kind": "queries", "queries": 12, "denoising": 12}
+
+
+def recipe(epochs: int, mosaic: float, **detector: Any) -> Recipe:
     return recipe_from(
         {
             "classes": {"clear": ["normal"], "opacity": ["lung_opacity"]},
@@ -40,6 +43,7 @@ def recipe(epochs: int, mosaic: float) -> Recipe:
                 "anchor": 2.0,
                 "ratios": [1.0, 1.2, 1.5],
                 "mosaic": mosaic,
+                **detector,
             },
             "augmentation": {"flip_horizontal": 0.5},
             "optimizer": {"name": "adam", "learning_rate": 3e-3},
@@ -65,9 +69,11 @@ def films() -> tuple[Any, Examples]:
     return pixels, Examples(np.arange(FILMS), np.arange(FILMS) % 2, [""] * FILMS, FILMS, None, boxes)
 
 
-def train(folder: Path, epochs: int, stop_at: int = 0, mosaic: float = 0.0) -> tuple[str, list[dict[str, float]]]:
+def train(
+    folder: Path, epochs: int, stop_at: int = 0, mosaic: float = 0.0, **detector: Any
+) -> tuple[str, list[dict[str, float]]]:
     torch.set_num_threads(1)
-    wanted = recipe(epochs, mosaic)
+    wanted = recipe(epochs, mosaic, **detector)
     assert wanted.detector is not None
     pixels, examples = films()
     network = create_network(
@@ -99,12 +105,13 @@ def test_it_learns_where_squares_are(tmp_path: Path) -> None:
         assert kept == pytest.approx(row, rel=1e-4)
 
 
-@pytest.mark.parametrize("mosaic", [0.0, 0.5])
-def test_stopped_in_an_epoch_it_goes_on_bit_for_bit(tmp_path: Path, mosaic: float) -> None:
-    whole, _ = train(tmp_path / "whole", 2, mosaic=mosaic)
+@pytest.mark.parametrize("settings", [{"mosaic": 0.0}, {"mosaic": 0.5}, QUERIES], ids=["plain", "mosaic", "queries"])
+def test_stopped_in_an_epoch_it_goes_on_bit_for_bit(tmp_path: Path, settings: dict[str, Any]) -> None:
+    whole, history = train(tmp_path / "whole", 2, **settings)
+    assert history[-1].keys() >= {"ap50", "rsna_score", "auc", "loss"}
     with pytest.raises(Interrupted):
-        train(tmp_path / "stopped", 2, stop_at=2, mosaic=mosaic)
-    assert train(tmp_path / "stopped", 2, mosaic=mosaic)[0] == whole
+        train(tmp_path / "stopped", 2, stop_at=2, **settings)
+    assert train(tmp_path / "stopped", 2, **settings)[0] == whole
 
 
 def test_shipped_detectors_are_recipes_and_wrong_ones_are_told() -> None:

@@ -32,7 +32,7 @@ def made(
     seed: int = 1,
 ) -> tuple[Network, BoxHead]:
     network = create_network(name, classes, weights, heads=Heads(pyramid), input_size=size, seed=seed)
-    assert network.boxes is not None
+    assert isinstance(network.boxes, BoxHead)
     return network, network.boxes
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from hilum.network import timm_networks
 from hilum.network.fits import UnfitNetworkError, check_fits, learns_from_one
+from hilum.network.heads.boxes import BoxHead
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.network import Heads, create_network
 from hilum.training.recipe import RecipeError, load_recipe
@@ -76,7 +77,7 @@ def test_networks_with_maps_for_boxes_pass_and_give_them(name: str, strides: lis
     assert network.film.body.strides == strides
     assert [tuple(map_.shape[2:]) for map_ in maps] == [(64 // stride, 96 // stride) for stride in strides]
     boxes = network(torch.rand(1, 1, 64, 96)).boxes
-    assert boxes is not None and network.boxes is not None
+    assert boxes is not None and isinstance(network.boxes, BoxHead)
     assert boxes.scores.shape[1] == len(network.boxes.anchors)
 
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hilum.network.heads.boxes import Boxes
 from hilum.training.feed.mosaic import mosaic
-from hilum.training.task.box_loss import Boxes
 
 HEIGHT, WIDTH, FILMS = 48, 64, 6
 

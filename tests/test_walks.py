@@ -54,6 +54,8 @@ ARRAY = "is about films on a machine of one's own; tests/test_scale.py shares ou
 CLUSTER = "starts or needs a cluster of Ray; tests/test_scale_ray.py has one of two nodes"
 OWN = "needs films that the phantoms' model can tell apart; the walk of docs/your-hospital.md has some"
 HOURS = "trains large networks for hours; tests/test_transfer_published.py takes a step with each network and optimizer"
+WEIGHTS = "needs a hub's weights; tests/test_transformers.py trains by this recipe from none"
+FROZEN = "needs an encoder's weights; tests/test_frozen_encoder.py has a file and a hub of its own"
 GOES_ON = "trains a large network for minutes; tests/test_start.py goes on from smaller ones"
 FOLDS = "needs more films than are drawn here; tests/test_folds.py"
 LATER = "is about films of later months; tests/test_drift_command.py gives it films of every kind"
@@ -128,6 +130,14 @@ NOT_RUN = {
     "hilum train films/manifest.parquet --from default -o mine": GOES_ON,
     "hilum train films/manifest.parquet --from default": GOES_ON,
     "hilum train films/manifest.parquet --from runs/mine": GOES_ON,
+    "hilum train films --recipe vision-transformer": WEIGHTS,
+    "hilum train films --recipe detection-transformer": "trains for minutes; tests/test_detection_training.py",
+    "hilum train films --recipe frozen-encoder": FROZEN,
+    "hilum train films --recipe frozen-encoder --set network.name=vit_base_patch14_reg4_dinov2 "
+    "--set network.weights=encoder.safetensors --sweep network.head=linear,mlp "
+    "--sweep frozen.regularization=1e-4,1e-3,1e-2": FROZEN,
+    "hilum train films --recipe frozen-encoder --set network.weights=hub:OWNER/NAME@COMMIT": FROZEN,
+    "hilum train films --recipe frozen-encoder --set network.weights=hub:OWNER/NAME/FILE.safetensors@COMMIT": FROZEN,
     "hilum train films/manifest.parquet --recipe three-classes-small-cnn --sweep training.batch_size=1,35,300": HOURS,
     "hilum train films/manifest.parquet --recipe transfer-published "
     "--sweep optimizer.name=adam,sgd,rmsprop,adagrad,adadelta": HOURS,

@@ -113,9 +113,9 @@ class BoxCard:
 
     A score says how likely its box overlaps a true one by more than half: the sigmoid of `calibration`'s three numbers
     a, b, c in a * box + b * film + c, where box and film are logits of the network, that of the film being for the
-    positive classes. Of boxes that overlap by more than `nms_overlap` the best stays, its sides are multiplied by
-    `shrinkage`, and it is shown from `threshold` on. These were chosen for films of which the share `prevalence` have
-    boxes; None is that of validation.
+    positive classes. Of boxes that overlap by more than `nms_overlap` the best stays, where that is 1 all do; its sides
+    are multiplied by `shrinkage`, and it is shown from `threshold` on. These were chosen for films of which the share
+    `prevalence` have boxes; None is that of validation.
     """
 
     threshold: float

@@ -108,7 +108,8 @@ def _model(card: Card, file_bytes: int, digest: str) -> Iterator[tuple[str, str]
 
 def _boxes(boxes: BoxCard, fused: bool) -> Iterator[tuple[str, str]]:
     yield "drawn from", f"a score of {boxes.threshold:.2f}, at most {boxes.most} a film"
-    yield ("averaged if" if fused else "one box if"), f"two overlap by more than {boxes.nms_overlap:.2f}"
+    if boxes.nms_overlap < 1:  # none is suppressed where each box was looked for by itself
+        yield ("averaged if" if fused else "one box if"), f"two overlap by more than {boxes.nms_overlap:.2f}"
     if not fused:
         yield "size", f"sides multiplied by {boxes.shrinkage:.2f}"
     if boxes.prevalence is not None:

@@ -17,13 +17,14 @@ from hilum.measures.boxes.coco import coco_precision
 from hilum.measures.boxes.froc import OVERLAP, sensitivity_measure
 from hilum.measures.boxes.overlap import Detections, match, suppress
 from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, mean_of_counted
-from hilum.measures.boxes.sweep import Swept, choose, sweep
+from hilum.measures.boxes.sweep import Grid, Swept, choose, sweep
 from hilum.measures.figure import Floats
 from hilum.measures.films.thresholds import FEWEST
 from hilum.radiograph.geometry import sides_of
 from hilum.training.feed.examples import Examples
 
 MOST = 50  # boxes a film
+NEVER = 1.0  # an overlap that is never more: nothing is suppressed
 NMS_OVERLAP = 0.3  # while calibrating; which is best is swept afterwards, on calibrated scores
 
 
@@ -33,17 +34,22 @@ class Calibrated(NamedTuple):
     truths: list[Floats]
     raw: list[Detections]
     calibration: list[float]
+    suppresses: bool = True
 
 
-def calibrate_boxes(raw: Sequence[RawFilm], truths: Sequence[Floats | None], positive: Sequence[int]) -> Calibrated:
+def calibrate_boxes(
+    raw: Sequence[RawFilm], truths: Sequence[Floats | None], positive: Sequence[int], *, suppresses: bool = True
+) -> Calibrated:
     """How likely a box is a hit, from its own logit and that of its film, learned from films whose boxes are known.
 
     A true box here is one overlapped by more than half. The film has a say because a box is likelier where the film as
-    a whole looks like an opacity; within a film the order of boxes stays.
+    a whole looks like an opacity; within a film the order of boxes stays. Where nothing `suppresses` them, each box
+    stands for itself.
     """
     films = [(film, boxes) for film, boxes in zip(raw, truths, strict=True) if boxes is not None]
     known = [boxes for _, boxes in films]
-    plain = [suppress(Detections(film.boxes, film.logits), NMS_OVERLAP) for film, _ in films]
+    limit = NMS_OVERLAP if suppresses else NEVER
+    plain = [suppress(Detections(film.boxes, film.logits), limit) for film, _ in films]
     kept = [Detections(found.boxes[:MOST], found.scores[:MOST]) for found in plain]
     matches = match(known, kept, (OVERLAP,))
     whole = np.array([positive_score(film.image[None], positive)[0] for film, _ in films])
@@ -66,6 +72,7 @@ def calibrate_boxes(raw: Sequence[RawFilm], truths: Sequence[Floats | None], pos
             for (film, _), score in zip(films, whole.tolist(), strict=True)
         ],
         calibration,
+        suppresses,
     )
 
 
@@ -77,7 +84,7 @@ def likely(calibration: Sequence[float], logits: Floats, film: float) -> Floats:
 
 def choose_settings(calibrated: Calibrated, prevalence: float | None) -> tuple[BoxCard, list[Swept], Swept]:
     """The settings with the challenge's best score on these films, and all that were tried."""
-    rows = sweep(calibrated.truths, calibrated.raw, prevalence=prevalence)
+    rows = sweep_calibrated(calibrated, prevalence)
     best = choose({"validation": rows})
     setting = best.setting
     card = BoxCard(
@@ -90,6 +97,12 @@ def choose_settings(calibrated: Calibrated, prevalence: float | None) -> tuple[B
         prevalence=prevalence,
     )
     return card, rows, best
+
+
+def sweep_calibrated(calibrated: Calibrated, prevalence: float | None) -> list[Swept]:
+    """Every setting; of boxes that nothing suppresses, size and threshold."""
+    grid = Grid() if calibrated.suppresses else Grid(nms_overlaps=(NEVER,))
+    return sweep(calibrated.truths, calibrated.raw, prevalence=prevalence, grid=grid)
 
 
 def truths_of(val: Examples, size: tuple[int, int]) -> list[Floats | None]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hilum.bundle.card import BundleError
-from hilum.export.box_settings import calibrate_boxes, truths_of
+from hilum.export.box_settings import calibrate_boxes, sweep_calibrated, truths_of
 from hilum.export.film_fits import Validation, fit_films, for_boxes
 from hilum.export.look import look_at, with_logits
 from hilum.export.material import best_network, open_material
-from hilum.measures.boxes.sweep import Swept, choose, draw_sweeps, sweep, write_sweep
+from hilum.measures.boxes.sweep import Swept, choose, draw_sweeps, write_sweep
 from hilum.system.pictures import write_figure
 from hilum.training.run import Run, open_run
 
@@ -49,6 +49,7 @@ def sweep_runs(
     """
     check_prevalence(prevalence)
     tried: dict[str, list[Swept]] = {}
+    kinds: set[bool] = set()
     for folder in folders:
 
         def show(doing: str, done: int, total: int, name: str = folder.name) -> None:
@@ -64,9 +65,13 @@ def sweep_runs(
         validation = Validation.of(raw, material.val, columns)
         fits = fit_films(validation, material.recipe.training.seed, by_group=network.group is not None)
         raw = with_logits(raw, for_boxes(validation, fits))  # as the bundle of this run has them
-        calibrated = calibrate_boxes(raw, truths_of(material.val, network.input_size), columns)
+        truths = truths_of(material.val, network.input_size)
+        calibrated = calibrate_boxes(raw, truths, columns, suppresses=network.boxes.suppresses)
+        kinds.add(network.boxes.suppresses)
+        if len(kinds) > 1:
+            raise BundleError(f"{folder}: its boxes come of queries, others of anchors; sweep each kind by itself")
         name = folder.name if folder.name not in tried else str(folder)
-        tried[name] = sweep(calibrated.truths, calibrated.raw, prevalence=prevalence)
+        tried[name] = sweep_calibrated(calibrated, prevalence)
     return BoxSweep(tried, choose(tried))
 
 

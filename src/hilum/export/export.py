@@ -49,6 +49,7 @@ from hilum.export.graph.suppression import suppress_in_graph
 from hilum.export.look import look_at, with_logits
 from hilum.export.material import best_network, is_positive, open_material, some_rows
 from hilum.measures.figure import Floats
+from hilum.network.hub_weights import PREFIX
 from hilum.system.files import write_whole
 from hilum.training.feed.examples import Examples
 from hilum.training.recipe import Recipe
@@ -76,6 +77,7 @@ LIMITS = (
     "of them look like pneumonia.",
 )
 LIMIT_OF_HEATMAPS = "A heatmap shows which places spoke for an answer, not where a disease begins or ends."
+LIMIT_OF_WEIGHTS = "Made of weights that others published; whoever uses it is bound by their terms: {}."
 LIMIT_OF_BOXES = "Boxes are drawn as the readers of its training films drew them; other readers draw other boxes."
 
 
@@ -135,7 +137,9 @@ def export_run(
         boxes = start.boxes
     elif network.boxes is not None:
         on_progress("choosing suppression, size and threshold of boxes", 0, 1)
-        boxes, tried, best = choose_settings(calibrate_boxes(raw, truths, columns), prevalence)
+        boxes, tried, best = choose_settings(
+            calibrate_boxes(raw, truths, columns, suppresses=network.boxes.suppresses), prevalence
+        )
         if into_run(out, run):  # elsewhere one file was asked for, and `hilum sweep` shows the settings
             BoxSweep({"validation": tried}, best).save(run.folder)
     gate, gate_card = learn_gate(
@@ -216,7 +220,10 @@ def export_run(
         | {"onnx": onnx.__version__, "onnxruntime": ort.__version__},
         made=f"{datetime.now(UTC):%Y-%m-%d}",
         intended_use=INTENDED_USE,
-        limits=[*LIMITS, LIMIT_OF_HEATMAPS, *([LIMIT_OF_BOXES] if boxes is not None else []), *limits_of(manifest)],
+        limits=[
+            *(*LIMITS, LIMIT_OF_HEATMAPS, *([LIMIT_OF_BOXES] if boxes is not None else []), *limits_of(manifest)),
+            *([LIMIT_OF_WEIGHTS.format(facts["terms"])] if facts.get("terms") else []),
+        ],
         notes=notes,
         boxes=boxes,
         groups=groups,
@@ -298,7 +305,8 @@ def finite(values: Mapping[str, float]) -> dict[str, float]:
 def plain_recipe(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain data; a file of weights is known by its name, not by where it lay."""
     plain = recipe.as_dict()
-    plain["network"]["weights"] = PurePath(plain["network"]["weights"]).name
+    if not plain["network"]["weights"].startswith(PREFIX):
+        plain["network"]["weights"] = PurePath(plain["network"]["weights"]).name
     if plain["finder"] is not None:
         plain["finder"]["weights"] = PurePath(plain["finder"]["weights"]).name
     return plain

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from hilum.export.joining import Sight
 from hilum.measures.figure import Floats
-from hilum.network.heads.anchors import boxes_of
 from hilum.network.heads.opacity import highest
 from hilum.network.network import Network, Outputs
 from hilum.radiograph.geometry import sides_of
@@ -67,9 +66,9 @@ def _boxes(network: Network, outputs: Outputs) -> list[tuple[Floats, Floats]]:
     if head is None or outputs.boxes is None:
         return [(np.empty((0, 4)), np.empty(0))] * len(outputs.film)
     drawn = []
-    for scores, offsets in zip(*outputs.boxes, strict=True):
+    for scores, offsets in zip(outputs.boxes.scores, outputs.boxes.offsets, strict=True):
         best = scores.argsort(descending=True, stable=True)[:MOST_CANDIDATES]
-        boxes = sides_of(boxes_of(offsets[best], head.anchors[best], head.frame).double().numpy())
+        boxes = sides_of(head.boxes_at(offsets, best).double().numpy())
         drawn.append((boxes, scores[best].double().numpy()))
     return drawn
 

@@ -31,6 +31,7 @@ class Hub(StrEnum):
 class Backbone:
     """What is known of a network before it is built.
 
+    `build` takes (height, width) and the number of classes, and of timm's networks `drop_path` by name.
     `input_size` is (height, width). `mean` and `std` are those of grey levels in [0, 1], one for each channel that the
     network has. `license` is that of the ImageNet weights, or of the network's code where there are none. `dropout`
     stands before the last layer as published. `auxiliary_weight` is the share at which the loss of each auxiliary head
@@ -38,7 +39,7 @@ class Backbone:
     """
 
     name: str
-    build: Callable[[tuple[int, int], int], Parts]
+    build: Callable[..., Parts]
     input_size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]

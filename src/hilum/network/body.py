@@ -83,6 +83,10 @@ class Body(nn.Sequential):
         """The channels of the maps that `select` gives."""
         return [channels for channels, stride in zip(self.channels, self.strides, strict=True) if stride in strides]
 
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of a view with such a body, where they were made for films of another size; most fit any size."""
+        return weights
+
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """All parameters in a handful of groups, from the first layers to the last, but those new or fixed."""
         found: list[list[nn.Parameter]] = [[]]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 
 import torch
+from timm.layers.drop import DropPath
 
 from hilum.network import timm_networks
 from hilum.network.backbone import find_backbone
@@ -27,6 +29,10 @@ def check_fits(name: str, size: tuple[int, int], heads: Heads = Heads()) -> None
         return
     strides = {*(OPACITY_STRIDES if heads.opacity else ()), *(LUNG_STRIDES if heads.lungs is not None else ())}
     if heads.boxes is not None:
+        if heads.boxes.kind == "queries" and find_spec("transformers") is None:
+            raise UnfitNetworkError(
+                "detector.kind = queries needs the package transformers: pip install 'hilum[queries]', or take anchors"
+            )
         # What is coarser than the network's own maps the head makes itself, so a transformer of one stride will do.
         own = [stride for stride in heads.boxes.strides if stride <= LARGEST_STRIDE]
         coarsest = max(_strides(name, size).intersection(own), default=own[-1])
@@ -43,6 +49,21 @@ def _check_size(name: str, size: tuple[int, int]) -> None:
         raise UnfitNetworkError(
             f"{name} takes no films of {size[0]} x {size[1]} ({reason}); its own size is {own[0]} x {own[1]}: leave "
             "input.height and input.width out, or set them to that"
+        )
+
+
+def check_drop_path(name: str, size: tuple[int, int]) -> None:
+    """Raises UnfitNetworkError where no block of the network can be left out in training."""
+    try:
+        with torch.device("meta"):
+            body, _ = find_backbone(name).build(size, 2, drop_path=0.1)
+        drops = any(isinstance(module, DropPath) for module in body.modules())
+    except TypeError:  # it does not know the option
+        drops = False
+    if not drops:
+        raise UnfitNetworkError(
+            f"{name} has no blocks that could be left out (stochastic depth); leave network.drop_path out, or take "
+            "another network of timm's"
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -15,12 +17,14 @@ from hilum.network import timm_networks
 from hilum.network.backbone import Backbone, UnknownNetworkError, find_backbone
 from hilum.network.body import Parts
 from hilum.network.finder import FinderShape, LungFinder
-from hilum.network.heads.boxes import BoxHead, Candidates
+from hilum.network.heads.boxes import Boxes, BoxHead, Candidates
 from hilum.network.heads.lungs import STRIDES as LUNG_STRIDES
 from hilum.network.heads.lungs import Blackened, LungHead, believed
 from hilum.network.heads.opacity import STRIDES as OPACITY_STRIDES
 from hilum.network.heads.opacity import OpacityHead
 from hilum.network.heads.pyramid import Pyramid
+from hilum.network.heads.queries import QueryHead
+from hilum.network.hub_weights import PREFIX, fetch
 from hilum.network.view import Head, Looked, View, create_head
 from hilum.network.weights import WeightsError, fit_weights, imagenet_weights, origin_of, read_weights
 
@@ -66,12 +70,12 @@ class Outputs(NamedTuple):
 
 
 class Network(nn.Module):
-    """Made by `create_network`. `origin` says in words where the weights came from."""
+    """Made by `create_network`. `origin` says in words where the weights came from, `terms` under which license."""
 
     def __init__(
         self,
         film: View,
-        boxes: BoxHead | None = None,
+        boxes: BoxHead | QueryHead | None = None,
         masks: LungHead | None = None,
         lungs: View | None = None,
         group: nn.Linear | None = None,
@@ -79,7 +83,7 @@ class Network(nn.Module):
         super().__init__()
         self.film, self.boxes, self.masks, self.lungs, self.group = film, boxes, masks, lungs, group
         self.blackened = Blackened(film.input_size, lungs.input_size[0]) if lungs is not None else None
-        self.origin = "random"
+        self.origin, self.terms = "random", ""
 
     @property
     def backbone(self) -> Backbone:
@@ -98,19 +102,20 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, seen: Seen | None = None) -> Outputs:
         """Of films (films, 1, height, width) in [0, 1], of the input's size; without `seen` all of them are whole."""
-        return self._outputs(x, seen, auxiliary=False)
+        return self._outputs(x, seen, None, auxiliary=False)
 
-    def training_outputs(self, x: Tensor, seen: Seen | None = None) -> Outputs:
-        """The same with the auxiliary heads' logits."""
-        return self._outputs(x, seen, auxiliary=True)
+    def training_outputs(self, x: Tensor, seen: Seen | None = None, drawn: Boxes | None = None) -> Outputs:
+        """The same with the auxiliary heads' logits, and the loss of a head that is shown the boxes `drawn`."""
+        return self._outputs(x, seen, drawn, auxiliary=True)
 
-    def _outputs(self, x: Tensor, seen: Seen | None, *, auxiliary: bool) -> Outputs:
+    def _outputs(self, x: Tensor, seen: Seen | None, drawn: Boxes | None, *, auxiliary: bool) -> Outputs:
         whole = None if seen is None else torch.nonzero(seen.whole).squeeze(1)
         maps, taps = self.film.maps_and_taps(x if whole is None else x[whole])
         pooled = self.film.body.pool(maps)
         given: dict[str, Any] = {"film": self.film.head(pooled)}
         if self.boxes is not None:
-            given["boxes"] = self.boxes(self.film.body.select(taps, self.boxes.pyramid.strides))
+            read = self.film.body.select(taps, self.boxes.pyramid.strides)
+            given["boxes"] = self.boxes(read) if drawn is None else self.boxes(read, drawn)
         if auxiliary:
             given["auxiliary"] = tuple(self.film.auxiliary_logits(taps))
         if self.film.opacity is not None:
@@ -188,17 +193,21 @@ def create_network(
     *,
     head: Head = "linear",
     dropout: float | None = None,
+    drop_path: float = 0.0,
     input_size: tuple[int, int] | None = None,
     heads: Heads = Heads(),  # noqa: B008, it is immutable
     seed: int | None = None,
 ) -> Network:
     """The network called `name` for this many classes, and what else it is to say.
 
-    `weights` are "imagenet", "none" or a file: of the published network, or of a Network; what is the same there is
-    taken over, else it is new. `dropout` stands before the last layer, None means as published. `seed` makes the random
-    start repeatable and leaves torch's generator as it was.
+    `weights` are "imagenet", "none", a file or a hub's: of the published network, or of a Network; what is the same is
+    taken over, else it is new. `dropout` stands before the last layer, None means as published. `drop_path` is how
+    often the last block of a network of timm's is left out in training, and earlier ones less often. `seed` makes the
+    random start repeatable and leaves torch's generator as it was.
     """
     backbone = find_backbone(name)
+    if drop_path:
+        backbone = replace(backbone, build=partial(backbone.build, drop_path=drop_path))
     size = input_size or backbone.input_size
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
@@ -207,19 +216,20 @@ def create_network(
         if dropout is None:
             dropout = backbone.dropout if head == "linear" else 0.0
         strides = _strides(heads)
-        parts = backbone.build(size, classes) if strides is None else _maps(backbone, strides, size)
+        parts = backbone.build(size, classes) if strides is None else _maps(backbone, strides, size, drop_path)
         if heads.finder is not None:
             parts.body.finder = LungFinder(heads.finder, size, backbone)
-        box_head = None
+        box_head: BoxHead | QueryHead | None = None
         if heads.boxes is not None:
-            box_head = BoxHead(heads.boxes, parts.body.channels_at(heads.boxes.strides), size)
+            kind = QueryHead if heads.boxes.kind == "queries" else BoxHead
+            box_head = kind(heads.boxes, parts.body.channels_at(heads.boxes.strides), size)
         film = View(backbone, parts, create_head(head, parts.body.width, classes, dropout), classes, size)
         if heads.opacity:
             film.opacity = OpacityHead(parts.body.channels_at(OPACITY_STRIDES))
         masks = lungs = None
         if heads.lungs is not None:
             masks = LungHead(parts.body.channels_at(LUNG_STRIDES))
-            again = _maps(backbone, OPACITY_STRIDES, (heads.lungs, heads.lungs))
+            again = _maps(backbone, OPACITY_STRIDES, (heads.lungs, heads.lungs), drop_path)
             new_head = create_head(head, again.body.width, classes, dropout)
             lungs = View(backbone, again, new_head, classes, (heads.lungs, heads.lungs))
             if heads.opacity:
@@ -241,7 +251,7 @@ def _strides(heads: Heads) -> tuple[int, int] | None:
     return (finest[0], min(heads.boxes.strides[-1], LARGEST_STRIDE)) if heads.boxes is not None else None
 
 
-def _maps(backbone: Backbone, strides: Sequence[int], size: tuple[int, int]) -> Parts:
+def _maps(backbone: Backbone, strides: Sequence[int], size: tuple[int, int], drop_path: float) -> Parts:
     own = timm_networks.timm_name(backbone.name)
     if own is None:
         raise UnknownNetworkError(
@@ -251,7 +261,7 @@ def _maps(backbone: Backbone, strides: Sequence[int], size: tuple[int, int]) -> 
         raise ValueError(
             f"an input of {size[0]} x {size[1]} of a network that says where: sides are multiples of {LARGEST_STRIDE}"
         )
-    return timm_networks.feature_maps(own, (strides[0], strides[-1]), size)
+    return timm_networks.feature_maps(own, (strides[0], strides[-1]), size, drop_path)
 
 
 def load_weights(network: Network, weights: str | Path) -> None:
@@ -261,7 +271,11 @@ def load_weights(network: Network, weights: str | Path) -> None:
         source = f"ImageNet ({backbone.hub}, {backbone.license})"
         given = imagenet_weights(backbone, network.input_size)
     else:
-        source, given = origin_of(Path(weights)), read_weights(Path(weights))
+        file, (source, network.terms) = Path(weights), origin_of(Path(weights))
+        if str(weights).startswith(PREFIX):
+            file, source, network.terms = fetch(str(weights))
+        given = read_weights(file)
+        source = f"{source}, {network.terms}" if network.terms else source
     of_view = {name.removeprefix("film."): tensor for name, tensor in given.items() if name.startswith("film.")}
     try:
         fitting = fit_weights(of_view or given, view.state_dict(), view.body)

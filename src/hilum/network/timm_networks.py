@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,6 +58,10 @@ class TimmBody(Body):
         name = self.ending.norm if self.ending is not None else None
         return None if name is None else self.net.get_submodule(name)
 
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Position embeddings and what else depends on the size of a film."""
+        return refitted(self.net, weights, f"body.{self.inside}")
+
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """The groups that timm knows for networks of this kind."""
         if not hasattr(self.net, "group_matcher"):
@@ -87,9 +93,14 @@ def classifiers(name: str) -> list[str]:
     return [classifier] if isinstance(classifier, str) else list(classifier)
 
 
-def any_network(name: str, size: tuple[int, int], classes: int) -> Parts:
+def dropping(share: float) -> dict[str, Any]:
+    """What asks timm for stochastic depth, which not every network of its knows."""
+    return {"drop_path_rate": share} if share else {}
+
+
+def any_network(name: str, size: tuple[int, int], classes: int, *, drop_path: float = 0.0) -> Parts:
     """Any of timm's networks without its last layer."""
-    net = create(name, size, num_classes=0)
+    net = create(name, size, num_classes=0, **dropping(drop_path))
     last = classifiers(name)
     # Some normalize once more before the last layer, in a module that goes with it.
     around = {name.rpartition(".")[0] for name in last} - {""}
@@ -124,9 +135,36 @@ class MapsBody(Body):
         maps = self.net(x)
         return maps[-1], maps
 
+    def fitted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Position embeddings and what else depends on the size of a film."""
+        net = self.net.model if isinstance(self.net, FeatureGetterNet) else self.net
+        return refitted(net, weights, f"body.{self.inside}")
+
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """All parameters as one group."""
         return [list(self.parameters())]
+
+
+def refitted(net: nn.Module, weights: dict[str, Tensor], inside: str) -> dict[str, Tensor]:
+    """Weights of which those that begin with `inside` are of such a network for another size of film.
+
+    timm knows kind by kind how position embeddings and tables of relative positions are resized, and what the names of
+    other publishers' weights are in its own networks.
+    """
+    own = net.state_dict()
+    given = {name.removeprefix(inside): tensor for name, tensor in weights.items() if name.startswith(inside)}
+    adapt = getattr(sys.modules[type(net).__module__], "checkpoint_filter_fn", None)
+    same = given.keys() == own.keys() and all(given[name].shape == own[name].shape for name in own)
+    if adapt is None or same:
+        return weights
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of how fast it resizes
+            adapted = adapt(dict(given), net)
+    except (RuntimeError, ValueError, KeyError):  # of another network, or of films that were not square
+        return weights
+    others = {name: tensor for name, tensor in weights.items() if not name.startswith(inside)}
+    return others | {inside + name: tensor for name, tensor in adapted.items()}
 
 
 def with_maps(name: str, size: tuple[int, int]) -> Any:
@@ -138,14 +176,14 @@ def with_maps(name: str, size: tuple[int, int]) -> Any:
     return net if {*net.state_dict()} <= {*whole.state_dict()} else create(name, size, **BY_METHOD)
 
 
-def feature_maps(name: str, strides: tuple[int, int], size: tuple[int, int]) -> Parts:
+def feature_maps(name: str, strides: tuple[int, int], size: tuple[int, int], drop_path: float = 0.0) -> Parts:
     """timm's network of this name as a MapsBody, from the first to the last of these strides."""
     net = with_maps(name, size)
     # The last map of each stride: transformers of one stride give several.
     numbers = {stride: number for number, stride in enumerate(net.feature_info.reduction())}
     wanted = [number for stride, number in numbers.items() if strides[0] <= stride <= strides[1]]
     way = BY_METHOD if isinstance(net, FeatureGetterNet) else {"features_only": True}
-    net = create(name, size, out_indices=wanted, **way)
+    net = create(name, size, out_indices=wanted, **way, **dropping(drop_path))
     with torch.device("meta"):
         whole: Any = create(name, size)
     held = {key.removeprefix("model.") for key in net.state_dict()}
@@ -160,10 +198,10 @@ def _left_out(key: str, held: set[str]) -> str:
     return next((module for module in modules if not any(other.startswith(f"{module}.") for other in held)), key)
 
 
-def efficientnet_lite(name: str, size: tuple[int, int], classes: int) -> Parts:
+def efficientnet_lite(name: str, size: tuple[int, int], classes: int, *, drop_path: float = 0.0) -> Parts:
     """An EfficientNet-Lite cut into its layers."""
     # Trained in TensorFlow, which pads an even image by one row at its end only. timm's `tf_` networks do so and give
     # what the published ones give to the last bit; those without it are off by a fifth.
-    layers = layers_of(create(f"tf_{name}", size), "global_pool", "classifier")
+    layers = layers_of(create(f"tf_{name}", size, **dropping(drop_path)), "global_pool", "classifier")
     groups = ("blocks.1", "blocks.2", "blocks.3", "blocks.5", "conv_head")
     return Parts(Body(layers, 1280, groups=groups, last=("classifier",)), {})

@@ -20,13 +20,14 @@ from torch import Tensor
 from hilum.network import timm_networks
 from hilum.network.backbone import BACKBONES, Backbone, Hub
 from hilum.network.body import Body
+from hilum.system.text import printable
 
 # Under which key a training script keeps the weights beside its optimizer, and what wrappers put before every name.
 ENVELOPES = ("state_dict", "model_state_dict", "model", "net", "network")
 PREFIXES = ("module.", "_orig_mod.", "model.")
 SECONDS_TO_ANSWER = 30
-# Under which key the metadata of a .safetensors file tell where its weights come from.
-ORIGIN = "hilum.origin"
+# Under which keys the metadata of a .safetensors file tell where its weights come from, and under which terms.
+ORIGIN, LICENSE = "hilum.origin", "license"
 # What PyTorch's reader, which is written in Python, raises on damaged bytes: found by damaging files.
 DAMAGE = (
     RuntimeError,
@@ -115,15 +116,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return held
 
 
-def origin_of(path: Path) -> str:
-    """Where a file says that its weights come from; its name where it says nothing."""
+def origin_of(path: Path) -> tuple[str, str]:
+    """Where a file says that its weights come from, its name where it says nothing; and under which terms."""
     if path.suffix != ".safetensors" or not path.is_file():
-        return path.name
+        return path.name, ""
     try:
         with safe_open(path, "pt") as held:
-            return str((held.metadata() or {}).get(ORIGIN, path.name))
+            told = held.metadata() or {}
     except (SafetensorError, OSError):
-        return path.name  # reading the weights themselves says what is wrong
+        return path.name, ""  # reading the weights themselves says what is wrong
+    return printable(told.get(ORIGIN, path.name)), printable(told.get(LICENSE, ""))
 
 
 def is_named_tensor(item: tuple[object, object]) -> bool:
@@ -160,6 +162,7 @@ def fit_weights(weights: dict[str, Tensor], own: dict[str, Tensor], body: Body) 
     """
     if not any(name in own for name in weights if name.startswith("body.")):
         weights = {our_name(name, own, body): tensor for name, tensor in weights.items()}
+    weights = body.fitted(weights)
     fitting = {name: tensor for name, tensor in weights.items() if name in own and same_kind(tensor, own[name])}
 
     anew = tuple(f"body.{layer}." for layer in (*body.new, *body.fixed))

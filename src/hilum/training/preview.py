@@ -15,12 +15,12 @@ from hilum.dataset.contact_sheet import Cell, lay_out, sample_films
 from hilum.dataset.manifest.manifest import Manifest
 from hilum.dataset.manifest.side import side_of_film
 from hilum.dataset.store.store import build_store
+from hilum.network.heads.boxes import Boxes
 from hilum.training.feed.examples import Examples, choose_examples
 from hilum.training.feed.feed import Batch, Course, Feed, Shown
 from hilum.training.feed.mosaic import mosaic
 from hilum.training.prepare import wanted_of
 from hilum.training.recipe import Recipe, RecipeError
-from hilum.training.task.box_loss import Boxes
 from hilum.training.task.objective import mix
 
 CPU = torch.device("cpu")

@@ -21,6 +21,7 @@ from torch import distributed as dist
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from hilum.network.heads.boxes import Boxes
 from hilum.network.network import Network, Seen
 from hilum.training.silence import Silence
 
@@ -44,8 +45,8 @@ class _Trained(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, films: Tensor, seen: Seen | None = None) -> Any:
-        return self.network.training_outputs(films, seen)
+    def forward(self, films: Tensor, seen: Seen | None = None, drawn: Boxes | None = None) -> Any:
+        return self.network.training_outputs(films, seen, drawn)
 
 
 @dataclass(frozen=True, slots=True)

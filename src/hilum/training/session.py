@@ -40,6 +40,7 @@ from hilum.training.series.sweep import (
     train_sweep,
 )
 from hilum.training.start import Start, going_on, pass_on
+from hilum.training.task.frozen import fit_head
 
 History = list[dict[str, float]]
 # Trains a sweep's combinations elsewhere, before the session looks what became of each; those that failed, and why.
@@ -140,6 +141,8 @@ class Session:
     def _train(self, plan: Plan, resumed: Path) -> History:
         """`resumed` is what goes on if this run is stopped: the run, or the sweep it belongs to."""
         run, recipe = Run(plan.folder), plan.recipe
+        if recipe.frozen is not None and self.processes.count > 1:
+            raise RunError("the head of a frozen body is fitted in one process; leave torchrun out")
         again = f"go on with: {self.processes.command} train --resume {shlex.quote(str(resumed))}"
         after = "torchrun goes on with those that are left" if self.processes.starts_again else again
         try:
@@ -163,8 +166,12 @@ class Session:
                 self._tell_time(prepared, recipe)
                 self.processes.once(lambda: create_run(plan.folder, recipe, facts))
             self.observer(Learning(plan.folder, recipe.epochs))
-            with self.processes.watched(f"the last checkpoint is whole, {after}"):
-                history = fit(run, prepared, self.processes, observer=self.observer, asked_to_stop=self.asked_to_stop)
+            if recipe.frozen is not None:
+                history = fit_head(run, prepared, observer=self.observer)
+            else:
+                with self.processes.watched(f"the last checkpoint is whole, {after}"):
+                    asked = self.asked_to_stop
+                    history = fit(run, prepared, self.processes, observer=self.observer, asked_to_stop=asked)
         except Interrupted:
             self.observer(Notice(f"stopped; {again}"))
             raise Interrupted(f"stopped; {again}") from None
@@ -207,7 +214,7 @@ class Session:
 
     def _tell_time(self, prepared: Prepared, recipe: Recipe) -> None:
         # Compiling, or starting another feed's workers, would take longer than an estimate is worth.
-        if recipe.training.compile or recipe.training.feed != "store":
+        if recipe.training.compile or recipe.training.feed != "store" or recipe.frozen is not None:
             return
         measured = estimate(prepared, recipe, self.processes)
         at_most = "at most about" if recipe.selection.patience else "about"

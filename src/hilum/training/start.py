@@ -15,7 +15,7 @@ from torch import Tensor
 from hilum.bundle.card import Card, card_from_json
 from hilum.network.weights import ORIGIN
 from hilum.system.files import write_whole
-from hilum.training.recipe import BINARY, Recipe
+from hilum.training.recipe import BINARY, Input, Recipe
 from hilum.training.run import STARTS, RunError
 
 WEIGHTS, CARD = STARTS
@@ -57,7 +57,7 @@ class Start(NamedTuple):
 def going_on(learning: Recipe, start: Start, folder: Path) -> tuple[Recipe, Start]:
     """The recipe of a run in `folder` that goes on from `start` as `learning` says, and what of the start it takes.
 
-    Its classes stay, unless the recipe names other ones: then their heads are new.
+    Its classes and the size of its input stay, unless the recipe names others: for other classes heads are new.
     """
     if start.folded and any(phase.statistics_move for phase in learning.phases):
         raise RunError(
@@ -77,7 +77,7 @@ def going_on(learning: Recipe, start: Start, folder: Path) -> tuple[Recipe, Star
         title=f"{learning.title or 'trained on'}, from {start.name}",
         classes=classes,
         network=replace(before.network, weights=str((folder / WEIGHTS).absolute())),
-        input=before.input,
+        input=resized(before.input, learning.input),
         detector=before.detector,
         opacity=before.opacity,
         lungs=before.lungs,
@@ -85,6 +85,11 @@ def going_on(learning: Recipe, start: Start, folder: Path) -> tuple[Recipe, Star
         finder=before.finder,
     )
     return recipe, taken
+
+
+def resized(before: Input, learning: Input) -> Input:
+    """The input of a network that goes on, at the size that the recipe names, if it does."""
+    return replace(before, height=learning.height or before.height, width=learning.width or before.width)
 
 
 def known_labels(classes: Mapping[str, Sequence[str]], positive: Sequence[str]) -> dict[str, list[str]]:

@@ -129,7 +129,7 @@ class CalibratedBoxes(nn.Module):
         self.slope, self.share, self.offset = fitted.box_calibration
 
     def forward(self, maps: Sequence[Tensor], logits: Tensor) -> tuple[Tensor, Tensor]:
-        scores, offsets = self.head(maps)
+        scores, offsets, _ = self.head(maps)
         film = together(logits.index_select(1, self.inside)) - together(logits.index_select(1, self.outside))
         return self.head.corners(offsets), torch.sigmoid(self.slope * scores + self.share * film + self.offset)
 

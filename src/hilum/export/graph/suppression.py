@@ -22,7 +22,7 @@ LEAST_SCORE = 0.005
 
 def suppress_in_graph(model: onnx.ModelProto, card: BoxCard) -> onnx.ModelProto:
     """The model with `boxes` (N, most, 4) and `scores` (N, most) in place of the candidates."""
-    graph = model.graph
+    graph, suppresses = model.graph, card.nms_overlap < 1
     left_to_right = (1 - card.shrinkage) / 2
     numbers: dict[str, NDArray[np.generic]] = {
         "boxes.most": np.array([card.most], np.int64),
@@ -44,7 +44,7 @@ def suppress_in_graph(model: onnx.ModelProto, card: BoxCard) -> onnx.ModelProto:
         ),
     }
     node = helper.make_node
-    nodes = [
+    suppression = [
         node("Unsqueeze", [CANDIDATE_SCORES, "boxes.one"], ["boxes.by_class"]),
         node(
             "NonMaxSuppression",
@@ -55,6 +55,15 @@ def suppress_in_graph(model: onnx.ModelProto, card: BoxCard) -> onnx.ModelProto:
         node("GatherND", [CANDIDATE_SCORES, "boxes.places"], ["boxes.kept"]),
         node("Sub", [CANDIDATE_SCORES, CANDIDATE_SCORES], ["boxes.nothing"]),
         node("ScatterND", ["boxes.nothing", "boxes.places", "boxes.kept"], ["boxes.alive"]),
+    ]
+    # Queries stand for a box each: what is no box is told by its score alone.
+    by_score = [
+        node("Greater", [CANDIDATE_SCORES, "boxes.least_score"], ["boxes.likely"]),
+        node("Cast", ["boxes.likely"], ["boxes.kept"], to=TensorProto.FLOAT),
+        node("Mul", [CANDIDATE_SCORES, "boxes.kept"], ["boxes.alive"]),
+    ]
+    nodes = [
+        *(suppression if suppresses else by_score),
         node("TopK", ["boxes.alive", "boxes.most"], ["scores", "boxes.order"], axis=1),
         node("Unsqueeze", ["boxes.order", "boxes.last"], ["boxes.column"]),
         node("Shape", ["boxes.column"], ["boxes.column_shape"]),
@@ -64,7 +73,8 @@ def suppress_in_graph(model: onnx.ModelProto, card: BoxCard) -> onnx.ModelProto:
         node("MatMul", ["boxes.corners", "boxes.sides"], ["boxes"]),
     ]
     graph.node.extend(nodes)
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in numbers.items())
+    read = {name for made in nodes for name in made.input}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in numbers.items() if name in read)
     kept = [output for output in graph.output if output.name not in (CANDIDATES, CANDIDATE_SCORES)]
     films = graph.input[0].type.tensor_type.shape.dim[0].dim_param or "films"
     made = [

@@ -21,11 +21,27 @@ from hilum.network.heads.pyramid import GROUPS, Pyramid
 RARE = 0.01  # how likely an anchor is taken for an opacity before training, so that the many negatives do not drown it
 
 
+class Boxes(NamedTuple):
+    """The boxes of a batch, as many rows a film as the film with most has: corners in pixels of the input.
+
+    `present` tells boxes from filling. A film whose boxes are not `known` says nothing about boxes, whereas a known
+    film without any is all background.
+    """
+
+    corners: Tensor  # (films, most, 4)
+    present: Tensor  # (films, most)
+    known: Tensor  # (films,)
+
+
 class Candidates(NamedTuple):
-    """What the head makes of every anchor of a batch: a logit, and four offsets."""
+    """What a head makes of every anchor or query of a batch: a logit, and four numbers that are its box.
+
+    A head that matches its candidates with true boxes itself gives the loss of the batch, too.
+    """
 
     scores: Tensor  # (films, anchors)
     offsets: Tensor  # (films, anchors, 4)
+    loss: Tensor | None = None
 
 
 class Tower(nn.Module):
@@ -59,6 +75,7 @@ class Tower(nn.Module):
 class BoxHead(nn.Module):
     """Reads the maps of a body, finest first. Boxes are corners (left, top, right, bottom)."""
 
+    suppresses = True  # several anchors may stand for one box
     anchors: Tensor
     frame: Tensor
 
@@ -80,6 +97,10 @@ class BoxHead(nn.Module):
         for layer in self.above:
             levels.append(layer(levels[-1]))
         return Candidates(self.score_tower(levels)[..., 0], self.box_tower(levels))
+
+    def boxes_at(self, offsets: Tensor, chosen: Tensor) -> Tensor:
+        """Corners, as fractions of the picture, of the chosen anchors (n) with the offsets (anchors, 4)."""
+        return boxes_of(offsets[chosen], self.anchors.to(offsets.device)[chosen], self.frame.to(offsets.device))
 
     def corners(self, offsets: Tensor) -> Tensor:
         """The boxes that offsets (..., anchors, 4) make of the anchors, as fractions of the picture."""

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hilum.network.heads.boxes import Boxes
 from hilum.radiograph.geometry import Geometry, corners_of
-from hilum.training.task.box_loss import Boxes
 from hilum.training.variation.augment import Floats, transform_boxes
 
 # A box of which less than this share is still in the frame is no longer looked for.

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hilum.network.heads.boxes import Boxes
 from hilum.network.network import Seen
 from hilum.training.feed.boxes import batch_boxes
 from hilum.training.feed.examples import Examples
 from hilum.training.feed.masks import lung_masks
 from hilum.training.feed.mixture import Mixture
-from hilum.training.task.box_loss import Boxes
 from hilum.training.variation import sampler_cpu, sampler_torch
 from hilum.training.variation.augment import Augmentation, draw, matrices
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hilum.network.heads.boxes import Boxes
 from hilum.training.feed.boxes import LEAST_VISIBLE, SMALLEST_SIDE
-from hilum.training.task.box_loss import Boxes
 
 
 def mosaic(films: Tensor, boxes: Boxes, count: int, seed: Sequence[int]) -> tuple[Tensor, Boxes]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from hilum.network.backbone import MULTI_SCALE, find_backbone
 from hilum.network.finder import FinderShape
-from hilum.network.fits import UnfitNetworkError, check_fits
+from hilum.network.fits import UnfitNetworkError, check_drop_path, check_fits
 from hilum.network.heads.pyramid import Pyramid
 from hilum.network.network import Heads, Trained
 from hilum.radiograph.geometry import KEPT, SIDES, Geometry
@@ -44,10 +44,12 @@ class Architecture:
     """Which network, and what it starts from."""
 
     name: str = "efficientnet_lite0"  # hilum's own name, or any of timm's
-    weights: str = "imagenet"  # imagenet, none, or a .safetensors or .pth file
+    weights: str = "imagenet"  # imagenet, none, a .safetensors or .pth file, or hub:OWNER/NAME@COMMIT
     # mlp is the head of resnet34-two-phases, two_linear that of the multi-scale transformers.
     head: Literal["linear", "mlp", "two_linear"] = "linear"
     dropout: ShareBelowOne = 0.0  # share of what the last layer reads that is left out at random in training
+    # Stochastic depth, of timm's networks: how often a film passes the last block by in training, earlier ones less.
+    drop_path: ShareBelowOne = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,14 @@ class AgeGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Frozen:
+    """With this section the body stays as it is, and the head is fitted to its features at once, in one epoch."""
+
+    regularization: NotNegative = 1e-3  # times half the sum of squared weights, of features brought to one size
+    iterations: Annotated[int, Bounds(1, 10_000)] = 300  # of L-BFGS, at most
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """What is minimized."""
 
@@ -135,7 +145,8 @@ class Optimizer:
     learning_rate: Positive = 1e-3  # of the head, and of all layers if body_factor is 1
     weight_decay: NotNegative = 0.0  # as the optimizer means it: adamw apart from the gradient, the others in it
     momentum: ShareBelowOne = 0.0  # of sgd and rmsprop
-    body_factor: Share = 1.0  # learning rate of the stem as a share of the head's; layers between lie between
+    # Learning rate of the stem as a share of the head's; layers between lie between, each by the same factor.
+    body_factor: Share = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +219,7 @@ class Recipe:
     lungs: Lungs | None = None
     group: AgeGroup | None = None
     finder: Finder | None = None
+    frozen: Frozen | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -243,7 +255,19 @@ class Recipe:
             faults.append(f"finder: goes with a multi-scale transformer, as resnet50{MULTI_SCALE}")
         if any(phase.train == "hidden" for phase in self.phases) and self.network.head == "linear":
             faults.append("phases.train = hidden: network.head = linear has no hidden layer")
-        return [*faults, *self._at_odds_with_boxes(), *self._at_odds_with_views()]
+        return [*faults, *self._at_odds_with_boxes(), *self._at_odds_with_views(), *self._at_odds_with_frozen()]
+
+    def _at_odds_with_frozen(self) -> list[str]:
+        if self.frozen is None:
+            return []
+        faults, training = [], self.training
+        if any(section is not None for section in (self.detector, self.opacity, self.lungs, self.group)):
+            faults.append("frozen: fits a head for films alone, not with [detector], [opacity], [lungs] or [group]")
+        if [(phase.epochs, phase.train) for phase in self.phases] != [(1, "head")]:
+            faults.append('frozen: has one phase of one epoch, with train = "head"')
+        if self.loss.mixup or training.feed != "store" or training.offline_passes:
+            faults.append("frozen: films are looked at once, as they are; leave loss.mixup and training.feed out")
+        return faults
 
     def _at_odds_with_views(self) -> list[str]:
         faults, views = [], self.opacity is not None or self.lungs is not None or self.group is not None
@@ -263,6 +287,8 @@ class Recipe:
             of_boxes = metric in ("ap50", "rsna_score")
             return [f"selection.metric = {metric}: is of boxes, and there is no [detector]"] if of_boxes else []
         faults = []
+        if self.detector.kind == "queries" and (self.opacity or self.lungs or self.group):
+            faults.append("detector.kind = queries: not with [opacity], [lungs] or [group]")
         if training.feed != "store" or training.offline_passes:
             faults.append("training.feed: boxes go with films from the store, varied anew in every epoch")
         if self.loss.mixup:
@@ -289,6 +315,8 @@ class Recipe:
         size = replace(self.input, height=self.input.height or own_height, width=self.input.width or own_width)
         try:
             check_fits(self.network.name, size.size, self.heads)
+            if self.network.drop_path:
+                check_drop_path(self.network.name, size.size)
         except UnfitNetworkError as error:
             raise RecipeError(f"network.name: {error}") from None
         return replace(self, input=size)

@@ -25,7 +25,8 @@ from hilum.training.run import Run, RunError, ended
 from hilum.training.state import LOWER_IS_BETTER
 
 DEFINITION, TABLE, PLOT = "sweep.json", "sweep.csv", "sweep.png"
-FIGURES = ("loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score")  # the last two of detectors only
+# Intervals are of frozen bodies alone, where a head is fitted in seconds; the last two of detectors.
+FIGURES = ("loss", "accuracy", "balanced_accuracy", "auc", "auc_low", "auc_high", "ap50", "rsna_score")
 # What ends one combination and leaves the others: our own errors, and what torch says of films that are too small for a
 # network or a network that is too large for the memory.
 FAILURES = (RuntimeError, OSError)

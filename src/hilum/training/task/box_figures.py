@@ -11,8 +11,8 @@ from torchvision.ops import batched_nms
 from hilum.measures.boxes.coco import coco_precision
 from hilum.measures.boxes.overlap import Detections, match
 from hilum.measures.boxes.rsna_score import OVERLAPS, film_scores, mean_of_counted
-from hilum.network.heads.anchors import boxes_of
 from hilum.network.heads.boxes import BoxHead, Candidates
+from hilum.network.heads.queries import QueryHead
 from hilum.radiograph.geometry import sides_of
 from hilum.training.feed.boxes import batch_boxes
 from hilum.training.feed.examples import Examples
@@ -25,7 +25,7 @@ SCORE_THRESHOLDS = np.arange(0.05, 0.95, 0.05)
 
 
 def box_figures(
-    candidates: Sequence[Candidates], films: Examples, head: BoxHead, settings: Detector
+    candidates: Sequence[Candidates], films: Examples, head: BoxHead | QueryHead, settings: Detector
 ) -> dict[str, float]:
     """Loss, average precision at an overlap of 0.5, and the challenge's score at its best threshold on these films.
 
@@ -45,29 +45,36 @@ def box_figures(
     }
 
 
-def detections_of(candidates: Candidates, head: BoxHead) -> list[Detections]:
+def detections_of(candidates: Candidates, head: BoxHead | QueryHead) -> list[Detections]:
     """The boxes of each film of a batch, suppressed, as fractions of the picture."""
     results = []
-    anchors, frame = head.anchors.cpu(), head.frame.cpu()
     for scores, offsets in zip(candidates.scores.float().sigmoid(), candidates.offsets.float(), strict=True):
         chosen = torch.nonzero(scores > LEAST_SCORE).squeeze(1)
         chosen = chosen[scores[chosen].argsort(descending=True, stable=True)[:MOST_CANDIDATES]]
-        boxes = boxes_of(offsets[chosen], anchors[chosen], frame)
-        kept = batched_nms(boxes, scores[chosen], torch.zeros_like(chosen), NMS_OVERLAP)[:MOST_BOXES]
+        boxes = head.boxes_at(offsets, chosen)
+        kept = torch.arange(len(chosen))
+        if head.suppresses:
+            kept = batched_nms(boxes, scores[chosen], torch.zeros_like(chosen), NMS_OVERLAP)
+        kept = kept[:MOST_BOXES]
         results.append(Detections(sides_of(boxes[kept].double().numpy()), scores[chosen][kept].double().numpy()))
     return results
 
 
-def box_loss_of(candidates: Sequence[Candidates], films: Examples, head: BoxHead, settings: Detector) -> float:
+def box_loss_of(
+    candidates: Sequence[Candidates], films: Examples, head: BoxHead | QueryHead, settings: Detector
+) -> float:
     """That of training, a film whose boxes are known, without what the classes of the film add."""
     assert films.boxes is not None
-    anchors, done, known, total = head.anchors.cpu(), 0, 0, 0.0
+    done, known, total = 0, 0, 0.0
     height, width = int(head.frame[1]), int(head.frame[0])
     for part in candidates:
         chosen = np.arange(done, done + len(part.scores))
         drawn = batch_boxes(films.boxes, chosen, None, (height, width))
-        losses = box_losses(part, anchors, drawn, settings.box_loss)
-        total += float(losses.scores + settings.box_weight * losses.boxes) * len(chosen)
+        if isinstance(head, BoxHead):
+            losses = box_losses(part, head.anchors.cpu(), drawn, settings.box_loss)
+            total += float(losses.scores + settings.box_weight * losses.boxes) * len(chosen)
+        else:
+            total += settings.box_weight * float(head.loss_of(part, drawn))
         known += int(drawn.known.sum())
         done += len(chosen)
     return total / known

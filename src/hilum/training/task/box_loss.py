@@ -10,22 +10,10 @@ from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from hilum.network.heads.anchors import decode, encode
-from hilum.network.heads.boxes import Candidates
+from hilum.network.heads.boxes import Boxes, Candidates
 
 OPACITY_IOU, BACKGROUND_IOU = 0.5, 0.4  # an anchor between them is neither
 BACKGROUND, NEITHER = -1, -2
-
-
-class Boxes(NamedTuple):
-    """The boxes of a batch, as many rows a film as the film with most has: corners in pixels of the input.
-
-    `present` tells boxes from filling. A film whose boxes are not `known` says nothing about boxes, whereas a known
-    film without any is all background.
-    """
-
-    corners: Tensor  # (films, most, 4)
-    present: Tensor  # (films, most)
-    known: Tensor  # (films,)
 
 
 class BoxLosses(NamedTuple):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hilum.training.task.box_loss import Boxes
+from hilum.network.heads.boxes import Boxes
 
 FINER = 4  # a place is looked at in so many parts along each side to see how much of it boxes cover
 

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hilum.network.heads.boxes import Boxes, BoxHead
 from hilum.network.network import Network, Outputs, Seen
 from hilum.training.feed.examples import Examples
 from hilum.training.feed.feed import Batch
 from hilum.training.feed.mosaic import mosaic
 from hilum.training.recipe import Recipe
 from hilum.training.task.box_figures import box_figures
-from hilum.training.task.box_loss import Boxes, box_losses
+from hilum.training.task.box_loss import box_losses
 from hilum.training.task.objective import class_weights, figures, loss_of, mix, right_of
 from hilum.training.task.place_loss import mask_loss, opacity_loss
 from hilum.training.task.view_figures import view_figures
@@ -52,7 +53,9 @@ class Task:
         if detector is not None and drawn is not None and (mosaics := int(detector.mosaic * len(films))):
             films, drawn = mosaic(films, drawn, mosaics, place)
         seen = None if batch.seen is None else self._looked_at(batch.seen)
-        outputs: Outputs = trained(films) if seen is None else trained(films, seen)
+        matching = drawn is not None and self.network.boxes is not None and not isinstance(self.network.boxes, BoxHead)
+        given = (films, seen, drawn) if matching else (films,) if seen is None else (films, seen)
+        outputs: Outputs = trained(*given)
         if seen is not None:
             right = right_of(outputs.film[seen.whole].float(), targets[seen.whole])
             loss = self._loss_of_views(outputs, targets, drawn, seen, batch.adult)
@@ -72,6 +75,9 @@ class Task:
         detector, head = self.recipe.detector, self.network.boxes
         if detector is None or outputs.boxes is None or head is None:
             return loss
+        if not isinstance(head, BoxHead):  # it has matched its queries with true boxes itself
+            assert outputs.boxes.loss is not None
+            return detector.box_weight * outputs.boxes.loss + detector.image_weight * loss
         boxes = box_losses(outputs.boxes, head.anchors, drawn, detector.box_loss)
         return boxes.scores + detector.box_weight * boxes.boxes + detector.image_weight * loss
 
