@@ -116,6 +116,7 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/predict.py
 	.venv/bin/python benchmarks/ensemble.py
 	.venv/bin/python benchmarks/page.py
+	.venv/bin/python benchmarks/label.py
 	.venv/bin/python benchmarks/serve.py
 	.venv/bin/python benchmarks/archive.py
 	.venv/bin/python benchmarks/node.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +15,18 @@ from commands import run
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from starlette.testclient import TestClient
 
 from hilum.dataset.importing import import_folder
 from hilum.dataset.manifest.manifest import Manifest, save_manifest
 from hilum.dataset.readings.folder import load_readings
+from hilum.label.app import create_app
 from hilum.label.films import RoomError
 from hilum.label.opening import Wish, open_room
 from hilum.label.orders import NEXT_TIME, shuffled, stratified, with_repeats
 from hilum.label.room import Room
+from hilum.label.server import TOKENS, tokens_of
+from hilum.service.settings import Settings
 
 PATHS = [f"film {number}.png" for number in range(300)]
 SEEDS = st.text(max_size=5)
@@ -162,6 +167,51 @@ def test_a_folder_keeps_the_readings_of_one_set_of_films(films: Path, tmp_path: 
         opened(films / "NORMAL", tmp_path / "reads")
     with pytest.raises(RoomError, match="not empty"):
         opened(films, films)
+    # A manifest that is made of what was read does not make them others.
+    (films / "manifest.parquet").rename(films / "read.parquet")
+    opened(films / "read.parquet", tmp_path / "reads")
+    opened(films, tmp_path / "reads")
+
+
+def client(room: Room, **settings: Any) -> TestClient:
+    """Requests to a room without a socket and without processes, which only show films."""
+    return TestClient(create_app(Settings((), **settings), room), base_url="http://localhost")
+
+
+def test_a_token_opens_its_readers_desk_and_no_other(films: Path, tmp_path: Path) -> None:
+    room = opened(films, tmp_path / "reads", readers=("anna", "ben"))
+    tokens = tokens_of(tmp_path / "reads", ("anna", "ben"))
+    assert tokens == tokens_of(tmp_path / "reads", ("anna", "ben"))
+    assert len({token for _, token in tokens}) == 2 and all(len(token) > 20 for _, token in tokens)
+    if os.name == "posix":
+        assert (tmp_path / "reads" / TOKENS).stat().st_mode & 0o077 == 0
+    asked = client(room, tokens=tokens)
+    assert asked.get("/").status_code == 200
+    guesses: tuple[dict[str, str], ...] = ({}, {"Authorization": "Bearer guess"}, {"Hilum-Reader": "anna"})
+    for wrong in guesses:
+        assert asked.get("/v1/list", headers=wrong).status_code == 401
+    shown = {"Authorization": f"Bearer {tokens[1][1]}", "Hilum-Reader": "anna"}
+    assert asked.get("/v1/readers", headers=shown).json() == {"readers": ["ben"]}
+    assert asked.get("/v1/list", headers=shown).json()["reader"] == "ben"
+    given = asked.post("/v1/films/0/reading", headers=shown, json={"seconds": 1, "label": "normal"})
+    assert given.status_code == 200
+    assert [each.reader for each in load_readings(tmp_path / "reads")] == ["ben"]
+
+
+def test_what_cannot_be_kept_is_said_and_what_is_no_reading_refused(films: Path, tmp_path: Path) -> None:
+    room = opened(films, tmp_path / "reads")
+    asked = client(room)
+    refused: tuple[Any, ...] = ({"label": "flu"}, {"reader": "ben"}, {"seconds": -1}, {"boxes": [[1, 2, 3]]}, [])
+    for wrong in refused:
+        answer = asked.post("/v1/films/0/reading", json=wrong)
+        assert (answer.status_code, answer.json()["reason"]) == (422, "bad_parameter")
+    assert asked.post("/v1/films/12/reading", json={"seconds": 1}).status_code == 404
+    (tmp_path / "reads" / "readings").write_text("in the way")
+    answer = asked.post("/v1/films/0/reading", json={"seconds": 1, "label": "normal"})
+    assert (answer.status_code, answer.json()["reason"]) == (507, "not_kept")
+    assert not asked.get("/v1/list").json()["readings"]
+    foreign = asked.post("/v1/films/0/reading", json={"seconds": 1}, headers={"Origin": "http://evil.example"})
+    assert foreign.status_code == 403
 
 
 def test_an_address_that_others_reach_needs_encryption(films: Path, tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ import { test } from "node:test";
 import { onGraphics } from "./bundle/runtime.js";
 import { decided, percent } from "./decide.js";
 import { actual, fit, onCanvas, pan, resized, scaleBar, toFilm, visible, zoomAt } from "./geometry.js";
+import { between, dragged as draggedBox, inTheMiddle, partAt, rounded, within } from "./label/boxes.js";
+import { Watch, left, parts as hoursAndMinutes } from "./label/pace.js";
+import { draftOf, plainOf, Showings } from "./label/showings.js";
 import { parts } from "./multipart.js";
 import { outline } from "./outline.js";
 import { brightest, dragged, preset, shades } from "./window.js";
@@ -213,4 +216,89 @@ test("films are judged on a graphics card that gives the same numbers sooner, an
     assert.ok(bad.released);
   }
   assert.equal(await tried(async () => { throw new Error("no such operator"); }), null);
+});
+
+const box = (film) => {
+  const [one, other] = [film, film].map(({ width, height }) => ({ x: random(0, width), y: random(0, height) }));
+  return between(one, other, film);
+};
+const inside = ({ x, y, width, height }, film) =>
+  x >= -1e-6 && y >= -1e-6 && width >= 0 && height >= 0 && x + width <= film.width + 1e-6 && y + height <= film.height + 1e-6;
+
+test("a box is the same whichever of its corners it was drawn from, and never beyond the film", () => {
+  for (let round = 0; round < 200; round++) {
+    const film = sizes();
+    const [one, other] = [0, 1].map(() => ({ x: random(-500, film.width + 500), y: random(-500, film.height + 500) }));
+    assert.deepEqual(between(one, other, film), between(other, one, film));
+    assert.deepEqual(between(one, other, film), between({ x: one.x, y: other.y }, { x: other.x, y: one.y }, film));
+    assert.ok(inside(between(one, other, film), film));
+  }
+});
+
+test("a box that is moved keeps its size, one that is resized its other sides; both stay on the film", () => {
+  for (let round = 0; round < 200; round++) {
+    const film = sizes();
+    const before = box(film);
+    const [dx, dy] = [random(-9000, 9000), random(-9000, 9000)];
+    const moved = draggedBox(before, "inside", dx, dy, film);
+    close(moved.width, before.width);
+    close(moved.height, before.height);
+    const grown = draggedBox(before, "se", Math.abs(dx), Math.abs(dy), film);
+    close(grown.x, before.x);
+    close(grown.y, before.y);
+    close(draggedBox(before, "n", 0, random(-50, 50), film).x, before.x);
+    for (const part of ["inside", "n", "s", "e", "w", "ne", "nw", "se", "sw"]) {
+      assert.ok(inside(draggedBox(before, part, dx, dy, film), film));
+    }
+    assert.ok(inside(within({ ...before, x: dx, y: dy }, film), film));
+  }
+});
+
+test("a box is taken by its corners, its sides or from inside, and not from elsewhere", () => {
+  const taken = { x: 100, y: 200, width: 300, height: 100 };
+  const at = (x, y) => partAt(taken, { x, y }, 5);
+  assert.deepEqual([at(100, 200), at(403, 298), at(98, 250), at(250, 303)], ["nw", "se", "w", "s"]);
+  assert.deepEqual([at(250, 250), at(94, 250), at(250, 306)], ["inside", null, null]);
+});
+
+test("boxes end on whole pixels, at least one", () => {
+  assert.deepEqual(rounded({ x: 1.4, y: 2.6, width: 3.2, height: 0.1, label: "a" }), { x: 1, y: 3, width: 4, height: 1, label: "a" });
+  const film = { width: 1000, height: 800 };
+  assert.deepEqual(inTheMiddle({ x: 0, y: 0, width: 1000, height: 800 }, film), { x: 375, y: 300, width: 250, height: 200, label: null });
+});
+
+test("who goes for a coffee has not looked at a film all the while", () => {
+  const watch = new Watch(0);
+  watch.touch(10);
+  watch.touch(1000);
+  assert.equal(watch.seconds(1005), 10 + 60 + 5);
+});
+
+test("what is left takes as long as the latest films, by their median", () => {
+  assert.equal(left(10, [5, 6]), null);
+  assert.equal(left(10, [1000, 4, 6]), 60);
+  assert.equal(left(2, [...Array(100).fill(100), ...Array(50).fill(3)]), 6);
+  assert.deepEqual(hoursAndMinutes(5), { hours: 0, minutes: 1 });
+  assert.deepEqual(hoursAndMinutes(3 * 3600 + 1500), { hours: 3, minutes: 30 });
+  assert.deepEqual(hoursAndMinutes(4 * 3600 - 90), { hours: 4, minutes: 0 });
+  assert.deepEqual(hoursAndMinutes(50 * 3600), { hours: 50, minutes: 0 });
+});
+
+test("what was said comes back as it was given", () => {
+  const reading = { label: "a", readable: true, lateral: false, doubt: true, note: "x", boxes: [[1, 2, 3, 4], [5, 6, 7, 8, "b"]] };
+  assert.deepEqual(plainOf(draftOf(reading)), reading);
+});
+
+test("the next film is the next that was not read, from the first again after the last", () => {
+  const showings = new Showings();
+  const reading = { given: "2026", seconds: 1, label: "a", readable: true, lateral: false, doubt: false, note: "", boxes: [] };
+  const readings = [0, 2, 3].map((place) => ({ place, ...reading }));
+  showings.begin({ reader: "r", classes: ["a"], answers: "never", round: "first", count: 5, readings });
+  assert.equal(showings.place, 1);
+  assert.ok(showings.next());
+  assert.equal(showings.place, 4);
+  assert.deepEqual([...showings.coming()].map((film) => film.id), [1]);
+  assert.ok(!showings.says && !showings.given);
+  showings.draft.label = "a";
+  assert.ok(showings.says && showings.touched && !showings.given);
 });

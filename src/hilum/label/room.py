@@ -134,7 +134,9 @@ def remember(out: Path, films: FilmSet, classes: Sequence[str], answers: Answers
     told = answers != "never"
     source = films.source.resolve()
     if (out / ROOM).exists():
-        if films_of_room(out).resolve() != source:
+        before = films_of_room(out).resolve()
+        # A manifest of a folder and the folder itself name the same films alike.
+        if (before if before.is_dir() else before.parent) != films.folder.resolve():
             raise RoomError(f"{out}: holds readings of other films ({films_of_room(out)}); name another --out")
         told = told or bool(room_of(out)["answers_shown"])
     kept = {

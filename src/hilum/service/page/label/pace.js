@@ -35,10 +35,10 @@ export function left(count, seconds) {
   return count * median;
 }
 
-/** Hours and minutes of a time, rounded up as people do: no minutes beside many hours. */
+/** Hours and minutes of a time, rounded as people do: tens of minutes beside hours, none beside many. */
 export function parts(seconds) {
   const minutes = Math.max(Math.ceil(seconds / 60), 1);
   if (minutes < 60) return { hours: 0, minutes };
-  const hours = Math.floor(minutes / 60);
-  return hours >= 10 ? { hours: Math.round(minutes / 60), minutes: 0 } : { hours, minutes: 10 * Math.round((minutes % 60) / 10) };
+  const tens = Math.round(minutes / 10);
+  return tens >= 60 ? { hours: Math.round(tens / 6), minutes: 0 } : { hours: Math.floor(tens / 6), minutes: 10 * (tens % 6) };
 }
