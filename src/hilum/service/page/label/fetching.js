@@ -16,8 +16,11 @@ export function mostUrgent(showings) {
   const lacks = (film, what) => film[what] === null && !film.asked.has(what) && (what !== "pixels" || !film.problem);
   const mayKnow = (film) => showings.answers === "first" || (showings.answers === "after" && film.reading !== null);
   for (const what of /** @type {const} */ (["about", "pixels"])) if (lacks(current, what)) return { what, film: current };
+  if (showings.beside && lacks(showings.beside, "pixels")) return { what: "pixels", film: showings.beside };
   if (mayKnow(current) && lacks(current, "answer")) return { what: "answer", film: current };
-  if (current.wantsFull && lacks(current, "full")) return { what: "full", film: current };
+  for (const film of [current, showings.beside]) {
+    if (film?.wantsFull && lacks(film, "full")) return { what: "full", film };
+  }
   if (current.pixels === null && !current.problem) return null; // what one waits for has the server to itself
   const ahead = [];
   for (const film of showings.coming()) if (ahead.push(film) === AHEAD) break;
@@ -104,7 +107,7 @@ export class Fetching {
   /** Pixels of films that one looked at long ago. */
   #forget() {
     const { films, place } = this.showings;
-    const near = new Set([films[place], films[place - 1]]);
+    const near = new Set([films[place], films[place - 1], this.showings.beside]);
     let left = AHEAD;
     for (const film of this.showings.coming()) if (left-- > 0) near.add(film);
     const held = films.filter((film) => film.pixels && !near.has(film));

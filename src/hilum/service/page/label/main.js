@@ -22,7 +22,7 @@ const now = () => performance.now() / 1000;
 const showings = new Showings();
 const engine = new RoomEngine(new HttpEngine(askToken));
 const boxes = boxTool(showings, () => viewer);
-const viewer = new Viewer(the("canvas"), {
+const context = {
   shown: showings.shown,
   words: { box: (box) => share(box.score), length: (mm) => (mm >= 10 ? `${mm / 10} cm` : `${mm} mm`) },
   wantsFull: (film) => {
@@ -31,8 +31,10 @@ const viewer = new Viewer(the("canvas"), {
     showings.changed();
   },
   onLook: drawBar,
-  ...boxes,
-});
+};
+const viewer = new Viewer(the("canvas"), { ...context, ...boxes });
+const beside = new Viewer(the("pinned"), context);
+const viewers = [viewer, beside];
 let watch = new Watch(now());
 let drawn = null; // the film that was drawn last
 
@@ -75,7 +77,9 @@ function draw() {
   rows.show(showings.films);
   if (film) the("list").setAttribute("aria-activedescendant", `film-${film.id}`);
   drawPanel(showings, does);
+  the("pinned").hidden = !showings.beside;
   viewer.show(film);
+  beside.show(showings.beside);
   drawModel(film);
   drawNotice(film);
   drawBar();
@@ -117,6 +121,7 @@ function drawBar() {
   const film = showings.current;
   const answered = Boolean(film?.answer && !film.answer.problem);
   const heatmap = answered && Boolean(film.heatmap);
+  the("compare").setAttribute("aria-pressed", String(showings.pinned !== null));
   drawTools(viewer, showings.shown, { lungs: Boolean(film?.lungs), boxes: answered && film.answer.boxes.length > 0, heatmap });
 }
 
@@ -205,7 +210,11 @@ const does = {
     showings.changed();
   },
 };
-const actions = { ...viewingActions([viewer], showings.shown), walk: (steps) => showings.walk(steps) };
+const actions = {
+  ...viewingActions(viewers, showings.shown),
+  walk: (steps) => showings.walk(steps),
+  compare: () => showings.set({ pinned: showings.pinned === null ? showings.place : null }),
+};
 
 /** Arrows move the box that is taken hold of, and walk the list where there is none. */
 const arrow = (dx, dy) => (event) => {
@@ -230,6 +239,7 @@ function keysOf(classes) {
     { keys: [",", "."], shown: ", .", name: "choose_box", does: [() => boxes.keys.choose(-1), () => boxes.keys.choose(1)] },
     { keys: ["Delete", "Backspace"], shown: "Del", name: "remove_box", does: [boxes.keys.remove, boxes.keys.remove] },
     { keys: ["Escape"], shown: "Esc", name: "escape", does: [() => showings.set({ box: null, drawing: false })] },
+    { keys: ["c"], shown: "c", name: "compare", does: [onFilm(actions.compare)] },
     ...viewingKeys(actions, "z"),
   ];
 }
@@ -271,9 +281,10 @@ function longest() {
 }
 
 function listen() {
-  const held = { space: (down) => (viewer.space = down) };
+  const held = { space: (down) => viewers.forEach((each) => (each.space = down)) };
   listenToKeys(keys, held);
-  listenToTools([viewer], showings.shown, actions);
+  listenToTools(viewers, showings.shown, actions);
+  the("compare").addEventListener("click", actions.compare);
   for (const sign of ["keydown", "pointermove", "pointerdown", "wheel"]) {
     addEventListener(sign, () => watch.touch(now()), { passive: true, capture: true });
   }

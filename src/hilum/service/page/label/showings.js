@@ -18,6 +18,7 @@ export class Showings extends EventTarget {
   card = null;
   point = null;
   place = 0;
+  pinned = null; // the place of a film that stays beside the others
   box = null; // which of the boxes is taken hold of
   drawing = false;
   notice = null; // a word and its values
@@ -57,6 +58,10 @@ export class Showings extends EventTarget {
 
   get current() {
     return this.films[this.place] ?? null;
+  }
+
+  get beside() {
+    return this.pinned === null ? null : this.films[this.pinned];
   }
 
   /** What is said of the film one looks at, to be changed in place. @returns {Draft} */
