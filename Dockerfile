@@ -11,7 +11,7 @@ RUN /opt/hilum/bin/pip install --no-cache-dir --constraint constraints.txt '.[di
 
 FROM python:3.13-slim AS base
 # Nobody's home: what hilum keeps of bundles that it has tried goes to the one place that may be written to.
-RUN useradd --system --no-create-home --uid 10001 hilum
+RUN useradd --no-create-home --shell /usr/sbin/nologin --uid 10001 hilum
 USER 10001
 ENV PATH=/opt/hilum/bin:$PATH HILUM_HOME=/tmp/hilum PYTHONDONTWRITEBYTECODE=1
 STOPSIGNAL SIGTERM
@@ -19,7 +19,7 @@ STOPSIGNAL SIGTERM
 # A DICOM node: docker build --target node -t hilum-node . ; docs/node.md says how to run it.
 FROM base AS node
 COPY --from=made-node /opt/hilum /opt/hilum
-USER root
+USER 0
 RUN install -d -o 10001 -m 700 /spool
 USER 10001
 EXPOSE 11112

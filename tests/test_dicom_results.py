@@ -224,6 +224,28 @@ def test_the_standards_checker_finds_no_error(changed: dict[str, Any], tmp_path:
             )
 
 
+def test_every_group_of_a_report_has_a_place_without_which_ohif_opens_none_of_it(tmp_path: Path) -> None:
+    file = written(film(), tmp_path / "film.dcm")
+    radiograph = hilum.read(file)
+    box = Box(0.1, 0.2, 0.3, 0.4, 0.8, "pneumonia")
+    for prediction, count in ((answered(radiograph, box), 2), (abstained(radiograph), 1)):
+        ((_, report),) = dicom_results(prediction, radiograph, file, ["sr"])
+        measurements = next(
+            item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "126010"
+        )
+        places = [
+            [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
+            for group in measurements.ContentSequence
+        ]
+        assert len(places) == count
+        for (place,) in places:
+            assert place.GraphicType == "POLYLINE" and len(place.GraphicData) == 10
+            (image,) = place.ContentSequence
+            assert image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.3.4"
+        (outline,) = places[0]
+        assert np.array_equal(np.reshape(outline.GraphicData, (-1, 2)).max(0), [COLUMNS, ROWS])
+
+
 def test_what_is_made_twice_is_one_and_what_was_asked_otherwise_is_another(tmp_path: Path) -> None:
     box = Box(0.1, 0.2, 0.3, 0.4, 0.8, "pneumonia")
 

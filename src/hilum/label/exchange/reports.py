@@ -20,6 +20,8 @@ from hilum.radiograph.folder import files_below
 
 SMALL = 64  # of a film that is only asked for its size and its turn
 
+WHOLE_FILM = "111041"  # (DCM, "Outline"): around which hilum's own reports draw a line, too
+
 
 def read_reports(folder: Path, films: FilmSet) -> list[Labeled]:
     """The films that the folder's reports are of, with their boxes in pixels of the upright film. Raises RoomError."""
@@ -40,6 +42,8 @@ def read_reports(folder: Path, films: FilmSet) -> list[Labeled]:
 def _lines(item: Any) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     """The closed lines in a report, each with the film that it is on."""
     if item.get("ValueType") == "SCOORD" and item.get("GraphicType") == "POLYLINE":
+        if item.ConceptNameCodeSequence[0].get("CodeValue") == WHOLE_FILM:
+            return
         (image,) = item.ContentSequence
         points = np.asarray(item.GraphicData, np.float64).reshape(-1, 2)
         yield str(image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID), points

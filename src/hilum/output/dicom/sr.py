@@ -119,7 +119,31 @@ def _of_film(made: Made) -> sr.MeasurementsAndQualitativeEvaluations:
         source_images=[sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID)],
     )
     _comment(group, ". ".join([*answer_in_words(prediction), RESEARCH_USE]))
+    group[0].ContentSequence.append(_outline(made))
     return group
+
+
+def _outline(made: Made) -> sr.ScoordContentItem:
+    """Of the whole film, which its answer is about: OHIF opens no report with a group that has no place."""
+    rows, columns = made.source.size
+    header, corners = made.source.header, [(0, 0), (columns, 0), (columns, rows), (0, rows), (0, 0)]
+    item = sr.ScoordContentItem(
+        codes.DCM.Outline,
+        sr.GraphicTypeValues.POLYLINE,
+        np.array(corners, float),
+        relationship_type=sr.RelationshipTypeValues.CONTAINS,
+    )
+    item.ContentSequence = sr.ContentSequence(
+        [
+            sr.ImageContentItem(
+                codes.SCT.Source,
+                header.SOPClassUID,
+                header.SOPInstanceUID,
+                relationship_type=sr.RelationshipTypeValues.SELECTED_FROM,
+            )
+        ]
+    )
+    return item
 
 
 def _of_box(made: Made, number: int, box: Box) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
