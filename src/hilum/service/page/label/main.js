@@ -198,6 +198,7 @@ const does = {
     else showings.set({ notice: { key: "label.nothing" } });
   },
   undo,
+  walk: (steps) => showings.walk(steps),
   draw: boxes.keys.draw,
   add: boxes.keys.add,
   takeBox: (place) => showings.set({ box: place === showings.box ? null : place }),
@@ -212,7 +213,7 @@ const does = {
 };
 const actions = {
   ...viewingActions(viewers, showings.shown),
-  walk: (steps) => showings.walk(steps),
+  walk: does.walk,
   compare: () => showings.set({ pinned: showings.pinned === null ? showings.place : null }),
 };
 

@@ -31,7 +31,12 @@ export function makePanel(showings, does) {
   the("verdict").before(
     make(
       "div", { id: "panel" },
-      make("h2", { id: "which", role: "status" }),
+      make(
+        "div", { id: "heading" },
+        make("h2", { id: "which", role: "status" }),
+        make("button", { id: "back", class: "round", "data-label": "label.before", onclick: () => does.walk(-1) }, "‹"),
+        make("button", { id: "forth", class: "round", "data-label": "label.after", onclick: () => does.walk(1) }, "›"),
+      ),
       make("div", { id: "classes", role: "group", "data-label": "label.classes" }, ...classes),
       make(
         "div", { id: "marks", role: "group", "data-label": "label.marks" },
@@ -75,6 +80,8 @@ export function drawPanel(showings, does) {
   if (the("note").value !== draft.note) the("note").value = draft.note;
   the("give").querySelector("span").textContent = t(showings.given ? "label.next" : "label.give");
   the("give").disabled = showings.busy || (!showings.given && !showings.says);
+  the("back").disabled = showings.place === 0;
+  the("forth").disabled = showings.place === showings.films.length - 1;
   the("undo").disabled = showings.busy || !showings.undone.length;
   drawBoxes(showings, does);
   drawOthers(film);
