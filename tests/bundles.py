@@ -309,6 +309,7 @@ def tiny_group_bundle(folder: Path, **changes: Any) -> Path:
     ]
     numbers = {
         "to logits": WEIGHTS.T.astype(np.float32),
+        "second": np.array([1], np.int64),
         "softened": np.float32(SOFTENED),
     }
     del model.graph.node[:], model.graph.output[:]
