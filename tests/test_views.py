@@ -103,7 +103,7 @@ def test_weights_of_one_view_begin_both(tmp_path: Path) -> None:
     assert both.lungs is not None
     assert torch.equal(both.film.body.state_dict()["net.conv_stem.weight"], stem)
     assert torch.equal(both.lungs.body.state_dict()["net.conv_stem.weight"], stem)
-    assert both.origin == "body.pth, new head and opacity and boxes and masks and lungs and group"
+    assert both.origin == "body.pth, new head, opacity, boxes, masks, lungs and group"
 
 
 corner = st.floats(0, 0.9)

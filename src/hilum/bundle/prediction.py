@@ -140,7 +140,7 @@ class Answered(OfFilm):
     the film shows, of a bundle that knows of others than pneumonia; `patient_group` of one that answers for children
     and for adults apart; both are None else. `heatmap` is the evidence for pneumonia
     over the bundle's view of the film, in the units of the network: positive speaks for it, negative against; `about`
-    says what kind it is, or why there is none. `lungs`, of a bundle that looks at them by themselves, is its mask of
+    says what kind it is, or why there is none. `lungs`, of a bundle that finds them, is its mask of
     them in grey levels, 255 being lung, and 255 everywhere where it found no pair of them. `boxes` are from
     `box_threshold` on, the best first.
 

@@ -11,6 +11,7 @@ from hilum.evaluation.before import before_calibration
 from hilum.evaluation.journal.failures import Failures, failures
 from hilum.evaluation.journal.precision import Reach, reach
 from hilum.evaluation.judge import PATIENT, Judgement
+from hilum.evaluation.lungs.measure import LungEvaluation, measure_lungs
 from hilum.evaluation.measure_boxes import BoxEvaluation, measure_boxes
 from hilum.evaluation.predictions import Predictions
 from hilum.evaluation.readers.study import ReaderStudy
@@ -84,6 +85,7 @@ class Evaluation:
     resamples: int
     seed: int
     readers: ReaderStudy | None = None
+    lungs: LungEvaluation | None = None
 
 
 def measure(
@@ -128,6 +130,7 @@ def measure(
         resamples=resampling.resamples,
         seed=resampling.seed,
         readers=readers,
+        lungs=measure_lungs(judgement, resampling),
     )
 
 

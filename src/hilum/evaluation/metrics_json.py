@@ -91,6 +91,7 @@ def describe(evaluation: Evaluation) -> dict[str, Any]:
             "area_of_boxes": evaluation.pointed.area,
         },
         "boxes": None if evaluation.boxes is None else _boxes(evaluation.boxes),
+        "lungs": None if evaluation.lungs is None else evaluation.lungs.describe(),
         "readers": None if evaluation.readers is None else evaluation.readers.describe(),
         "flow": flow(judged).describe(),
         "precision": [each._asdict() for each in evaluation.reach],

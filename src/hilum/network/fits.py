@@ -37,7 +37,7 @@ def check_fits(name: str, size: tuple[int, int], heads: Heads = Heads()) -> None
         own = [stride for stride in heads.boxes.strides if stride <= LARGEST_STRIDE]
         coarsest = max(_strides(name, size).intersection(own), default=own[-1])
         strides |= {stride for stride in own if stride <= coarsest}
-    if heads.lungs is not None:
+    if heads.lungs:
         _check_maps(name, (heads.lungs, heads.lungs), {*OPACITY_STRIDES}, "lungs.size")
     _check_maps(name, size, strides, "input.height and input.width")
 

@@ -39,7 +39,7 @@ class Heads(NamedTuple):
 
     boxes: Pyramid | None = None
     opacity: bool = False  # a map of where opacities are
-    lungs: int | None = None  # a mask of the lungs, and a view of the lungs alone with sides of so many pixels
+    lungs: int | None = None  # a mask of the lungs, and a view of them alone with sides of so many pixels, 0 for none
     group: bool = False  # child or adult
     finder: FinderShape | None = None  # another network that tells a multi-scale one where the lungs are
 
@@ -229,6 +229,7 @@ def create_network(
         masks = lungs = None
         if heads.lungs is not None:
             masks = LungHead(parts.body.channels_at(LUNG_STRIDES))
+        if heads.lungs:
             again = _maps(backbone, OPACITY_STRIDES, (heads.lungs, heads.lungs), drop_path)
             new_head = create_head(head, again.body.width, classes, dropout)
             lungs = View(backbone, again, new_head, classes, (heads.lungs, heads.lungs))

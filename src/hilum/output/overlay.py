@@ -142,9 +142,9 @@ def _about(answer: Answered, most: float) -> list[str]:
         meaning = "; a score is the share of such boxes that overlapped a true one by half on validation."
         lines.append(least + (meaning if answer.boxes else ": none on this film."))
     if found_lungs(answer):
-        lines.append("Thin line around the lungs: what the network looks at once more by itself.")
+        lines.append("Thin line around the lungs, as the network finds them.")
     elif answer.lungs is not None:
-        lines.append("It found no pair of lungs to look at by themselves.")
+        lines.append("It found no pair of lungs.")
     if not _sees_all(answer):
         lines.append("The network looks at the part inside the thin rectangle.")
     return lines

@@ -22,6 +22,7 @@ NAMES = {
     "ap50": "AP50 of boxes",
     "rsna_score": "RSNA score of boxes",
     "joined": "AUROC of both views, mean of sources",
+    "dice": "Dice of lungs",
 }
 Lines = Sequence[tuple[str, str, str]]  # of one panel: column of the history, name, color
 
@@ -40,6 +41,7 @@ def draw_curves(history: list[dict[str, float]], recipe: Recipe, path: Path) -> 
         ),
         ("AUROC, area under the ROC curve", [("auc", "validation", VALIDATION), ("joined", NAMES["joined"], OTHER)]),
         ("boxes", [("ap50", NAMES["ap50"], VALIDATION), ("rsna_score", NAMES["rsna_score"], OTHER)]),
+        ("lungs", [("dice", NAMES["dice"], VALIDATION), ("iou", "intersection over union of lungs", OTHER)]),
         ("learning rate", [("learning_rate", "", TRAINING)]),
     ]
     shown = [(title, there) for title, lines in panels if (there := [line for line in lines if line[0] in history[0]])]

@@ -160,12 +160,15 @@ def judge(
     """The figures of validation, on films as they are."""
     network.eval()
     outputs: list[Any] = []
+    masks: list[Tensor] = []
     for batch in feed.in_order():
         with torch.autocast(feed.device.type, precision, enabled=precision is not None):
             films = batch.films.contiguous(memory_format=layout)
             output = network(films) if batch.seen is None else network(films, batch.seen)
+        if batch.seen is not None:
+            masks.append(batch.seen.masks.cpu())
         outputs.append(tree_map_only(Tensor, lambda tensor: tensor.float().cpu(), output))
-    return task.figures(outputs, feed.examples)
+    return task.figures(outputs, feed.examples, masks)
 
 
 def _films_of_step(batch: int, train: Feed, accumulate: int) -> int:

@@ -89,4 +89,5 @@ def figures_in_words(row: Mapping[str, float]) -> str:
         f"training loss {row['train_loss']:.4f}, validation loss {row['loss']:.4f}, "
         f"accuracy {row['accuracy']:.4f}, AUC {row['auc']:.4f}"
         + (f", boxes: AP50 {row['ap50']:.4f}, RSNA score {row['rsna_score']:.4f}" if "ap50" in row else "")
+        + (f", lungs: Dice {row['dice']:.4f}" if "dice" in row else "")
     )

@@ -90,6 +90,7 @@ def wanted_of(recipe: Recipe) -> Wanted:
         boxes=recipe.detector is not None or recipe.opacity is not None,
         facts=recipe.opacity is not None or recipe.lungs is not None or recipe.group is not None,
         lungs_only=() if recipe.lungs is None else tuple(recipe.lungs.sources),
+        masks_only=recipe.lungs is not None and not recipe.lungs.size,
     )
 
 

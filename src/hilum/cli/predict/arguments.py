@@ -75,6 +75,13 @@ def parse(arguments: list[str]) -> Namespace:
         help="Draw each film with what speaks for pneumonia over it into DIR: heatmap, boxes and lungs.",
     )
     add(
+        "--lungs",
+        metavar="DIR",
+        type=Path,
+        help="Cut each film to its lungs into DIR, and write into DIR/lungs.csv what share of either lung boxes cover "
+        "(or heatmap, of a bundle without boxes).",
+    )
+    add(
         "--dicom",
         metavar="DIR",
         type=Path,
@@ -122,7 +129,7 @@ def parse(arguments: list[str]) -> Namespace:
             parser.error(f"--{alone} goes with --out; add that")
         given.paths = _matches(given.paths)
         return given
-    if other := next((name for name in ("heatmap", "dicom", "csv", "json") if getattr(given, name)), None):
+    if other := next((name for name in ("heatmap", "lungs", "dicom", "csv", "json") if getattr(given, name)), None):
         instead = "--overlays draws" if other == "heatmap" else "its rows are Parquet"
         parser.error(f"--{other} does not go with --out: {instead}; leave it out")
     named = [[name] if "://" in name else list(map(str, _matches([name]))) for name in given.paths]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Write = Callable[["Prediction", "Radiograph | None"], None]
 INTERRUPTED = 130
+WHOLE = 1_000_000  # pixels: no film has such sides, so none is made smaller
 
 
 def missing_for_dicom() -> str:
@@ -80,10 +81,12 @@ def predict(bundle: OpenBundle, given: Namespace) -> int:
         operating_point=given.operating_point,
         threshold=given.threshold,
         gate=not given.no_gate,
-        heatmaps=given.heatmap is not None or _wants(given, "sc", "pm"),
+        heatmaps=given.heatmap is not None or given.lungs is not None or _wants(given, "sc", "pm"),
         box_threshold=given.box_threshold,
         patient=given.patient,
     )
+    if given.lungs is not None:
+        check_lungs(bundle)
     found, others = find_films(given.paths)
     with ExitStack() as stack:
         predictor = stack.enter_context(Predictor(bundle))
@@ -116,17 +119,28 @@ def predict(bundle: OpenBundle, given: Namespace) -> int:
     return int(failed > 0 or not found)
 
 
+def check_lungs(bundle: OpenBundle) -> None:
+    """Raises BundleError where the bundle finds no lungs."""
+    from hilum.bundle.card import BundleError
+    from hilum.bundle.format import LUNGS
+
+    bundle.session()
+    if LUNGS not in bundle.outputs:
+        raise BundleError(f"{bundle.path}: finds no lungs; leave --lungs out, or use the model in the box")
+
+
 def _wants(given: Namespace, *kinds: str) -> bool:
     return given.dicom is not None and any(kind in given.kinds for kind in kinds)
 
 
 def _judge(predictor: Predictor, found: list[Found], asked: Asked, given: Namespace) -> Iterator[Judged]:
     paths = [film.path for film in found]
-    if given.heatmap is None and given.dicom is None:
+    if given.heatmap is None and given.dicom is None and given.lungs is None:
         return ((prediction, None) for prediction in predictor.stream(paths, asked, invert=given.invert))
     from hilum.output.overlay import TALLEST
 
-    return predictor.stream_with_films(paths, asked, at_least=TALLEST, invert=given.invert)
+    at_least = TALLEST if given.lungs is None else WHOLE  # what is cut out of a film is as fine as the film
+    return predictor.stream_with_films(paths, asked, at_least=at_least, invert=given.invert)
 
 
 def _say_how(card: Card, asked: Asked, *, inverted: bool) -> None:
@@ -169,6 +183,10 @@ def _writers(found: list[Found], card: Card, given: Namespace, stack: ExitStack)
         from hilum.cli.predict.overlays import overlay_writer
 
         writers.append(overlay_writer(found, given.heatmap))
+    if given.lungs is not None:
+        from hilum.cli.predict.lungs import lungs_writer
+
+        writers.append(lungs_writer(found, given.lungs, "heatmap" if card.boxes is None else "boxes", stack))
     if given.dicom is not None:
         from hilum.cli.predict.dicom import dicom_writer
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hilum.evaluation.journal import sections
 from hilum.evaluation.journal.facts import facts
+from hilum.evaluation.lungs.section import lungs_section
 from hilum.evaluation.measure import Evaluation
 from hilum.evaluation.readers.section import readers_section
 from hilum.evaluation.report import first_screen, of_boxes, of_films, of_model
@@ -27,6 +28,7 @@ def make_report(
     made: list[Section | None] = [
         of_model.decisions(evaluation),
         of_boxes.boxes(evaluation, box_galleries),
+        lungs_section(evaluation.lungs, judged),
         of_model.ranking(evaluation),
         readers_section(evaluation.readers, evaluation.roc) if evaluation.readers is not None else None,
         of_model.classes(evaluation.by_class, evaluation.unsure) if evaluation.by_class is not None else None,

@@ -25,6 +25,8 @@ from hilum.export.graph.joined import Joined
 from hilum.export.graph.probability import Probabilities, together
 from hilum.export.graph.suppression import CANDIDATE_SCORES, CANDIDATES
 from hilum.network.fold import Shift, fold_input
+from hilum.network.heads.lungs import STRIDES as LUNG_STRIDES
+from hilum.network.heads.lungs import believed
 from hilum.network.network import Network
 from hilum.network.view import View
 
@@ -68,6 +70,8 @@ class Graph(nn.Module):
         self.boxes = CalibratedBoxes(network, fitted) if network.boxes is not None else None
         joinings = [fit.joining for fit in fitted.films if fit.joining is not None]
         self.joined = Joined(network, joinings, fitted.positive) if joinings else None
+        # Of a network that finds lungs and looks no second time.
+        self.masks = copy.deepcopy(network.masks) if self.joined is None else None
         by_group = fitted.films[0].patient is not None
         self.group = copy.deepcopy(network.group) if by_group else None
         self.gate = fitted.gate
@@ -86,7 +90,8 @@ class Graph(nn.Module):
         """Their names."""
         heatmaps = [] if self.heatmap.startswith("none") else [HEATMAPS]
         gate = [GATE] if self.gate is not None else []
-        lungs = [LUNGS] if self.joined is not None or self.body.finder is not None else []
+        found = self.joined is not None or self.masks is not None or self.body.finder is not None
+        lungs = [LUNGS] if found else []
         boxes = [CANDIDATES, CANDIDATE_SCORES] if self.boxes is not None else []
         groups = [GROUPS] if self.group is not None else []
         return [PROBABILITIES, *groups, *heatmaps, FEATURES, *gate, *lungs, *boxes]
@@ -100,6 +105,8 @@ class Graph(nn.Module):
         if self.group is not None:
             adult = torch.sigmoid(self.group(read.features))
             groups = given[GROUPS] = torch.cat([1 - adult, adult], 1)
+        if self.masks is not None:
+            given[LUNGS] = believed(self.masks(self.body.select(taps, LUNG_STRIDES))).squeeze(1)
         if self.body.finder is not None:
             given[LUNGS] = taps[0].squeeze(1)
         if self.joined is not None:

@@ -33,6 +33,7 @@ PLACES = (
     ("lungs.head.", "joined.reading.head."),
     ("lungs.", "joined.lungs."),
     ("masks.", "joined.masks."),
+    ("masks.", "masks."),
     ("boxes.", "boxes.head."),
 )
 BatchNorm = nn.modules.batchnorm._BatchNorm

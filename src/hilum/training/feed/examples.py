@@ -38,11 +38,15 @@ class Facts(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What to know of films beside their class; `lungs_only` are sources of films that show their lungs alone."""
+    """What to know of films beside their class; `lungs_only` are sources of films that show their lungs alone.
+
+    Where these are `masks_only`, nothing is learned from them but where the lungs of the whole films are.
+    """
 
     boxes: bool = False
     facts: bool = False
     lungs_only: tuple[str, ...] = ()
+    masks_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +92,10 @@ def choose_examples(
     named = {label for labels in classes.values() for label in labels}
     may_be = {label: [label in labels for labels in classes.values()] for label in named}
     columns = ("file_digest", "path", "label", "patient")
-    chosen = manifest.table.filter(side_of_film().is_in(splits)).select(columns)
+    chosen = manifest.table.filter(side_of_film().is_in(splits))
+    if wanted.masks_only:
+        chosen = chosen.filter(~pl.col("source").is_in(list(wanted.lungs_only)))
+    chosen = chosen.select(columns)
     films = sorted(
         (digest, path, may_be[label], patient)
         for digest, path, label, patient in chosen.iter_rows()

@@ -17,7 +17,7 @@ from hilum.radiograph.geometry import KEPT, SIDES, Geometry
 from hilum.system.typed import Bounds, out_of_bounds
 from hilum.training.variation.augment import Augmentation
 
-Metric = Literal["loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score", "joined"]
+Metric = Literal["loss", "accuracy", "balanced_accuracy", "auc", "ap50", "rsna_score", "joined", "dice"]
 Count = Annotated[int, Bounds(1)]
 NotNegative = Annotated[float, Bounds(0)]
 Positive = Annotated[float, Bounds(above=0)]
@@ -25,6 +25,7 @@ Share = Annotated[float, Bounds(0, 1)]
 # 1 would leave nothing to learn from.
 ShareBelowOne = Annotated[float, Bounds(0, below=1)]
 Side = Annotated[int, Bounds(*SIDES)]
+SMALLEST_VIEW = 32  # pixels along each side of what a second view looks at
 # Labels as sources state them; a recipe that names no classes trains pneumonia against the rest that is known.
 BINARY: dict[str, list[str]] = {
     "normal": ["normal", "negative"],
@@ -95,7 +96,7 @@ class Lungs:
     """With this section the network finds the lungs, and looks a second time at the film with all else blackened."""
 
     sources: list[str] = field(default_factory=lambda: ["rsna-lungs"])  # whose films show their lungs alone
-    size: Annotated[int, Bounds(32, 1024)] = 160  # sides of what the second view looks at, in pixels
+    size: Annotated[int, Bounds(0, 1024)] = 160  # sides of what the second view looks at, in pixels; 0: no second look
     mask_weight: NotNegative = 1.0  # in the sum of losses
     view_weight: NotNegative = 1.0  # in the same sum, of the classes as the second view sees them
     share: Share = 0.4  # of the whole films of a batch that the second view learns from, too
@@ -200,7 +201,7 @@ class Training:
 class Selection:
     """Which epoch is kept, by validation alone, and when to stop."""
 
-    metric: Metric = "loss"  # of validation; ap50 and rsna_score are of boxes, joined of a network that looks twice
+    metric: Metric = "loss"  # of validation; ap50 and rsna_score are of boxes, joined of two views, dice of lungs
     after_epoch: Annotated[int, Bounds(0)] = 0  # earlier epochs are never kept
     patience: Annotated[int, Bounds(0)] = 0  # stop after so many epochs without improvement; 0 never stops
 
@@ -271,7 +272,11 @@ class Recipe:
 
     def _at_odds_with_views(self) -> list[str]:
         faults, views = [], self.opacity is not None or self.lungs is not None or self.group is not None
-        if self.selection.metric == "joined" and (self.lungs is None or self.opacity is None):
+        if self.lungs is not None and 0 < self.lungs.size < SMALLEST_VIEW:
+            faults.append(f"lungs.size = {self.lungs.size}: at least {SMALLEST_VIEW}, or 0 for no second view")
+        if self.selection.metric == "dice" and self.lungs is None:
+            faults.append("selection.metric = dice: is of lungs, and there is no [lungs]")
+        if self.selection.metric == "joined" and (self.lungs is None or not self.lungs.size or self.opacity is None):
             faults.append("selection.metric = joined: is of a network with [lungs] and [opacity]")
         if self.training.mixture and not views:
             faults.append("training.mixture: goes with [opacity], [lungs] or [group]")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hilum.measures.masks import mask_figures
 from hilum.network.heads.boxes import Boxes, BoxHead
 from hilum.network.network import Network, Outputs, Seen
 from hilum.training.feed.examples import Examples
@@ -25,6 +26,8 @@ from hilum.training.task.box_loss import box_losses
 from hilum.training.task.objective import class_weights, figures, loss_of, mix, right_of
 from hilum.training.task.place_loss import mask_loss, opacity_loss
 from hilum.training.task.view_figures import view_figures
+
+HALF = 0.5  # how much of a place has to be lung for it to be taken as such
 
 
 class Learned(NamedTuple):
@@ -83,7 +86,7 @@ class Task:
 
     def _looked_at(self, seen: Seen) -> Seen:
         """The second view learns from all films that show their lungs alone, and from the first of the whole ones."""
-        if self.recipe.lungs is None:
+        if self.recipe.lungs is None or self.network.lungs is None:
             return seen
         order = seen.whole.cumsum(0)
         return seen._replace(looked=~seen.whole | (order <= self.recipe.lungs.share * seen.whole.sum()))
@@ -97,8 +100,9 @@ class Task:
         if drawn is not None:
             loss = self._with_boxes(loss, outputs, drawn._replace(known=drawn.known & seen.whole))
         maps = [(outputs.opacity, seen.whole)]
-        if lungs is not None and outputs.lungs is not None and outputs.masks is not None:
+        if lungs is not None and outputs.masks is not None:
             loss = loss + lungs.mask_weight * mask_loss(outputs.masks, seen.masks, seen.masked & seen.whole)
+        if lungs is not None and outputs.lungs is not None:
             loss = loss + lungs.view_weight * self._class_loss(outputs.lungs.film, targets, seen.looked)
             maps.append((outputs.lungs.opacity, seen.looked))
         for logits, chosen in maps:
@@ -117,8 +121,11 @@ class Task:
             return logits.sum() * 0
         return loss_of(logits[chosen].float(), targets[chosen], self.recipe.loss, self.weights)
 
-    def figures(self, outputs: Sequence[Outputs], films: Examples) -> dict[str, float]:
-        """Of what the network gave for the batches of validation: loss, figures of whole films, and of what else."""
+    def figures(self, outputs: Sequence[Outputs], films: Examples, masks: Sequence[Tensor] = ()) -> dict[str, float]:
+        """Of what the network gave for the batches of validation: loss, figures of whole films, and of what else.
+
+        `masks` are the true ones of the lungs, batch by batch.
+        """
         logits = np.asarray(torch.cat([part.film for part in outputs]).double().numpy())
         whole = np.ones(len(films), bool) if films.facts is None else ~films.facts.lungs_only
         either = None if films.either is None else films.either[whole]
@@ -132,4 +139,8 @@ class Task:
             measured |= {**of_boxes, "loss": of_boxes["loss"] + detector.image_weight * measured["loss"]}
         if films.facts is not None and self.network.lungs is not None:
             measured |= view_figures(outputs, films)
+        if films.facts is not None and self.network.masks is not None:
+            known = torch.from_numpy(whole & (films.facts.masks >= 0))
+            found = torch.cat([part.masks for part in outputs if part.masks is not None])[known] > 0
+            measured |= mask_figures(found.numpy(), (torch.cat(list(masks))[known] > HALF).numpy())
         return measured
