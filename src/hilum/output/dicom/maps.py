@@ -15,6 +15,7 @@ from highdicom import (
 )
 from highdicom.pm import ParametricMap, RealWorldValueMapping
 from highdicom.seg import Segmentation, SegmentDescription
+from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -22,7 +23,7 @@ from pydicom.uid import JPEGLSLossless, RLELossless
 
 from hilum import __version__
 from hilum.bundle.prediction import RESEARCH_USE, Answered
-from hilum.output.dicom.made import MAKER, RATIO, Made, copy_laterality
+from hilum.output.dicom.made import MAKER, RATIO, Made
 from hilum.output.dicom.place import stored
 
 ORIGIN, FLAT = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -62,7 +63,8 @@ def parametric_map(made: Made, answer: Answered) -> Dataset:
         content_label="HILUM",
         **_common(made),
     )
-    copy_laterality(result, made.source)
+    result.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_chest()]
+    result.ContentCreatorName = ""
     result.SeriesDescription = "hilum evidence for pneumonia"
     return result
 
@@ -92,9 +94,18 @@ def segmentation(made: Made, answer: Answered) -> Dataset:
         omit_empty_frames=False,
         **_common(made),
     )
+    result.ContentCreatorName = ""
     result.SeriesDescription = "hilum lungs"
     result.PatientOrientation = made.source.header.get("PatientOrientation") or ""
     return result
+
+
+def _chest() -> Dataset:
+    """What a frame shows, which a map has to say; highdicom does not."""
+    anatomy = Dataset()
+    anatomy.AnatomicRegionSequence = [CodedConcept.from_code(codes.SCT.Chest)]
+    anatomy.FrameLaterality = "U"  # it is no part of a pair
+    return anatomy
 
 
 def _on_stored(made: Made, upright: NDArray[np.float32]) -> NDArray[np.float32]:
