@@ -131,8 +131,10 @@ def test_all_of_it_goes_without_a_mouse(browser: Browser, place: Place) -> None:
         page.keyboard.press("Enter")
         shown(page, 3)
         expect(page.locator("#pinned")).to_be_visible()
-        page.keyboard.press("1")
+        page.keyboard.down("1")
         shown(page, 4)
+        page.keyboard.down("1")  # is held down, and says nothing of the next film
+        page.keyboard.up("1")
         page.keyboard.press("u")
         shown(page, 3)
         expect(page.locator("#progress")).to_contain_text("2 of 8")

@@ -298,7 +298,9 @@ test("the next film is the next that was not read, from the first again after th
   assert.ok(showings.next());
   assert.equal(showings.place, 4);
   assert.deepEqual([...showings.coming()].map((film) => film.id), [1]);
-  assert.ok(!showings.says && !showings.given);
+  assert.ok(!showings.says && !showings.given && !showings.seen);
+  showings.current.pixels = {};
+  assert.ok(showings.seen);
   showings.draft.label = "a";
   assert.ok(showings.says && showings.touched && !showings.given);
 });

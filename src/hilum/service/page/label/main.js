@@ -182,10 +182,12 @@ const change = (values) => {
 };
 const does = {
   label: (name) => {
+    if (!showings.seen) return;
     change({ label: name, readable: true });
     giveAndGoOn();
   },
   unreadable: () => {
+    if (!showings.seen) return;
     change({ readable: !showings.draft.readable, label: null });
     if (!showings.draft.readable) giveAndGoOn();
   },
@@ -194,7 +196,7 @@ const does = {
   note: (note) => change({ note }),
   enter: () => {
     if (showings.given) goOn();
-    else if (showings.says) giveAndGoOn();
+    else if (showings.says && showings.seen) giveAndGoOn();
     else showings.set({ notice: { key: "label.nothing" } });
   },
   undo,
@@ -222,25 +224,26 @@ const arrow = (dx, dy) => (event) => {
   if (showings.box !== null && viewer.look) boxes.keys.arrow(dx, dy, event.shiftKey);
   else if (dy) actions.walk(dy);
 };
-const onFilm = (action) => () => showings.current && action();
+/** A key that is held down says a thing once: it must not read one film after the other. */
+const once = (action) => (event) => !event.repeat && showings.current && action();
 
 function keysOf(classes) {
   return [
-    { keys: classes.map((_, place) => String(place + 1)), shown: `1–${classes.length}`, name: "class", does: classes.map((name) => onFilm(() => does.label(name))) },
-    { keys: ["r"], shown: "r", name: "unreadable", does: [onFilm(does.unreadable)] },
-    { keys: ["l"], shown: "l", name: "lateral", does: [onFilm(does.lateral)] },
-    { keys: ["d"], shown: "d", name: "doubt", does: [onFilm(does.doubt)] },
+    { keys: classes.map((_, place) => String(place + 1)), shown: `1–${classes.length}`, name: "class", does: classes.map((name) => once(() => does.label(name))) },
+    { keys: ["r"], shown: "r", name: "unreadable", does: [once(does.unreadable)] },
+    { keys: ["l"], shown: "l", name: "lateral", does: [once(does.lateral)] },
+    { keys: ["d"], shown: "d", name: "doubt", does: [once(does.doubt)] },
     { keys: ["n"], shown: "n", name: "note", does: [() => the("note").focus()] },
-    { keys: ["Enter"], shown: "Enter", name: "enter", does: [onFilm(does.enter)] },
-    { keys: ["u"], shown: "u", name: "undo", does: [undo] },
+    { keys: ["Enter"], shown: "Enter", name: "enter", does: [once(does.enter)] },
+    { keys: ["u"], shown: "u", name: "undo", does: [once(undo)] },
     { keys: ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"], shown: "↑ ↓", name: "walk_or_move", does: [arrow(0, -1), arrow(0, 1), arrow(-1, 0), arrow(1, 0)] },
     walkingKeys(actions)[1],
     { keys: ["b"], shown: "b", name: "draw", does: [boxes.keys.draw] },
-    { keys: ["a"], shown: "a", name: "add", does: [onFilm(boxes.keys.add)] },
+    { keys: ["a"], shown: "a", name: "add", does: [once(boxes.keys.add)] },
     { keys: [",", "."], shown: ", .", name: "choose_box", does: [() => boxes.keys.choose(-1), () => boxes.keys.choose(1)] },
     { keys: ["Delete", "Backspace"], shown: "Del", name: "remove_box", does: [boxes.keys.remove, boxes.keys.remove] },
     { keys: ["Escape"], shown: "Esc", name: "escape", does: [() => showings.set({ box: null, drawing: false })] },
-    { keys: ["c"], shown: "c", name: "compare", does: [onFilm(actions.compare)] },
+    { keys: ["c"], shown: "c", name: "compare", does: [once(actions.compare)] },
     ...viewingKeys(actions, "z"),
   ];
 }

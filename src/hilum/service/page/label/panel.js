@@ -72,14 +72,18 @@ export function drawPanel(showings, does) {
   const state = film.reading === null ? t("label.open") : showings.given ? t("label.kept") : t("label.changed");
   the("which").textContent = `${t("label.film", { number: showings.place + 1 })} · ${state}`;
   const press = (button, pressed) => button.setAttribute("aria-pressed", String(pressed));
-  [...the("classes").children].forEach((button, place) => press(button, draft.label === showings.classes[place]));
+  [...the("classes").children].forEach((button, place) => {
+    press(button, draft.label === showings.classes[place]);
+    button.disabled = !showings.seen;
+  });
+  the("unreadable").disabled = !showings.seen;
   press(the("unreadable"), !draft.readable);
   press(the("lateral"), draft.lateral);
   press(the("doubtful"), draft.doubt);
   press(the("draw"), showings.drawing);
   if (the("note").value !== draft.note) the("note").value = draft.note;
   the("give").querySelector("span").textContent = t(showings.given ? "label.next" : "label.give");
-  the("give").disabled = showings.busy || (!showings.given && !showings.says);
+  the("give").disabled = showings.busy || (!showings.given && !(showings.says && showings.seen));
   the("back").disabled = showings.place === 0;
   the("forth").disabled = showings.place === showings.films.length - 1;
   the("undo").disabled = showings.busy || !showings.undone.length;

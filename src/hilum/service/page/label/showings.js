@@ -89,6 +89,11 @@ export class Showings extends EventTarget {
     if (untouched) film.draft = null;
   }
 
+  /** Whether it has come, or why it does not: nothing is said of a film that nobody has seen. */
+  get seen() {
+    return this.current.pixels !== null || this.current.problem !== null;
+  }
+
   /** Whether anything is said of it. */
   get says() {
     const { label, readable, lateral, note, boxes } = this.draft;
