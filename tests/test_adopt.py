@@ -144,6 +144,16 @@ def test_boxes_become_fractions_of_their_film() -> None:
     assert table["boxes"].to_list() == [[[0.1, 0.1, 0.5, 0.5]], [], None, None, None, None]
 
 
+def test_where_nobody_draws_boxes_none_are_made_up() -> None:
+    known = manifest(["viral_pneumonia", "viral_pneumonia", "normal", "normal", None, None])
+    box = [[0.1, 0.1, 0.2, 0.2]]
+    boxes = pl.Series("boxes", [box, box, [], [], None, None], SCHEMA["boxes"])
+    said = ["viral_pneumonia", "normal", "normal", "viral_pneumonia", "normal", "viral_pneumonia"]
+    readings = [reading(film, "anna", label) for film, label in enumerate(said)]
+    table = adopt(Manifest(known.table.with_columns(boxes), Path()), readings, "anna").manifest.table
+    assert table["boxes"].to_list() == [box, [], [], None, None, None]
+
+
 def test_a_reading_of_another_file_is_not_adopted() -> None:
     made = adopt(manifest(["normal"] * FILMS), [reading(0, "anna", "viral_pneumonia", digest="0" * 31 + "9")], "anna")
     assert made.manifest.table["label"].to_list() == ["normal"] * FILMS

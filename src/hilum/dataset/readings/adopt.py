@@ -110,7 +110,10 @@ def _boxes(
             width, height = film["width"], film["height"]
             return [[box.x / width, box.y / height, box.width / width, box.height / height] for box in boxes]
         return None if pneumonia or boxes else []
-    return film["boxes"] if film["pneumonia"] == pneumonia else None if pneumonia else []
+    known: list[list[float]] | None = film["boxes"]
+    if known is None or film["pneumonia"] == pneumonia:
+        return known
+    return None if pneumonia else []
 
 
 def _meanings(manifest: Manifest, readings: Sequence[Reading], positive: frozenset[str] | None) -> dict[str, bool]:
