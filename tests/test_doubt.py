@@ -26,7 +26,7 @@ from hilum.cli.app import app
 from hilum.dataset.folds import Folds
 from hilum.dataset.manifest.manifest import Manifest, load_manifest, save_manifest
 from hilum.evaluation.data_set import DataSet
-from hilum.evaluation.doubt.confident import Estimate, doubt_of, wrong_shares
+from hilum.evaluation.doubt.confident import Estimate, doubt_of, flagged, wrong_shares
 from hilum.evaluation.doubt.doubt import Doubts
 from hilum.evaluation.doubt.opinion import Opinion
 from hilum.evaluation.doubt.sides import Sides, sides_of
@@ -70,6 +70,8 @@ def test_a_film_that_counts_twice_is_as_two_films(sides: Sides, seed: int) -> No
 def test_the_score_is_cleanlabs_self_confidence_turned_round(sides: Sides) -> None:
     quality = get_label_quality_scores(sides.given, sides.shares, method="self_confidence")
     assert doubt_of(sides) == pytest.approx(1 - quality)
+    rows = flagged(sides)  # whatever few films there are of a label
+    assert (np.diff(quality[rows]) >= 0).all() and len(np.unique(rows)) == len(rows)
 
 
 def test_flipped_labels_are_counted_within_the_interval_where_the_model_is_good() -> None:

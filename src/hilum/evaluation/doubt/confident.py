@@ -22,7 +22,10 @@ def flagged(sides: Sides) -> Ints:
     from cleanlab.filter import find_label_issues  # two seconds, and in an extra of its own
 
     return np.asarray(
-        find_label_issues(sides.given, sides.shares, return_indices_ranked_by="self_confidence", n_jobs=1), np.int64
+        find_label_issues(
+            sides.given, sides.shares, return_indices_ranked_by="self_confidence", min_examples_per_class=0, n_jobs=1
+        ),
+        np.int64,
     )
 
 
