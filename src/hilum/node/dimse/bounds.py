@@ -22,6 +22,8 @@ from hilum.radiograph.dicom.header import HEADER_ERRORS
 
 INVALID = "Evt19"  # the association ends as with any invalid PDU
 MOST_COMMAND = 65536  # bytes in memory of a message that is no film
+# Callers send a command and then wait until it is acknowledged, which the system would put off by 40 ms for each film.
+QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 LEAST_PDU = 65536  # requests for an association have many lines, however small the PDUs that follow
 
 
@@ -123,6 +125,8 @@ def _receive(connection: Any, bounds: Bounds, count: int) -> bytearray:
     received = bytearray(count)
     view, filled = memoryview(received), 0
     deadline = time.monotonic() + bounds.seconds
+    if QUICKACK is not None:  # it holds for the next answer alone
+        connection.socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
     while filled < count:
         taken = connection.socket.recv_into(view[filled:])
         if not taken:
