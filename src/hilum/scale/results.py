@@ -89,26 +89,33 @@ class Folder:
         return str(self._folder)
 
     def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises OSError."""
         return (self._folder / name).read_bytes()
 
     def write(self, name: str, content: bytes | str, *, durable: bool = True) -> None:
+        """Put a file there, whole or not at all. Raises OSError."""
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content, durable=durable)
 
     def is_there(self, name: str) -> bool:
+        """Whether there is such a file."""
         return (self._folder / name).exists()
 
     def parts(self) -> list[str]:
+        """The files of rows, in no order."""
         return [path.relative_to(self._folder).as_posix() for path in self._folder.glob("rows/*/part-*.parquet")]
 
     def plan(self) -> str | None:
+        """Where the plan that counts lies, if there is one."""
         return PLAN if self.is_there(f"{PLAN}/{CARD}") else None
 
     def holds_others(self) -> bool:
+        """Whether there is what no plan has left."""
         return self._folder.exists() and any(not path.name.startswith(BEGUN) for path in self._folder.iterdir())
 
     def begin(self) -> Draft:
+        """A plan of its own, which counts once it is finished, if it is the first one."""
         return _FolderDraft(self._folder)
 
 
@@ -151,18 +158,23 @@ class Store:
         return printable(self.address)
 
     def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises OSError."""
         return read_object(f"{self.address}/{name}")
 
     def write(self, name: str, content: bytes | str, *, durable: bool = True) -> None:
+        """Put a file there, whole or not at all. Raises OSError."""
         write_object(f"{self.address}/{name}", content.encode() if isinstance(content, str) else content)
 
     def is_there(self, name: str) -> bool:
+        """Whether there is such a file."""
         return object_is_there(f"{self.address}/{name}")
 
     def parts(self) -> list[str]:
+        """The files of rows, in no order."""
         return [f"rows/{name}" for name in names_below(f"{self.address}/rows") if name.endswith(".parquet")]
 
     def plan(self) -> str | None:
+        """Where the plan that counts lies, if there is one."""
         finished = self._finished()
         if any(abs(time.time() - written) < SECONDS_TO_SETTLE for written in finished.values()):
             time.sleep(SECONDS_TO_SETTLE)
@@ -171,9 +183,11 @@ class Store:
         return f"{BEGUN}{min(finished).rpartition('-')[2]}" if finished else None
 
     def holds_others(self) -> bool:
+        """Whether there is what no plan has left."""
         return any(not name.startswith((BEGUN, f"{PLAN}/")) for name in names_below(self.address))
 
     def begin(self) -> Draft:
+        """A plan of its own, which counts once it is finished, if it is the first one."""
         return _StoreDraft(self)
 
     def finish(self, draft: str, digest: str) -> None:
