@@ -107,6 +107,16 @@ def test_a_class_of_a_whole_film_may_be_an_annotation_without_a_box(tmp_path: Pa
     assert (found.label, found.boxes) == ("normal", [])
 
 
+def test_a_table_may_be_of_labels_alone(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("label,film\npneumonia,film0.png\nnormal,film1.png\n,film2.png\n")
+    assert [(each.label, each.boxes) for each in read_labeled(path, FILMS)] == [
+        ("pneumonia", []),
+        ("normal", []),
+        (None, []),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -114,6 +124,7 @@ def test_a_class_of_a_whole_film_may_be_an_annotation_without_a_box(tmp_path: Pa
         ("a.json", "{}", "not COCO's"),
         ("a.json", '[{"data": 3}]', "not the tasks"),
         ("a.csv", "film,x\n", "no column y"),
+        ("a.csv", "film\nfilm0.png\n", "no column x"),
         ("a.csv", "film,x,y,width,height\nfilm0.png,1,2,0,3\n", "line 2.*no box"),
         ("a.csv", "film,x,y,width,height\nstranger.png,1,2,3,3\n", "names no film"),
     ],

@@ -262,7 +262,6 @@ def test_a_file_that_is_no_manifest_is_named(tmp_path: Path) -> None:
 
 def test_a_manifest_saved_elsewhere_still_finds_the_films(tmp_path: Path) -> None:
     (tmp_path / "data" / "ward").mkdir(parents=True)
-    (tmp_path / "runs" / "one").mkdir(parents=True)
     film = written(tmp_path / "data" / "ward" / "a.png", "film")
     made = manifest(tmp_path / "data", {"path": "ward/a.png"})
     for place in ("data/m.parquet", "data/ward/m.csv", "runs/one/m.parquet", "m.csv"):

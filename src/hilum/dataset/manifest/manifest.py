@@ -74,6 +74,7 @@ def save_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> None:
         table.write_parquet(written)
     else:
         _text_columns(table).write_csv(written, line_terminator="\r\n", null_value="")
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, written.getvalue())
 
 

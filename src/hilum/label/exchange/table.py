@@ -1,4 +1,7 @@
-"""A table: a row for each box, or one for a film without; columns film, label, x, y, width, height and class."""
+"""A table: a row for each box, or one for a film without; columns film, label, x, y, width, height and class.
+
+One of labels alone, with the columns film and label, is read as well.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,26 @@ from hilum.dataset.readings.reading import Box
 from hilum.label.exchange.labeled import Labeled
 from hilum.label.films import RoomError
 
-COLUMNS = ("film", "label", "x", "y", "width", "height", "class")
+SIDES = ("x", "y", "width", "height")
+COLUMNS = ("film", "label", *SIDES, "class")
 
 
 def read_table(path: Path) -> list[Labeled]:
     """The films of a table, in the order of their first rows. Raises RoomError."""
     table = read_csv(path, RoomError)
-    if missing := [name for name in COLUMNS if name not in table.header and name not in ("label", "class")]:
-        raise RoomError(f"{path}: has no column {missing[0]}; a table of boxes has {', '.join(COLUMNS)}")
+    missing = [name for name in ("film", *SIDES) if name not in table.header]
+    if missing and not (missing == list(SIDES) and "label" in table.header):
+        wanted = f"a table of boxes has {', '.join(COLUMNS)}, one of labels film and label"
+        raise RoomError(f"{path}: has no column {missing[0]}; {wanted}")
     films: dict[str, Labeled] = {}
     for line, cells in zip(table.lines, table.rows, strict=True):
         row = dict(zip(table.header, cells, strict=True))
         film = films.setdefault(row["film"], Labeled(row["film"], row.get("label") or None, []))
-        sides = [row[side] for side in ("x", "y", "width", "height")]
+        sides = [row.get(side) for side in SIDES]
         if not any(sides):
             continue
         try:
-            x, y, width, height = map(float, sides)
+            x, y, width, height = (float(side or "") for side in sides)
             film.boxes.append(Box(x, y, width, height, row.get("class") or None))
         except ValueError:
             raise RoomError(
