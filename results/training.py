@@ -27,7 +27,8 @@ def main() -> None:
     for folder in map(Path, sys.argv[1:]):
         run, facts = Run(folder), Run(folder).facts()
         recipe = run.recipe()
-        name = next(name for name, known in shipped.items() if known.title == recipe.title)
+        begins = [name for name, known in shipped.items() if recipe.title.startswith(known.title)]
+        name = max(begins, key=lambda name: len(shipped[name].title))
         facts = {
             "recipe": name,
             "settings": " ".join(changes(shipped[name].as_dict(), recipe.as_dict())),
@@ -50,7 +51,7 @@ def changes(before: Any, after: Any, where: str = "") -> list[str]:
         return [
             change for place in range(len(after)) for change in changes(before[place], after[place], f"{where}{place}.")
         ]
-    if before == after:
+    if before == after or where == "title.":  # it says no more than the settings
         return []
     value = Path(after).name if isinstance(after, str) else after
     return [f"{where.rstrip('.')}={value}"]

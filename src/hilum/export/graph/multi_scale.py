@@ -3,7 +3,8 @@
 Grad-CAM is taken at both maps that the decoders read. A decoder reads its map three times: averaged, as its query, and
 as keys and values. Summed over the places the gradient through the keys is zero, since shares of attention add up to
 one; through the values and the query's average it is what the decoder's vector wants, back through its layers at that
-one vector. So no place needs a gradient of its own.
+one vector. So no place needs a gradient of its own. Where attention is held to the lungs, other places have no say, and
+so none in the heatmap.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class MultiScaleReading(nn.Module):
         at_fine, of_fine = near(fine, lungs, self.at_near)
         at_coarse, of_coarse = far(coarse, lungs, self.at_far)
         joined = torch.cat([at_fine, at_coarse], 1)
-        return Read(joined, self.linear(joined), grad_cam(torch.cat([of_fine, of_coarse], 2), maps[:, : 2 * CHANNELS]))
+        heatmaps = grad_cam(torch.cat([of_fine, of_coarse], 2), maps[:, : 2 * CHANNELS])
+        return Read(joined, self.linear(joined), heatmaps * lungs)
 
 
 class DecoderReading(nn.Module):

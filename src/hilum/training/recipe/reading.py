@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from hilum.recipes import shipped_recipes
@@ -73,8 +73,13 @@ def _with(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     after = recipe_from(values)
     if after.network == recipe.network or after.title != recipe.title:
         return after
-    other = ", ".join(setting for setting in settings if setting.startswith("network."))
+    other = ", ".join(map(_without_folder, (setting for setting in settings if setting.startswith("network."))))
     return replace(after, title=f"{recipe.title} ({other})")  # a title names the network that it was written for
+
+
+def _without_folder(setting: str) -> str:
+    key, equals, value = setting.partition("=")
+    return f"{key}{equals}{PurePath(value).name}" if key == "network.weights" else setting
 
 
 def _set(values: dict[str, Any], setting: str) -> None:
