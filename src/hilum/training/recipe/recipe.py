@@ -124,7 +124,7 @@ class Frozen:
     """With this section the body stays as it is, and the head is fitted to its features at once, in one epoch."""
 
     regularization: NotNegative = 1e-3  # times half the sum of squared weights, of features brought to one size
-    iterations: Annotated[int, Bounds(1, 10_000)] = 300  # of L-BFGS, at most
+    iterations: Annotated[int, Bounds(1, 10_000)] = 100  # of L-BFGS, at most
 
 
 @dataclass(frozen=True, slots=True)
