@@ -7,6 +7,8 @@ no code, no pickle, no configuration.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from logging import ERROR
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,15 +38,19 @@ def fetch(named: str) -> Fetched:
     repository, commit = found["repository"], found["commit"]
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import logging
 
+    before = logging.get_verbosity()
+    logging.set_verbosity(ERROR)  # it would tell of every time it asks again
     try:
         path = Path(hf_hub_download(repository, found["file"] or FILE, revision=commit))
+        terms = ""
+        with suppress(HfHubHTTPError, OSError, ValueError):  # a page is not needed
+            terms = license_of(Path(hf_hub_download(repository, PAGE, revision=commit)))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise WeightsError(f"{named}: cannot be had ({first_line(error)}); give a .safetensors file instead") from error
-    try:
-        terms = license_of(Path(hf_hub_download(repository, PAGE, revision=commit)))
-    except (HfHubHTTPError, OSError, ValueError):
-        terms = ""
+    finally:
+        logging.set_verbosity(before)
     return Fetched(path, f"{repository} at {commit[:12]}", terms)
 
 
