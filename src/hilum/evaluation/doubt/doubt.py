@@ -39,7 +39,12 @@ NO_MODEL = "no model was named, so labels are compared with copies and boxes alo
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """How many labels are wrong among films of a kind, by estimate."""
+    """How many labels are wrong among films of a kind, by estimate.
+
+    >>> everywhere = hilum.doubt("films/manifest.parquet", bundle="model.onnx").wrong[0]
+    >>> 0 <= everywhere.share.value <= 1, everywhere.films > 0
+    (True, True)
+    """
 
     of: str
     films: int

@@ -33,7 +33,12 @@ class Judged(NamedTuple):
 
 class Suspect(NamedTuple):
     """A film whose label may be wrong. `score` is from 0 to 1; `found_by` are those of model, copies and boxes that
-    speak against the label; `copies` number the group of films that show the same, where their labels differ."""
+    speak against the label; `copies` number the group of films that show the same, where their labels differ.
+
+    >>> worst = hilum.doubt("films/manifest.parquet", bundle="model.onnx").suspects[0]
+    >>> worst.label != worst.suggested, sorted(worst.row())[:2]
+    (True, ['copies', 'found_by'])
+    """
 
     path: str
     label: str
