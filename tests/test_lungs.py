@@ -149,7 +149,9 @@ def test_evaluation_measures_lungs_beside_the_copies(pairs: Path, tmp_path: Path
     found = report.evaluation.lungs
     assert found is not None and len(found.rows) == 24
     assert found.figures["dice"].value == pytest.approx(1, abs=0.06), "agreement with the masks that the copies are of"
-    assert "Lungs: are they where the masks say?" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Lungs: are they where the masks say?" in page
+    assert page.count("the same film with its lungs") == 6, "three that differ most, three by chance"
 
 
 def test_predict_cuts_films_to_their_lungs(pairs: Path, tmp_path: Path) -> None:

@@ -23,10 +23,11 @@ HALF = 128  # grey levels: from here on a place is lung
 class LungEvaluation:
     """Of films that show which of them is lung: `rows` are their places in the Judgement, `each` Dice and IoU of each.
 
-    On `not_found` of them the model found no pair of lungs.
+    `copies` are the paths of the films that show it. On `not_found` of them the model found no pair of lungs.
     """
 
     rows: Ints
+    copies: tuple[str, ...]
     each: Floats
     figures: dict[str, Figure]
     not_found: int
@@ -44,12 +45,13 @@ def measure_lungs(judgement: Judgement, resampling: Resampling) -> LungEvaluatio
         return None
     alone = judgement.manifest.table.filter(pl.col("source").is_in(sources) & pl.col("study").is_not_null())
     copies = dict(alone.select("study", "path").iter_rows())
-    rows, found, true = [], [], []
+    rows, used, found, true = [], [], [], []
     for row, (study, reading) in enumerate(zip(judgement.films["study"], judgement.readings, strict=True)):
-        truth = None if study not in copies else _lungs_of(judgement, copies[study])
+        truth = None if study not in copies else lungs_of_copy(judgement, copies[study])
         if truth is None or judgement.films["source"][row] in sources or reading.lungs is None:
             continue
         rows.append(row)
+        used.append(copies[study])
         found.append(reading.lungs >= HALF)
         true.append(truth)
     if not rows:
@@ -57,10 +59,11 @@ def measure_lungs(judgement: Judgement, resampling: Resampling) -> LungEvaluatio
     each = overlaps(np.array(found), np.array(true))
     patients = judgement.predictions.patients[rows]
     none = sum(bool(mask.all()) for mask in found)
-    return LungEvaluation(np.array(rows), each, with_intervals(each, patients, resampling), none)
+    return LungEvaluation(np.array(rows), tuple(used), each, with_intervals(each, patients, resampling), none)
 
 
-def _lungs_of(judgement: Judgement, path: str) -> Any:
+def lungs_of_copy(judgement: Judgement, path: str) -> Any:
+    """The places of the model's mask that are lung, by a film on which all else is black; None if it cannot be read."""
     try:
         film = read(judgement.manifest.path(path))
     except ReadError:

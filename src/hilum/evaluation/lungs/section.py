@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hilum.evaluation.judge import Judgement
 from hilum.evaluation.lungs.measure import LungEvaluation
+from hilum.evaluation.lungs.pictures import lung_galleries
 from hilum.evaluation.report.document import Section, Table, Text
 from hilum.evaluation.report.words import interval, value
 
 NAMES = {"dice": "Dice", "iou": "Intersection over union"}
-WORST = 3
 
 
-def lungs_section(found: LungEvaluation | None, judged: Judgement) -> Section | None:
+def lungs_section(found: LungEvaluation | None, judged: Judgement, seed: int) -> Section | None:
     """How well the lungs are found; None where nobody knows where they are."""
     if found is None:
         return None
     rows = [[NAMES[name], value(name, figure), interval(name, figure)] for name, figure in found.figures.items()]
-    worst = [found.rows[place] for place in np.argsort(found.each[:, 0], kind="stable")[:WORST]]
-    named = ", ".join(
-        f"{judged.predictions.paths[row]} ({dice:.2f})"
-        for row, dice in zip(worst, np.sort(found.each[:, 0])[:WORST], strict=True)
-    )
     return Section(
         "lungs",
         "Lungs: are they where the masks say?",
@@ -32,7 +25,8 @@ def lungs_section(found: LungEvaluation | None, judged: Judgement) -> Section | 
                 ["Mean over films", "Value", "95% interval"],
                 rows,
             ),
-            Text(f"On {found.not_found:,} of them no pair of lungs was found. Least like the copies: {named}."),
+            Text(f"On {found.not_found:,} of them no pair of lungs was found."),
+            *lung_galleries(found, judged, seed),
             Text(
                 "Copies come of a network or of a person, whom these figures take for the truth: they are agreement "
                 "with that. Masks have a place for every four pixels that the model sees along each side. Intervals "

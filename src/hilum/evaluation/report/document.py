@@ -60,7 +60,7 @@ class Film:
     words: str
     film: bytes
     overlay: bytes | None
-    shows: Literal["heatmap", "boxes"] = "heatmap"
+    shows: Literal["heatmap", "boxes", "lungs"] = "heatmap"
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ def _plot(plot: Plot) -> str:
 
 def _gallery(gallery: Gallery) -> str:
     films = "".join(map(_film, gallery.films)) or f'<p class="hint">{escape(gallery.none)}</p>'
-    kind = "films large" if any(film.shows == "boxes" for film in gallery.films) else "films"
+    kind = "films large" if any(film.shows != "heatmap" for film in gallery.films) else "films"
     return f'<h3>{escape(gallery.title)}</h3>\n<div class="{kind}">{films}</div>\n'
 
 

@@ -28,7 +28,7 @@ def make_report(
     made: list[Section | None] = [
         of_model.decisions(evaluation),
         of_boxes.boxes(evaluation, box_galleries),
-        lungs_section(evaluation.lungs, judged),
+        lungs_section(evaluation.lungs, judged, evaluation.seed),
         of_model.ranking(evaluation),
         readers_section(evaluation.readers, evaluation.roc) if evaluation.readers is not None else None,
         of_model.classes(evaluation.by_class, evaluation.unsure) if evaluation.by_class is not None else None,
