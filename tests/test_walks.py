@@ -83,6 +83,7 @@ NOT_RUN = {
     "hilum serve --model ward=model.onnx --port 9000": SERVES,
     "curl http://127.0.0.1:8000/v1/predictions -H 'Content-Type: application/dicom' --data-binary @film.dcm": SERVES,
     "curl http://127.0.0.1:8000/v1/predictions -F film=@one.png -F film=@two.dcm": SERVES,
+    "hilum label films --out reads": READS,
     "hilum label films --out reads --classes normal,pneumonia": READS,
     "hilum label ours/manifest.parquet --out reads --readers anna,ben": READS,
     "hilum label ours/manifest.parquet --out reads --adjudicate carla": READS,
