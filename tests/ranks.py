@@ -36,6 +36,7 @@ def become(rank: int, port: int) -> int:
 
 
 def main() -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun sets it; torch reads it when it is loaded
     import hilum.export.train  # noqa: F401  before there are two
 
     with socket.socket() as free:
