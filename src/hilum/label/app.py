@@ -11,9 +11,6 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import APIRouter, FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
@@ -24,7 +21,7 @@ from hilum.label.orders import Showing
 from hilum.label.room import Desk, Room, plain
 from hilum.radiograph import ReadError, content_of, open_film
 from hilum.service.admission import Admission
-from hilum.service.app import client_gone, http_problem, problem, question_problem
+from hilum.service.app import HANDLERS
 from hilum.service.body import pieces_of
 from hilum.service.films.pool import FilmPool, Unavailable
 from hilum.service.films.served import FAILED, PIXELS, Answer, Wanted
@@ -57,18 +54,7 @@ def create_app(settings: Settings, room: Room) -> ASGIApp:
         yield
         await asyncio.to_thread(pool.close)
 
-    app = FastAPI(
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        lifespan=lifespan,
-        exception_handlers={
-            Problem: problem,
-            HTTPException: http_problem,
-            RequestValidationError: question_problem,
-            ClientDisconnect: client_gone,
-        },
-    )
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan, exception_handlers=HANDLERS)
     app.state.room, app.state.pool, app.state.settings = room, pool, settings
     app.state.admission = Admission(settings.queue, settings.most_bytes_at_once, lambda: 1)
     app.state.writing = asyncio.Lock()

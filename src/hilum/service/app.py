@@ -79,12 +79,7 @@ def create_app(settings: Settings) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        exception_handlers={
-            Problem: problem,
-            HTTPException: http_problem,
-            RequestValidationError: question_problem,
-            ClientDisconnect: client_gone,
-        },
+        exception_handlers=HANDLERS,
     )
     app.state.running = running
     app.include_router(predictions)
@@ -154,19 +149,19 @@ async def metrics(request: Request) -> Response:
     return PlainTextResponse(request.app.state.running.metrics.exposition())
 
 
-async def problem(request: Request, error: Any) -> Response:
+async def _problem(request: Request, error: Any) -> Response:
     """What ends a request, as its client gets it."""
     return problem_response(error, request.scope["request_id"])
 
 
-async def http_problem(request: Request, error: Any) -> Response:
+async def _http_problem(request: Request, error: Any) -> Response:
     """The framework's own errors as problems."""
     reason = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "malformed_request")
     problem = Problem(reason, f"{REASONS[reason].meaning}; {DOCUMENTS} says what there is", error.headers)
     return problem_response(problem, request.scope["request_id"])
 
 
-async def question_problem(request: Request, error: Any) -> Response:
+async def _question_problem(request: Request, error: Any) -> Response:
     """Which parameter is wrong and why, but not what it was: it may have gone astray."""
     wrong = "; ".join(
         "an unknown parameter" if one["type"] == "extra_forbidden" else f"{one['loc'][-1]}: {one['msg']}"
@@ -176,9 +171,18 @@ async def question_problem(request: Request, error: Any) -> Response:
     return problem_response(problem, request.scope["request_id"])
 
 
-async def client_gone(_: Request, __: Any) -> Response:
+async def _client_gone(_: Request, __: Any) -> Response:
     """For logs and metrics alone."""
     return Response(status_code=CLIENT_GONE)
+
+
+# How errors end a request, here, in a reading room and at a node.
+HANDLERS: dict[int | type[Exception], Any] = {
+    Problem: _problem,
+    HTTPException: _http_problem,
+    RequestValidationError: _question_problem,
+    ClientDisconnect: _client_gone,
+}
 
 
 async def _watch(running: Running) -> None:

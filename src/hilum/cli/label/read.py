@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from hilum.cli.service.encryption import Cert, Key
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report
@@ -78,10 +79,8 @@ def read(
         list[str] | None,
         typer.Option(help="A host name under which readers call, beside this machine's own.", metavar="NAME"),
     ] = None,
-    cert: Annotated[
-        Path | None, typer.Option(help="Encrypt with this certificate, and those that vouch for it.", metavar="FILE")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(help="The certificate's key, if not in its file.", metavar="FILE")] = None,
+    cert: Cert = None,
+    key: Key = None,
     behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="What stands between readers and this service encrypts.")
     ] = False,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hilum.cli.service.encryption import Cert, Key
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.extras import need
 from hilum.cli.terminal.lines import say
@@ -41,10 +42,8 @@ def serve(
             help="Whoever asks must show what stands in this file, or in the variable HILUM_TOKEN.", metavar="FILE"
         ),
     ] = None,
-    cert: Annotated[
-        Path | None, typer.Option(help="Encrypt with this certificate, and those that vouch for it.", metavar="FILE")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(help="The certificate's key, if not in its file.", metavar="FILE")] = None,
+    cert: Cert = None,
+    key: Key = None,
     behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help="What stands between clients and this service encrypts.")
     ] = False,

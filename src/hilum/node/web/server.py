@@ -13,8 +13,6 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
@@ -23,7 +21,7 @@ from hilum.node.running import Running
 from hilum.node.settings.node import Http, NodeError
 from hilum.node.web.metrics import NodeMetrics
 from hilum.node.web.stow import router as stow
-from hilum.service.app import client_gone, http_problem, problem
+from hilum.service.app import HANDLERS
 from hilum.service.guard import Guard
 from hilum.service.metrics import Metrics
 from hilum.service.problems import Problem
@@ -65,12 +63,7 @@ def listening(http: Http, running: Running) -> Iterator[int]:
 def create_app(settings: Settings, running: Running) -> ASGIApp:
     """The routes, with the guard of `hilum serve` around them."""
     metrics = Metrics()
-    app = FastAPI(
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        exception_handlers={Problem: problem, HTTPException: http_problem, ClientDisconnect: client_gone},
-    )
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, exception_handlers=HANDLERS)
     app.state.running, app.state.metrics, app.state.of_node = running, metrics, NodeMetrics(running)
     app.state.storing = 0
     app.include_router(router)

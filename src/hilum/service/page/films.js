@@ -1,5 +1,6 @@
 // All that the page knows, in one place: films and what became of them, and what the user has chosen. No drawing.
 
+import { Changing } from "./changing.js";
 import { decided } from "./decide.js";
 
 /**
@@ -12,7 +13,7 @@ import { decided } from "./decide.js";
 
 export const DONE = ["answered", "turned_away", "unreadable"];
 
-export class Films extends EventTarget {
+export class Films extends Changing {
   /** @type {Film[]} */
   films = [];
   models = [];
@@ -24,27 +25,11 @@ export class Films extends EventTarget {
   notice = null;
   shown = { heatmap: true, opacity: 0.8, boxes: true, lungs: false, inverted: false };
   #next = 1;
-  #announced = false;
-
-  /** Change something; who draws hears of it once, however much is changed. */
-  set(values) {
-    Object.assign(this, values);
-    this.changed();
-  }
-
-  changed() {
-    if (this.#announced) return;
-    this.#announced = true;
-    queueMicrotask(() => {
-      this.#announced = false;
-      this.dispatchEvent(new Event("change"));
-    });
-  }
 
   add(files) {
     const added = files.map((file) => ({
       id: this.#next++, name: file.name || "film", file, state: "waiting", answer: null, problem: null, heatmap: null,
-      lungs: null,      pixels: null, full: null, wantsFull: false, reading: false, sent: null, thumb: null, patient: null, round: 0,
+      lungs: null, pixels: null, full: null, wantsFull: false, reading: false, sent: null, thumb: null, patient: null, round: 0,
     }));
     this.films.push(...added);
     if (added.length && this.current === null) this.currentId = added[0].id;

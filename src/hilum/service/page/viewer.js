@@ -1,12 +1,11 @@
 // A film on a canvas: its window, its place, and what is drawn over it.
 
 import * as geometry from "./geometry.js";
+import { drawBox, drawnTwice } from "./marks.js";
 import { dragged, preset, shades } from "./window.js";
 
 const BOX = "#ffbe3c";
 const LUNGS = "#c4d6e0b0"; // a thin line that must not look like a finding
-/** Each line on a dark one that is wider: films are white in places. */
-const drawnTwice = (color) => /** @type {[string, number][]} */ ([["#000", 4], [color, 2]]);
 const LENS = { radius: 120, factor: 2.5 };
 
 /**
@@ -158,7 +157,9 @@ export class Viewer {
       pen.globalAlpha = 1;
     }
     if (shown.lungs && this.#film.lungs) this.#drawOutline(pen, all, this.#film.lungs);
-    if (shown.boxes) for (const box of this.#film.answer?.boxes ?? []) this.#drawBox(pen, view, box);
+    if (shown.boxes) {
+      for (const box of this.#film.answer?.boxes ?? []) drawBox(pen, view, box, BOX, this.context.words.box(box));
+    }
   }
 
   /** The film at the size that the screen can show; the full one only once somebody looks that close. */
@@ -197,26 +198,6 @@ export class Viewer {
     pen.strokeStyle = LUNGS;
     pen.lineWidth = 1.5 * devicePixelRatio;
     pen.stroke();
-  }
-
-  #drawBox(pen, view, box) {
-    const ratio = devicePixelRatio;
-    const [x, y] = [view.x + box.x * view.scale, view.y + box.y * view.scale];
-    const [width, height] = [box.width * view.scale, box.height * view.scale];
-    for (const [color, line] of drawnTwice(BOX)) {
-      pen.strokeStyle = color;
-      pen.lineWidth = line * ratio;
-      pen.strokeRect(x, y, width, height);
-    }
-    const label = this.context.words.box(box);
-    pen.font = `${12 * ratio}px system-ui, sans-serif`;
-    const [across, down] = [pen.measureText(label).width + 8 * ratio, 18 * ratio];
-    const above = y - down > 0 ? y - down : y;
-    pen.fillStyle = BOX;
-    pen.fillRect(x - ratio, above, across, down);
-    pen.fillStyle = "#000";
-    pen.textBaseline = "middle";
-    pen.fillText(label, x + 3 * ratio, above + down / 2);
   }
 
   #drawScaleBar(pen) {

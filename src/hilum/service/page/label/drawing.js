@@ -1,5 +1,6 @@
 // Boxes over the film: drawn, and taken hold of with the mouse or the keys.
 
+import { drawBox } from "../marks.js";
 import { LEAST, between, dragged, inTheMiddle, partAt, rounded, within } from "./boxes.js";
 
 const [OWN, CHOSEN, OTHERS] = ["#7fe3ff", "#ffffff", "#d6a0ff"];
@@ -69,7 +70,8 @@ export function boxTool(showings, viewer) {
     }
     showings.draft.boxes.forEach((box, place) => {
       const chosen = place === showings.box;
-      drawBox(pen, view, box, chosen ? CHOSEN : OWN, box.label ?? String(place + 1), chosen);
+      drawBox(pen, view, box, chosen ? CHOSEN : OWN, box.label ?? String(place + 1));
+      if (chosen) drawCorners(pen, view, box);
     });
   }
 
@@ -100,29 +102,16 @@ export function boxTool(showings, viewer) {
   return { takes, over, keys, drawing: () => showings.drawing };
 }
 
-function drawBox(pen, view, box, color, label, chosen = false) {
+/** The corners by which a box is taken hold of. */
+function drawCorners(pen, view, box) {
   const ratio = devicePixelRatio;
-  const [x, y] = [view.x + box.x * view.scale, view.y + box.y * view.scale];
-  const [width, height] = [box.width * view.scale, box.height * view.scale];
-  for (const [stroke, line] of /** @type {[string, number][]} */ ([["#000", 4], [color, 2]])) {
-    pen.strokeStyle = stroke;
-    pen.lineWidth = line * ratio;
-    pen.strokeRect(x, y, width, height);
-  }
-  pen.font = `${12 * ratio}px system-ui, sans-serif`;
-  const [across, down] = [pen.measureText(label).width + 8 * ratio, 18 * ratio];
-  const above = y - down > 0 ? y - down : y;
-  pen.fillStyle = color;
-  pen.fillRect(x - ratio, above, across, down);
-  pen.fillStyle = "#000";
-  pen.textBaseline = "middle";
-  pen.fillText(label, x + 3 * ratio, above + down / 2);
-  if (!chosen) return;
   const side = 8 * ratio;
   for (const [across, down] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
+    const x = view.x + (box.x + across * box.width) * view.scale - side / 2;
+    const y = view.y + (box.y + down * box.height) * view.scale - side / 2;
     pen.fillStyle = "#000";
-    pen.fillRect(x + across * width - side / 2 - ratio, y + down * height - side / 2 - ratio, side + 2 * ratio, side + 2 * ratio);
-    pen.fillStyle = color;
-    pen.fillRect(x + across * width - side / 2, y + down * height - side / 2, side, side);
+    pen.fillRect(x - ratio, y - ratio, side + 2 * ratio, side + 2 * ratio);
+    pen.fillStyle = CHOSEN;
+    pen.fillRect(x, y, side, side);
   }
 }

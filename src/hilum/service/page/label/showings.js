@@ -1,5 +1,6 @@
 // All that a reading room's page knows: a reader's films in their order, and what was said of each. No drawing.
 
+import { Changing } from "../changing.js";
 import { left } from "./pace.js";
 
 /**
@@ -9,7 +10,7 @@ import { left } from "./pace.js";
 
 const NOTHING = { label: null, readable: true, lateral: false, doubt: false, note: "", boxes: [] };
 
-export class Showings extends EventTarget {
+export class Showings extends Changing {
   films = [];
   classes = [];
   answers = "never";
@@ -26,7 +27,6 @@ export class Showings extends EventTarget {
   undone = []; // what undo goes back to, the latest last
   pace = []; // seconds that readings took, in the order in which they were given
   shown = { heatmap: true, opacity: 0.8, boxes: true, lungs: false, inverted: false };
-  #announced = false;
 
   /** The room's list as the server tells it. */
   begin({ reader, classes, answers, round, count, readings }) {
@@ -40,20 +40,6 @@ export class Showings extends EventTarget {
     this.pace = inOrder.map((reading) => reading.seconds);
     this.place = this.#open(-1) ?? 0;
     this.changed();
-  }
-
-  set(values) {
-    Object.assign(this, values);
-    this.changed();
-  }
-
-  changed() {
-    if (this.#announced) return;
-    this.#announced = true;
-    queueMicrotask(() => {
-      this.#announced = false;
-      this.dispatchEvent(new Event("change"));
-    });
   }
 
   get current() {
