@@ -266,6 +266,13 @@ def test_an_address_with_a_secret_is_refused_and_not_repeated(bundle: Path, addr
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize("given", ["s3://", "s3:///"])
+def test_a_store_without_a_bucket_is_refused(bundle: Path, films: Path, given: str) -> None:
+    answer = run("predict", bundle, films, "--out", given)
+    assert answer.returncode == 1
+    assert answer.stderr == f"{given}: names no bucket; give one and a folder in it, as in s3://BUCKET/FOLDER\n"
+
+
 def test_overlays_lie_beside_the_rows(bundle: Path, films: Path, tmp_path: Path) -> None:
     run("predict", bundle, films / "night", "--out", tmp_path / "results", "--overlays", "--processes", "1")
     rows = rows_of(tmp_path / "results")

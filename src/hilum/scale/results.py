@@ -74,6 +74,8 @@ def results_at(named: str) -> Results:
     check_uri(named, "the place for results")
     if is_dicomweb(named):
         raise ScaleError("films come from DICOMweb, and rows do not go there; name a folder or an object store")
+    if not named.partition("://")[2].strip("/"):
+        raise ScaleError(f"{printable(named)}: names no bucket; give one and a folder in it, as in s3://BUCKET/FOLDER")
     check_stores()
     return Store(named.rstrip("/"))
 
