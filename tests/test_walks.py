@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import pytest
+import uvicorn
 from bundles import tiny_detection_bundle
 from commands import run
 from conftest import PYDICOM_DATA_FILES
@@ -212,6 +213,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phantom, "write_phantoms", partial(small_phantoms, write=phantom.write_phantoms))
 
 
+@pytest.fixture
+def nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that serves would never end."""
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_: pytest.fail("it waits for requests; list it in NOT_RUN"))
+
+
 def hand_made(trained: Run, bundle: Path, *, folder: Path, **others: Any) -> Card:
     """What a run ends in, without the seconds that an export takes: the README's walk has the real ones."""
     shutil.copy(folder / ("fold0.onnx" if trained.recipe().detector else "model.onnx"), bundle)
@@ -312,7 +319,7 @@ def walk(page: Path, folder: Path) -> None:
             call(command, folder)
 
 
-@pytest.mark.usefixtures("small", "exports_remembered")
+@pytest.mark.usefixtures("small", "exports_remembered", "nothing_waits")
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if any(True for _ in blocks(page))], ids=lambda page: page.name
 )
