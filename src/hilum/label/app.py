@@ -60,7 +60,7 @@ def create_app(settings: Settings, room: Room) -> ASGIApp:
     app.state.writing = asyncio.Lock()
     app.include_router(router)
     app.add_api_route("/page/{name:path}", part_of_page)
-    return Guard(app, settings, metrics)
+    return Guard(app, settings, metrics, documented=False)
 
 
 @router.get("/")

@@ -151,14 +151,13 @@ async def metrics(request: Request) -> Response:
 
 async def _problem(request: Request, error: Any) -> Response:
     """What ends a request, as its client gets it."""
-    return problem_response(error, request.scope["request_id"])
+    return problem_response(error, request.scope["request_id"], documented=_documented(request))
 
 
 async def _http_problem(request: Request, error: Any) -> Response:
     """The framework's own errors as problems."""
     reason = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "malformed_request")
-    problem = Problem(reason, f"{REASONS[reason].meaning}; {DOCUMENTS} says what there is", error.headers)
-    return problem_response(problem, request.scope["request_id"])
+    return await _problem(request, Problem(reason, REASONS[reason].meaning + _more(request), error.headers))
 
 
 async def _question_problem(request: Request, error: Any) -> Response:
@@ -167,8 +166,16 @@ async def _question_problem(request: Request, error: Any) -> Response:
         "an unknown parameter" if one["type"] == "extra_forbidden" else f"{one['loc'][-1]}: {one['msg']}"
         for one in error.errors()
     )
-    problem = Problem("bad_parameter", f"{wrong}; {DOCUMENTS} says what there is")
-    return problem_response(problem, request.scope["request_id"])
+    return await _problem(request, Problem("bad_parameter", wrong + _more(request)))
+
+
+def _more(request: Request) -> str:
+    return f"; {DOCUMENTS} says what there is" if _documented(request) else ""
+
+
+def _documented(request: Request) -> bool:
+    """A reading room and a node have no documents of their paths."""
+    return request.app.openapi_url is not None
 
 
 async def _client_gone(_: Request, __: Any) -> Response:

@@ -12,6 +12,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -40,8 +41,9 @@ FOREVER = "max-age=31536000"
 class Guard:
     """The application with all of this around it."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, *, documented: bool = True) -> None:
         self.app = app
+        self._answer = partial(problem_response, documented=documented)
         self._settings = settings
         self._metrics = metrics
         self._tokens = settings.tokens or ((("", settings.token),) if settings.token is not None else ())
@@ -67,14 +69,14 @@ class Guard:
 
         try:
             if (refusal := self._refusal(scope, Headers(scope=scope))) is not None:
-                await problem_response(refusal, request_id)(scope, receive, send_guarded)
+                await self._answer(refusal, request_id)(scope, receive, send_guarded)
             else:
                 await self.app(scope, receive, send_guarded)
         except Exception as error:
             _log_bug(error, request_id)
             if not status:
                 problem = Problem("bug", "a fault of hilum's own; its log has more under this request's id")
-                await problem_response(problem, request_id)(scope, receive, send_guarded)
+                await self._answer(problem, request_id)(scope, receive, send_guarded)
         finally:
             self._count(scope, status, time.perf_counter() - began)
 

@@ -64,11 +64,11 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
-def problem_response(problem: Problem, request_id: str) -> Response:
-    """The problem as its client gets it."""
+def problem_response(problem: Problem, request_id: str, *, documented: bool = True) -> Response:
+    """The problem as its client gets it. Its type leads to the documents, where there are any."""
     status = REASONS[problem.reason].status
     content = {
-        "type": f"{DOCUMENTS}#{problem.reason}",
+        "type": f"{DOCUMENTS}#{problem.reason}" if documented else "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": problem.detail,

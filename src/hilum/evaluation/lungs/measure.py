@@ -10,7 +10,7 @@ import polars as pl
 
 from hilum.evaluation.judge import Judgement
 from hilum.measures.bootstrap import Resampling
-from hilum.measures.figure import Figure, Floats, Ints
+from hilum.measures.figure import Bools, Figure, Floats, Ints
 from hilum.measures.masks import overlaps, with_intervals
 from hilum.radiograph.errors import ReadError
 from hilum.radiograph.read import read
@@ -62,11 +62,12 @@ def measure_lungs(judgement: Judgement, resampling: Resampling) -> LungEvaluatio
     return LungEvaluation(np.array(rows), tuple(used), each, with_intervals(each, patients, resampling), none)
 
 
-def lungs_of_copy(judgement: Judgement, path: str) -> Any:
+def lungs_of_copy(judgement: Judgement, path: str) -> Bools | None:
     """The places of the model's mask that are lung, by a film on which all else is black; None if it cannot be read."""
     try:
         film = read(judgement.manifest.path(path))
     except ReadError:
         return None
     pixels = judgement.card.geometry.apply(film.pixels)
-    return lung_masks(pixels[None], np.zeros(1, np.int64), None)[0, 0] >= HALF / 255
+    inside: Bools = lung_masks(pixels[None], np.zeros(1, np.int64), None)[0, 0] >= HALF / 255
+    return inside

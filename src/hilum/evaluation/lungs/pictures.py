@@ -28,12 +28,12 @@ def lung_galleries(found: LungEvaluation, judged: Judgement, seed: int) -> list[
 
 def _film(found: LungEvaluation, judged: Judgement, place: int) -> Film:
     row = int(found.rows[place])
-    mask = judged.readings[row].lungs
-    assert mask is not None  # or it had not been measured
+    mask, true = judged.readings[row].lungs, lungs_of_copy(judged, found.copies[place])
+    assert mask is not None and true is not None  # or it had not been measured
     seen = judged.card.geometry.apply(read(judged.film_paths[row]).pixels)
     levels = _enlarged(seen, Image.Resampling.BILINEAR)
     picture = np.repeat(levels[..., None], 3, axis=2)
-    for inside, color in ((lungs_of_copy(judged, found.copies[place]), TRUE), (mask >= HALF, PREDICTED)):
+    for inside, color in ((true, TRUE), (mask >= HALF, PREDICTED)):
         picture[_edge(_enlarged(inside, Image.Resampling.NEAREST))] = color
     words = f"Dice {found.each[place, 0]:.2f}"
     name = short(judged.predictions.paths[row])

@@ -68,7 +68,7 @@ def create_app(settings: Settings, running: Running) -> ASGIApp:
     app.state.storing = 0
     app.include_router(router)
     app.include_router(stow)
-    return Guard(app, settings, metrics)
+    return Guard(app, settings, metrics, documented=False)
 
 
 @router.get("/healthz")
