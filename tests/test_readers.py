@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 import pytest
 from bundles import tiny_bundle
 from judged import write_data_set
+from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score, recall_score
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from typer.testing import CliRunner
@@ -20,11 +22,14 @@ from hilum.bundle.predictor import load
 from hilum.cli.app import app
 from hilum.dataset.manifest.manifest import Manifest, load_manifest
 from hilum.dataset.readings.folder import add_reading
-from hilum.dataset.readings.reading import Box, Reading
+from hilum.dataset.readings.reading import Box, Reading, Saw
 from hilum.evaluation.data_set import DataSet
 from hilum.evaluation.evaluate import Report
 from hilum.evaluation.judge import Scope, judge
+from hilum.evaluation.readers.film_readings import FilmReadings
 from hilum.evaluation.readers.study import ReaderStudy, study_readers
+from hilum.evaluation.readers.times import times_saved
+from hilum.measures.bootstrap import Resampling, draw
 from hilum.measures.figure import EvaluationError
 
 READERS = {"zoe-marie": 0.95, "anna-lena": 0.85, "ben-ari": 0.7}  # how often each is right
@@ -165,6 +170,56 @@ def test_model_less_readers_on_the_films_that_all_read(
     assert wide > found.over_films.high - found.over_films.low
 
 
+def test_time_saved_by_the_answer_is_that_of_every_film_counted_out() -> None:
+    """Against resamples that are written out film by film, of films read both ways and of others."""
+    random = np.random.default_rng(6)
+    films = 40
+    patients = random.integers(0, 15, films)
+    took = random.gamma(2, 5, (2, films)).round(1)
+
+    def at(row: int, saw: Saw, repeat: Literal[0, 1] = 0) -> Reading:
+        return Reading(
+            "anna", f"{row}.png", "0", "2026-01-01", took[int(saw == "answer"), row], "n", saw=saw, repeat=repeat
+        )
+
+    both, alone, answered = range(12), range(12, 25), range(25, 40)
+    given = FilmReadings(
+        readers=("A",),
+        names=("anna",),
+        first={
+            ("A", "nothing"): {row: at(row, "nothing") for row in (*both, *alone)},
+            ("A", "answer"): {row: at(row, "answer") for row in answered},
+        },
+        again={"A": {row: at(row, "answer", 1) for row in both} | {13: at(13, "nothing", 1)}},
+        means={},
+        notes=(),
+    )
+    same, other = times_saved(given, patients, Resampling(400, 3))
+
+    def interval(rows: Sequence[int], once: Callable[[NDArray[np.int64]], float]) -> list[float]:
+        _, patient = np.unique(patients[list(rows)], return_inverse=True)
+        drawn = [np.repeat(rows, counts[patient]) for counts in draw(patient.max() + 1, 400, 3)]
+        return [float(each) for each in np.nanquantile([once(films) for films in drawn], [0.025, 0.975])]
+
+    def medians(rows: NDArray[np.int64]) -> float:
+        with_it, without = took[1][rows[rows >= 25]], took[0][rows[rows < 25]]
+        return float(np.median(with_it) - np.median(without)) if len(with_it) and len(without) else float("nan")
+
+    assert (same.on, same.with_answer, same.without) == ("same films", 12, 12)
+    assert same.difference.value == pytest.approx(np.median(took[1, :12] - took[0, :12]))
+    ends = interval(both, lambda rows: float(np.median((took[1] - took[0])[rows])))
+    assert [same.difference.low, same.difference.high] == pytest.approx(ends)
+    assert (other.on, other.with_answer, other.without) == ("other films", 15, 13)
+    assert other.difference.value == pytest.approx(medians(np.array([*alone, *answered])))
+    assert [other.difference.low, other.difference.high] == pytest.approx(interval([*alone, *answered], medians))
+
+
+def test_time_saved_stands_in_the_report(report: Report) -> None:
+    (saved,) = json.loads(json.dumps(report.to_dict()))["readers"]["times"]
+    assert (saved["reader"], saved["on"], saved["with_answer"], saved["without"]) == ("B", "other films", 12, 36)
+    assert saved["difference"]["value"] == -7.0 and saved["difference"]["low"] <= -7.0 <= saved["difference"]["high"]
+
+
 def test_what_was_left_out_is_told(study: ReaderStudy) -> None:
     notes = " ".join(study.readers.notes)
     assert "1 reading of other films" in notes and "2 readings without a class" in notes
@@ -211,6 +266,7 @@ def test_the_report_has_a_section_that_names_nobody(bundle: Path, manifest: Path
     assert "A is anna-lena, B is ben-ari, C is zoe-marie" in answer.stderr
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Readers and model" in page and "Reader B, with the answer" in page and f"--readings {folder.name}" in page
+    assert "Seconds a film with the answer in sight" in page and "other films" in page
     assert not any(name in page for name in READERS)
     stated = json.loads((tmp_path / "out" / "metrics.json").read_text())["readers"]
     assert stated["readers"] == ["A", "B", "C"] and stated["together"]["sensitivity"]["over_readers"]["low"] < 1

@@ -13,6 +13,7 @@ import numpy as np
 from hilum.dataset.readings.reading import Reading, Saw
 from hilum.evaluation.judge import Judgement
 from hilum.evaluation.readers.film_readings import ALONE, WITH_ANSWER, ByFilm, FilmReadings, film_readings
+from hilum.evaluation.readers.times import TimeSaved, median_measure, times_saved
 from hilum.measures.bootstrap import (
     USUAL,
     Measure,
@@ -79,6 +80,7 @@ class ReaderStudy:
     agreements: tuple[Agreement, ...]
     beside: tuple[Beside, ...]
     together: dict[str, Together]
+    times: tuple[TimeSaved, ...]
 
     def describe(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -95,6 +97,7 @@ class ReaderStudy:
                 }
                 for name, each in self.together.items()
             },
+            "times": [{**each._asdict(), "difference": each.difference.describe()} for each in self.times],
         }
 
 
@@ -108,7 +111,8 @@ def study_readers(
         raise EvaluationError(f"--ordered: no reader gave {unknown[0]!r}; they gave {', '.join(readings.means)}")
     study = _Study(judged, readings, tuple(ordered), resampling)
     beside = [study.beside(*key) for key in sorted(readings.first) if study.decided(readings.first[key])]
-    return ReaderStudy(readings, tuple(ordered), tuple(study.agreements()), tuple(beside), study.together())
+    times = tuple(times_saved(readings, judged.predictions.patients, resampling))
+    return ReaderStudy(readings, tuple(ordered), tuple(study.agreements()), tuple(beside), study.together(), times)
 
 
 class _Study:
@@ -202,7 +206,7 @@ class _Study:
             tests[name] = mcnemar(rights[0][of], rights[1][of])
         seconds = np.array([readings[row].seconds for row in rows])
         took = with_interval(
-            float(np.median(seconds)), bootstrap(patients, [_median_measure(seconds)], self.resampling)[:, 0], ""
+            float(np.median(seconds)), bootstrap(patients, [median_measure(seconds)], self.resampling)[:, 0], ""
         )
         return Beside(reader, saw, len(rows), figures["reader"], figures["model"], figures["difference"], tests, took)
 
@@ -238,16 +242,6 @@ def _corners(reading: Reading) -> Floats:
 def _mean_measure(values: Floats, of: Bools) -> Measure:
     def measure(weights: Weights) -> Floats:
         return shares(weights @ values, weights @ of.astype(np.float64))
-
-    return measure
-
-
-def _median_measure(values: Floats) -> Measure:
-    order = np.argsort(values)
-
-    def measure(weights: Weights) -> Floats:
-        below = weights[:, order].cumsum(1)
-        return np.asarray(values[order][(below >= below[:, -1:] / 2).argmax(1)])
 
     return measure
 
