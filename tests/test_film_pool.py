@@ -19,9 +19,10 @@ from service import until
 
 import hilum
 from hilum.output.table import to_json_line
-from hilum.service.films.pool import METHOD, FilmPool, Unavailable
+from hilum.service.films.pool import FilmPool, Unavailable
 from hilum.service.films.process import Limits
 from hilum.service.films.served import Answer, Served, Wanted
+from hilum.system.processes import METHOD
 
 FILM = picture(Image.fromarray(shaded()), "PNG")
 QUICK, SLOW = (Wanted(name, hilum.Asked()) for name in ("quick", "slow"))

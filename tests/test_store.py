@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SOAK
+from conftest import PATIENCE, SOAK
 from films import picture
 from PIL import Image
 
@@ -48,6 +48,16 @@ if __name__ == "__main__":
     print(len(store.pixels))
 """
 
+SCRIPT = """
+import sys
+from pathlib import Path
+from hilum.dataset.manifest.manifest import load_manifest
+from hilum.dataset.store.store import build_store
+from hilum.radiograph.geometry import Geometry
+print("once", flush=True)
+build_store(load_manifest(sys.argv[1]), Geometry("squash", 32, 32), Path(sys.argv[2]), processes=2)
+"""
+
 
 def films(folder: Path, count: int, size: tuple[int, int] = (60, 50)) -> Manifest:
     for number in range(count):
@@ -71,10 +81,15 @@ def test_every_film_is_there_as_read_and_scaled(tmp_path: Path) -> None:
         store.pixels[0] = 0
 
 
-def test_worker_processes_give_the_same_pixels(tmp_path: Path) -> None:
+def test_worker_processes_of_a_script_without_a_guard_give_the_same_pixels(tmp_path: Path) -> None:
     manifest = films(tmp_path / "set", 80)
     alone = build_store(manifest, SQUARE, tmp_path / "alone", processes=1)
-    together = build_store(manifest, SQUARE, tmp_path / "together", processes=2)
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    given = manifest.folder / "manifest.parquet", tmp_path / "together"
+    ran = subprocess.run([sys.executable, script, *given], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert ran.stdout == "once\n"
+    together = build_store(manifest, SQUARE, tmp_path / "together")
     np.testing.assert_array_equal(alone.pixels, together.pixels)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from concurrent.futures import ProcessPoolExecutor
+
+from hilum.system.processes import clean_context
 
 
 def clean_processes(count: int) -> ProcessPoolExecutor:
     """A pool of workers that inherit nothing of this process, and leave Ctrl-C to it."""
-    # Forked workers would inherit the locks of this process's threads (torch, polars); these start clean.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload(["hilum.dataset.store.decoding"])  # imported once, not by every worker
+    context = clean_context(["hilum.dataset.store.decoding"])
     return ProcessPoolExecutor(count, mp_context=context, initializer=_leave_interrupts_to_parent)
 
 

@@ -6,7 +6,6 @@ did not survive one. No film waits for others to come.
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import threading
 import time
@@ -21,9 +20,8 @@ from typing import Any, NamedTuple
 from hilum.service.films.monitors import Monitors
 from hilum.service.films.process import OUT_OF_MEMORY, READY, TAKEN, Limits, main, receive_answer
 from hilum.service.films.served import BUG, FAILED, Answer, Served, Wanted
+from hilum.system.processes import clean_context
 
-# Processes are forked off one that has imported everything, where the system can: they are there at once.
-METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 IMPORTED = ["hilum.service.films.process", "hilum.radiograph.raster", "hilum.radiograph.dicom.film", "pydicom"]
 SECONDS_TO_START, SECONDS_TO_STOP, PAUSE = 600, 5, 1.0
 ENDED_BY_THE_SYSTEM = tuple(-getattr(signal, name, 0) for name in ("SIGKILL", "SIGXCPU"))
@@ -195,12 +193,10 @@ class FilmPool:
 
 @contextmanager
 def _film_process(bundles: tuple[Served, ...], limits: Limits) -> Iterator[tuple[BaseProcess, Connection]]:
-    context: Any = multiprocessing.get_context(METHOD)
+    context: Any = clean_context(IMPORTED)
     ours, theirs = context.Pipe()
     process = context.Process(target=main, args=(theirs, bundles, limits), daemon=True, name="hilum-films")
     with PROCESSES:
-        if METHOD == "forkserver":
-            multiprocessing.set_forkserver_preload(IMPORTED)
         try:
             process.start()
         except (OSError, EOFError):  # no room for one more, or the server of forks was ended, and starts anew

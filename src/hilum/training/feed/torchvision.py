@@ -6,7 +6,6 @@ hilum's own augmentation, trains it once more with this one.
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
@@ -22,6 +21,7 @@ from torchvision.transforms import v2
 from hilum.dataset.store.store import StoreError
 from hilum.radiograph.geometry import Geometry
 from hilum.system.cores import available_cores
+from hilum.system.processes import clean_context
 from hilum.training.feed.examples import File, Originals
 from hilum.training.feed.feed import Batch, Course, Feed, Shown
 from hilum.training.recipe import RecipeError
@@ -58,11 +58,6 @@ class TorchvisionFeed(Feed):
     @cached_property
     def loader(self) -> DataLoader[torch.Tensor | str]:
         """Its workers stay from epoch to epoch; what they are to decode stands in `places`."""
-        # Forked workers would inherit the locks of this process's threads; these start clean.
-        forkserver = "forkserver" in multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("forkserver" if forkserver else "spawn")
-        if forkserver:
-            context.set_forkserver_preload([__name__])  # imported once, not by every worker
         return DataLoader(
             self.films,
             batch_sampler=self.places,
@@ -70,7 +65,7 @@ class TorchvisionFeed(Feed):
             collate_fn=_together,
             pin_memory=self.device.type == "cuda",
             worker_init_fn=_leave_interrupts_to_parent,
-            multiprocessing_context=context,
+            multiprocessing_context=clean_context([__name__]),
             generator=torch.Generator(),  # it draws seeds for the workers, which have their own
             persistent_workers=True,
         )
