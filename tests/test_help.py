@@ -93,6 +93,9 @@ def test_help_pages_are_of_one_kind(names: tuple[str, ...], monkeypatch: pytest.
     for name, value in options(text).items():
         known = value is None or value in METAVARS or "=" in value or value.islower()
         assert known, f"what {name} takes is called {value} by no other command"
+        if value == "N" and names != ("predict",):
+            meaning = section(text, "Options")[next(term for term in section(text, "Options") if f"{name} N" in term)]
+            assert "x>=" in meaning or "<=x" in meaning, f"{name} takes any number"
 
 
 @pytest.mark.parametrize("names", COMMANDS, ids=" ".join)

@@ -201,8 +201,8 @@ def test_a_token_opens_its_readers_desk_and_no_other(films: Path, tmp_path: Path
 def test_a_room_sends_nobody_to_documents_that_it_has_not(films: Path, tmp_path: Path) -> None:
     asked = client(opened(films, tmp_path / "reads"))
     replies = [asked.get("/docs"), asked.delete("/v1/list"), asked.get("/v1/films/0/pixels?longest=x")]
-    replies += [asked.get("/v1/films/99"), asked.get("/", headers={"Host": "elsewhere"})]
-    assert [reply.status_code for reply in replies] == [404, 405, 422, 404, 400]
+    replies += [asked.get("/v1/films/99"), asked.get("/", headers={"Host": "elsewhere"}), asked.get("/v1/model")]
+    assert [reply.status_code for reply in replies] == [404, 405, 422, 404, 400, 404]
     assert all(reply.json()["type"] == "about:blank" and "/docs" not in reply.text for reply in replies)
 
 
@@ -225,3 +225,5 @@ def test_what_cannot_be_kept_is_said_and_what_is_no_reading_refused(films: Path,
 def test_an_address_that_others_reach_needs_encryption(films: Path, tmp_path: Path) -> None:
     answer = run("label", films, "--out", tmp_path / "reads", "--host", "0.0.0.0")
     assert answer.returncode == 1 and "encrypt" in answer.stderr and len(answer.stderr.splitlines()) <= 3
+    answer = run("label", films, "--out", tmp_path / "reads", "--bundle", "default", "--blind", "--assist")
+    assert answer.returncode == 1 and answer.stderr.startswith("--assist shows the answer first and --blind never")

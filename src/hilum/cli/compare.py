@@ -41,7 +41,7 @@ def compare(
     allow_training_films: Annotated[
         bool, typer.Option("--allow-training-films", help="Judge bundles even on films they were trained on.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.", metavar="N")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.", min=0, metavar="N")] = 1,
 ) -> None:
     """Set models side by side on the films that all of them judged, and say whether they differ.
 

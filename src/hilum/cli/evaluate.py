@@ -67,7 +67,9 @@ def evaluate(
         bool,
         typer.Option("--allow-training-films", help="Judge even on films it was trained on; the report is stamped."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap and of the films taken by chance.", metavar="N")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Of the bootstrap and of the films taken by chance.", min=0, metavar="N")
+    ] = 1,
 ) -> None:
     """Judge a bundle on films of known truth, at a threshold fixed beforehand.
 

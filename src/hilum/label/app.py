@@ -98,6 +98,8 @@ async def listed(request: Request) -> dict[str, Any]:
 @router.get("/v1/model")
 async def model(request: Request) -> dict[str, Any]:
     """The card of the bundle whose answers are shown here."""
+    if not request.app.state.settings.bundles:
+        raise Problem("no_such_model", "this room was opened without a bundle")
     served = request.app.state.settings.bundles[0]
     return {"model": served.name, "models": [served.name], **served.described, "watch": None}
 

@@ -64,15 +64,15 @@ def open_films(path: Path) -> FilmSet:
     return films
 
 
-def check_readers(readers: tuple[str, ...]) -> None:
-    """Refuse names that cannot be readers'. Raises RoomError."""
+def check_readers(readers: tuple[str, ...], option: str) -> None:
+    """Refuse names that cannot be readers', as given by an option. Raises RoomError."""
     for reader in readers:
         try:
             check_reader(reader)
         except ValueError as error:
-            raise RoomError(f"--readers: {error}") from None
+            raise RoomError(f"{option}: {error}") from None
     if len(set(readers)) < len(readers):
-        raise RoomError("--readers: a reader is named twice")
+        raise RoomError(f"{option}: a reader is named twice")
 
 
 def checked_classes(classes: tuple[str, ...], where: str) -> tuple[str, ...]:

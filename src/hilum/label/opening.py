@@ -60,7 +60,10 @@ def open_room(wish: Wish, on_progress: OnProgress) -> Room:
 
 
 def _check(wish: Wish) -> None:
-    check_readers(wish.readers if wish.adjudicator is None else (wish.adjudicator,))
+    if wish.adjudicator is None:
+        check_readers(wish.readers, "--readers")
+    else:
+        check_readers((wish.adjudicator,), "--adjudicate")
     if wish.order in ("uncertainty", "drift") and wish.bundle is None:
         raise RoomError(f"--order {wish.order} needs a bundle to ask: --bundle FILE, or --bundle default")
     if wish.answers == "first" and wish.bundle is None:

@@ -38,7 +38,7 @@ def doubt(
         typer.Option("--csv", help="Write all suspects, the worst first, for `hilum label`.", metavar="FILE"),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures of them.", metavar="FILE")] = None,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap over patients.", metavar="N")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap over patients.", min=0, metavar="N")] = 1,
 ) -> None:
     """Find labels that may be wrong, and estimate how many are.
 

@@ -15,6 +15,7 @@ from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report
 from hilum.cli.terminal.table import print_table
 from hilum.dataset.sources import SOURCES, SourceError
+from hilum.system.cores import MOST_PROCESSES
 
 if TYPE_CHECKING:
     from hilum.dataset.manifest.manifest import Manifest
@@ -45,7 +46,9 @@ def import_(
         list[str] | None, typer.Option("--label", help="For a table: rename a label value.", metavar="OLD=NEW")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the manifest if it is there.")] = False,
-    processes: Annotated[int | None, typer.Option(min=1, help="Decode in so many processes.", metavar="N")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=MOST_PROCESSES, help="Decode in so many processes.", metavar="N")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")] = False,
 ) -> None:
     """Make a manifest: a table of the films, what is known of them, and digests of their content.

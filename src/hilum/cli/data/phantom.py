@@ -28,7 +28,7 @@ def phantom(
     size: Annotated[
         int, typer.Option(help="The shorter side of a typical film, in pixels.", min=64, max=4096, metavar="N")
     ] = 512,
-    seed: Annotated[int, typer.Option(help="Another seed draws other patients.", metavar="N")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed draws other patients.", min=0, metavar="N")] = 1,
 ) -> None:
     """Draw synthetic chest films, some with opacities and their boxes. No person is shown, so they may be shared."""
     from hilum.dataset.phantom.phantom import PhantomError, write_phantoms

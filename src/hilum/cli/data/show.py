@@ -48,7 +48,7 @@ def show(
     columns: Annotated[int, typer.Option(help="How many pictures stand side by side.", min=1, max=40, metavar="N")] = 6,
     label: Annotated[str | None, typer.Option(help="Only films of this label.", metavar="NAME")] = None,
     split: Annotated[str | None, typer.Option(help="Only films of this split.", metavar="NAME")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed draws other films.", metavar="N")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed draws other films.", min=0, metavar="N")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON objects, one a line.")] = False,
 ) -> None:
     """Show the counts of a data set by split and label, and with --png its films with labels and boxes."""

@@ -55,7 +55,9 @@ def split(
             metavar="FILE",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed deals the films out differently.", metavar="N")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Another seed deals the films out differently.", min=0, metavar="N")
+    ] = None,
 ) -> None:
     """Split a data set by patient, labels balanced; an official test split is left alone.
 

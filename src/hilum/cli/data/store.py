@@ -10,6 +10,7 @@ import typer
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.lines import say
 from hilum.cli.terminal.progress import report
+from hilum.system.cores import MOST_PROCESSES
 from hilum.system.rows import write_csv
 from hilum.system.text import megabytes
 
@@ -43,7 +44,9 @@ def store(
         int,
         typer.Option(help="Go on over up to so many films that cannot be decoded.", min=0, metavar="N"),
     ] = 0,
-    processes: Annotated[int | None, typer.Option(help="Decode in so many processes.", min=1, metavar="N")] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Decode in so many processes.", min=1, max=MOST_PROCESSES, metavar="N")
+    ] = None,
 ) -> None:
     """Decode every film once into a file that training maps into memory; killed, it goes on where it stopped."""
     from hilum.dataset.manifest.manifest import ManifestError, load_manifest

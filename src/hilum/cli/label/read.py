@@ -103,6 +103,8 @@ def read(
     from hilum.service.settings import LOOPBACK, Settings, SettingsError
 
     with one_line(BundleError, ManifestError, ReadingsError, RoomError, SettingsError, EvaluationError):
+        if blind and assist:
+            raise RoomError("--assist shows the answer first and --blind never; give one of them")
         predictor = load(bundle) if bundle is not None else None
         wish = Wish(
             data=data,

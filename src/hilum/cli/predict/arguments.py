@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from hilum.cli.terminal.help import help_page
 from hilum.radiograph.patient import PATIENTS
+from hilum.system.cores import MOST_PROCESSES
 from hilum.system.text import printable
 
 EXPLANATION = """\
@@ -102,7 +103,7 @@ def parse(arguments: list[str]) -> Namespace:
         help="Judge any number of films into DIR, a folder or s3:// address: Parquet, a row a film; also from zip, tar "
         "files, lists (.txt, .parquet), s3:// and dicomweb+https:// addresses. The same command goes on after a stop.",
     )
-    add("--processes", metavar="N", type=_at_least_one, help="With --out: processes that judge; as many as cores.")
+    add("--processes", metavar="N", type=_processes, help="With --out: processes that judge; as many as cores.")
     add("--shard", metavar="I/N", type=_shard, help="With --out: this one of N jobs, counted from 1, as of an array.")
     add(
         "--ray",
@@ -147,9 +148,9 @@ def _probability(text: str) -> float:
     return value
 
 
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text}: a number from 1 up")
+def _processes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_PROCESSES:
+        raise ArgumentTypeError(f"{text}: a number from 1 to {MOST_PROCESSES}")
     return int(text)
 
 

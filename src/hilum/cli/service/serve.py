@@ -12,6 +12,7 @@ from hilum.cli.service.encryption import Cert, Key
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.extras import need
 from hilum.cli.terminal.lines import say
+from hilum.system.cores import MOST_PROCESSES
 
 if TYPE_CHECKING:
     from hilum.service.films.served import Served
@@ -48,11 +49,19 @@ def serve(
         bool, typer.Option("--behind-proxy", help="What stands between clients and this service encrypts.")
     ] = False,
     workers: Annotated[
-        int, typer.Option(help="Server processes on the port; one is enough for many clients.", min=1, metavar="N")
+        int,
+        typer.Option(
+            help="Server processes on the port; one is enough for many clients.", min=1, max=MOST_PROCESSES, metavar="N"
+        ),
     ] = 1,
     processes: Annotated[
         int | None,
-        typer.Option(help="Processes that judge films, for each worker; as many as cores.", min=1, metavar="N"),
+        typer.Option(
+            help="Processes that judge films, for each worker; as many as cores.",
+            min=1,
+            max=MOST_PROCESSES,
+            metavar="N",
+        ),
     ] = None,
     queue: Annotated[
         int, typer.Option(help="Requests that may wait; more are told to try again.", min=1, metavar="N")

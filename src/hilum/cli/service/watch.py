@@ -13,6 +13,7 @@ import typer
 from hilum.cli.terminal.errors import one_line
 from hilum.cli.terminal.lines import say
 from hilum.radiograph.patient import Patient
+from hilum.system.cores import MOST_PROCESSES
 
 if TYPE_CHECKING:
     from hilum.service.watch import Counts
@@ -44,7 +45,8 @@ def watch(
         float, typer.Option(help="Seconds without a change after which a film counts as whole.", min=0.1, metavar="N")
     ] = 3,
     processes: Annotated[
-        int | None, typer.Option(help="Processes that judge films; as many as cores.", min=1, metavar="N")
+        int | None,
+        typer.Option(help="Processes that judge films; as many as cores.", min=1, max=MOST_PROCESSES, metavar="N"),
     ] = None,
 ) -> None:
     """Judge films as they arrive in a folder, each once, when it is whole.

@@ -44,7 +44,7 @@ def starting_boxes(path: Path, films: FilmSet) -> dict[str, list[Box]]:
 
 def take(path: Path, films: FilmSet, out: Path, reader: str) -> int:
     """What was labeled elsewhere as readings of this reader; how many. Raises RoomError or OSError."""
-    check_readers((reader,))
+    check_readers((reader,), "--reader")
     labeled = read_labeled(path, films)
     places = {path: place for place, path in enumerate(films.paths)}
     if not (out / ROOM).exists():

@@ -12,6 +12,7 @@ from hilum.dicomweb.peer import LOOPBACK, is_open
 from hilum.node.settings.alert import Alert
 from hilum.node.settings.rule import Rule
 from hilum.node.settings.target import SENDER, CatchUp, Port, Target, TargetTls, Tls, check_title
+from hilum.system.cores import MOST_PROCESSES
 from hilum.system.misfit import in_words, nearest
 from hilum.system.typed import Bounds, MisfitError, build, out_of_bounds
 
@@ -56,7 +57,7 @@ class NodeSettings:
     pdu_kilobytes: Annotated[int, Bounds(lowest=4, highest=1024)] = 128
     max_megabytes: Annotated[int, Bounds(lowest=1, highest=2000)] = 200
     idle_seconds: Annotated[int, Bounds(lowest=1, highest=3600)] = 60
-    processes: Annotated[int, Bounds(lowest=1)] | None = None
+    processes: Annotated[int, Bounds(lowest=1, highest=MOST_PROCESSES)] | None = None
     spool_gigabytes: Annotated[float, Bounds(above=0)] = 20
     keep_days: Annotated[float, Bounds(above=0)] = 7
     give_up_hours: Annotated[float, Bounds(above=0)] = 72
