@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from hilum.bundle.drift.baseline import DriftCard
-from hilum.bundle.format import LATERAL, STATES
+from hilum.bundle.format import LATERAL, NO_TWO_LUNGS, STATES
 from hilum.radiograph.geometry import Geometry
 from hilum.radiograph.patient import PATIENTS, Patient
 from hilum.system.typed import MisfitError, MissingKeyError, RefusedError, UnknownKeyError, build
@@ -89,10 +89,23 @@ class GroupCard:
 
 
 @dataclass(frozen=True, slots=True)
+class TwoLungsCard:
+    """When a film shows no two lungs: less than `limit` of the left or of the right half of the picture is lung.
+
+    `turned_away` are shares of validation films below it, with pneumonia and without, `films` how many there were.
+    """
+
+    limit: float
+    films: dict[str, int]
+    turned_away: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class GateCard:
     """When a film is turned away. `distance_false_rejection`: the share of validation films that the limit rejects.
 
-    `limit` is in units of the limit that was learned with the network.
+    `limit` is in units of the limit that was learned with the network. `two_lungs` is that of a gate that asks for
+    them, None of an ensemble's, whose parents have limits of their own.
     """
 
     distance_false_rejection: float
@@ -101,9 +114,10 @@ class GateCard:
     note: str
     states: list[str] = field(default_factory=lambda: [*STATES])  # of the graph's columns, in their order
     limit: float = 1.0
+    two_lungs: TwoLungsCard | None = None
 
     def __post_init__(self) -> None:
-        if self.states not in ([*STATES], [*STATES, LATERAL]):
+        if self.states not in ([*STATES], [*STATES, LATERAL], [*STATES, LATERAL, NO_TWO_LUNGS]):
             raise BundleError("its gate knows states that this hilum does not; update hilum")
 
 

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hilum.bundle.card import BoxCard, Calibration, Card, GroupCard, LocalCard, LocalFit, OperatingPoint, ParentCard
-from hilum.bundle.format import LATERAL
+from hilum.bundle.card import (
+    BoxCard,
+    Calibration,
+    Card,
+    GroupCard,
+    LocalCard,
+    LocalFit,
+    OperatingPoint,
+    ParentCard,
+    TwoLungsCard,
+)
+from hilum.bundle.format import LATERAL, NO_TWO_LUNGS
 from hilum.radiograph.patient import Patient
 
 HEATMAPS = {
@@ -223,11 +233,23 @@ def _gate(card: Card) -> Iterator[tuple[str, str]]:
         "also",
         f"what is turned, inverted{lateral} or no chest film with a probability above {card.gate.turned_limit:.2f}",
     )
+    if NO_TWO_LUNGS in card.gate.states:
+        yield "two lungs", _two_lungs(card.gate.two_lungs)
     yield "learned from", f"{card.gate.films:,} films"
     if card.gate.limit != 1:
         yield "limit", f"{card.gate.limit:.3f} times that which was learned with the network"
     if card.gate.note:
         yield "note", card.gate.note
+
+
+def _two_lungs(asked: TwoLungsCard | None) -> str:
+    if asked is None:
+        return "what shows no two of them, by the limits of its parents"
+    shares = asked.turned_away
+    return (
+        f"what is lung to less than {asked.limit:.1%} in its left or in its right half; of validation films "
+        f"{shares['pneumonia']:.1%} with pneumonia and {shares['others']:.1%} of the others are"
+    )
 
 
 def _drift(card: Card) -> Iterator[tuple[str, str]]:

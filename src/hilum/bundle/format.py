@@ -15,10 +15,11 @@ LUNG_STRIDE = 4  # pixels of the film along each side of a place of `lungs`
 GROUPS = "groups"  # of a bundle that answers for children and for adults apart, whose columns are PATIENTS
 
 # Columns of the gate: how far from the training films, then the probabilities of states, whose first is upright. The
-# card says which states; every gate has these.
+# card says which states; every gate has these. A gate that asks for two lungs knows both of the others.
 DISTANCE = 0
 STATES = ("upright", "turned by 90", "turned by 180", "turned by 270", "inverted", "no chest film")
 LATERAL = "lateral"
+NO_TWO_LUNGS = "no two lungs"
 
 # Numbers that stand in the graph by their names, to be set anew for films of one's own: the gate's distance is divided
 # by its limit, and the log odds of pneumonia are changed along a line at last, for each group of patients where there

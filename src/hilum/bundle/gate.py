@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilum.bundle.card import GateCard
-from hilum.bundle.format import DISTANCE, LATERAL
+from hilum.bundle.format import DISTANCE, LATERAL, NO_TWO_LUNGS
 from hilum.bundle.reading import Verdict
 from hilum.radiograph.radiograph import Radiograph
 from hilum.radiograph.raster import STRONGLY_COLORED
@@ -24,12 +24,14 @@ NAMED = {
     "turned by 270": ("rotated", "looks turned clockwise by 270 degrees", "turn it back by 270 degrees and try again"),
     "inverted": ("inverted", "looks inverted, black for white", "invert it (hilum predict --invert) and try again"),
     LATERAL: ("lateral", "looks like a lateral film", "give the frontal one of the study"),
+    NO_TWO_LUNGS: ("no_two_lungs", "no two lungs were found", "give one whole upright frontal chest film"),
 }
 # A picture that is no chest film at all often resembles an inverted or a turned one more than anything else the gate
 # knows. Of chest films that are, 95 of 100 are more surely so than this; of hip films, slices and photographs none is.
 SURE = 0.98
 # What is no chest film seldom looks lateral, and of lateral films of patients not learned from 25 of 28 reach this.
-SURE_OF_LATERAL = 0.85
+# That no two lungs were found is true of whatever else it may be.
+LESS_SURE = {LATERAL: 0.85, NO_TWO_LUNGS: 0.0}
 
 
 def plain_checks(radiograph: Radiograph) -> Verdict | None:
@@ -70,7 +72,7 @@ def verdict(radiograph: Radiograph, gate_row: NDArray[np.float32] | None, card: 
 
 
 def not_upright(gate_row: NDArray[np.float32]) -> float:
-    """The probability that a film is turned, inverted, lateral, or no chest film at all."""
+    """The probability that a film is turned, inverted, lateral, no chest film at all, or without two lungs."""
     return float(gate_row[2:].sum())
 
 
@@ -80,7 +82,7 @@ def _named(gate_row: NDArray[np.float32], states: list[str]) -> tuple[str, str]:
     if states[place - 1] not in NAMED:
         return "not_a_chest_film", unlike
     reason, looks, repair = NAMED[states[place - 1]]
-    if gate_row[place] < (SURE_OF_LATERAL if reason == "lateral" else SURE):
+    if gate_row[place] < LESS_SURE.get(states[place - 1], SURE):
         return "not_a_chest_film", f"{unlike} (if it is one, it {looks})"
     return reason, f"{looks}; {repair}"
 

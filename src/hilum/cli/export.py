@@ -40,6 +40,12 @@ def export(
             metavar="DATA",
         ),
     ] = None,
+    two_lungs: Annotated[
+        bool,
+        typer.Option(
+            "--two-lungs", help="Of a network that finds lungs: the gate turns away films on which it finds no two."
+        ),
+    ] = False,
     fp16_weights: Annotated[
         bool, typer.Option("--fp16-weights", help="Keep weights in 16 bits: half the size, computed as before.")
     ] = False,
@@ -65,7 +71,7 @@ def export(
     compression: Compression = "int8" if int8 else "fp16-weights" if fp16_weights else "none"
     with one_line(BundleError, RunError, RecipeError, ManifestError, SourceError, StoreError, CheckpointError):
         away = None if turn_away is None else open_data_set(turn_away).manifest
-        write_bundle(open_run(run), out or run / "model.onnx", ExportOptions(compression, prevalence, away))
+        write_bundle(open_run(run), out or run / "model.onnx", ExportOptions(compression, prevalence, away, two_lungs))
 
 
 def write_bundle(run: Run, target: Path, options: ExportOptions) -> None:

@@ -43,6 +43,7 @@ from hilum.export.film_fits import (
 from hilum.export.gate.learning import learn_gate
 from hilum.export.gate.sight import GateFilms
 from hilum.export.gate.turned_away import laterals_and_others
+from hilum.export.gate.two_lungs import check_finds_lungs, learn_two_lungs
 from hilum.export.graph.as_onnx import as_onnx
 from hilum.export.graph.graph import Fitted, Graph
 from hilum.export.graph.suppression import suppress_in_graph
@@ -86,12 +87,14 @@ class ExportOptions:
     """What may be asked of an export.
 
     A detector's boxes are set for films of which the share `prevalence` have boxes, that of validation if left out.
-    The gate learns to turn away the pictures of `turn_away`, as lateral films those whose view is lateral.
+    The gate learns to turn away the pictures of `turn_away`, as lateral films those whose view is lateral, and with
+    `two_lungs` films on which the network does not find two.
     """
 
     compression: Compression = "none"
     prevalence: float | None = None
     turn_away: Manifest | None = None
+    two_lungs: bool = False
 
 
 def export_run(
@@ -110,6 +113,8 @@ def export_run(
     check_prevalence(prevalence)
     if not out.parent.is_dir():
         raise BundleError(f"{out.parent}: there is no such folder")
+    if options.two_lungs:
+        check_finds_lungs(run)
     recipe, facts, manifest, store, train, val, positive = open_material(run, on_progress)
     classes, films = list(recipe.classes), store.pixels
     turn_away = (films[:0], films[:0])
@@ -148,9 +153,19 @@ def export_run(
         recipe.training.seed,
         on_progress=lambda done, total: on_progress("learning the gate", done, total),
     )
+    two_lungs = None
+    if options.two_lungs:
+        sick = is_positive(val, columns)
+        two_lungs, gate_card = learn_two_lungs(
+            network,
+            gate_card,
+            {"pneumonia": films[val.rows[sick]], "others": films[val.rows[~sick]]},
+            recipe.training.seed,
+            on_progress=lambda done, total: on_progress("looking for two lungs", done, total),
+        )
     on_progress("writing the graph", 0, 1)
     of_boxes = boxes.calibration if boxes is not None else None
-    graph = Graph(network, Fitted(fits, columns, of_boxes, gate))
+    graph = Graph(network, Fitted(fits, columns, of_boxes, gate, two_lungs))
     model = as_onnx(graph)
     if boxes is not None:
         model = suppress_in_graph(model, boxes)

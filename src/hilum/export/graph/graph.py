@@ -19,6 +19,7 @@ from hilum.bundle.format import FEATURES, GATE, GROUPS, HEATMAPS, LUNGS, PROBABI
 from hilum.export.calibrate import groups
 from hilum.export.film_fits import FilmFit
 from hilum.export.gate.module import GateModule, Taps
+from hilum.export.gate.two_lungs import TwoLungs, lung_head
 from hilum.export.graph.evidence import JOINED
 from hilum.export.graph.heatmap import maps_of, reading_of
 from hilum.export.graph.joined import Joined
@@ -45,6 +46,7 @@ class Fitted(NamedTuple):
     positive: list[int]
     box_calibration: list[float] | None = None
     gate: GateModule | None = None
+    two_lungs: TwoLungs | None = None
 
 
 class Graph(nn.Module):
@@ -77,6 +79,8 @@ class Graph(nn.Module):
         self.gate = fitted.gate
         # Not an attribute that torch sees, for it is no part of the network.
         self.taps = Taps(self.body, self.gate.taps) if self.gate is not None else None
+        self.two_lungs = fitted.two_lungs
+        self.mask_taps = Taps(lung_head(self), [""]) if self.two_lungs is not None else None
         self.eval().requires_grad_(False)
 
     @property
@@ -115,6 +119,8 @@ class Graph(nn.Module):
         given[PROBABILITIES] = each[0] if self.group is None else torch.stack(each, 1)
         if self.gate is not None and self.taps is not None:
             given[GATE] = self.gate(films.float() / 255, self.taps.maps)
+            if self.two_lungs is not None and self.mask_taps is not None:
+                given[GATE] = self.two_lungs(given[GATE], self.mask_taps.maps[0])
         if self.boxes is not None:
             maps_of_boxes = self.body.select(taps, self.boxes.head.pyramid.strides)
             given[CANDIDATES], given[CANDIDATE_SCORES] = self.boxes(maps_of_boxes, fitted[-1])

@@ -51,9 +51,14 @@ class Blackened(nn.Module):
         return blackened
 
 
+def masks_of(logits: Tensor) -> Tensor:
+    """The masks from 0 to 1 that logits say, whatever they look like."""
+    return torch.sigmoid(SHARPNESS * logits)
+
+
 def believed(logits: Tensor) -> Tensor:
     """The masks (films, 1, rows, columns) from 0 to 1 that logits say; all 1 where no pair of lungs looks like that."""
-    masks = torch.sigmoid(SHARPNESS * logits)
+    masks = masks_of(logits)
     share = masks.mean((2, 3), keepdim=True)
     plausible = ((share > SMALLEST) & (share < LARGEST)).to(masks.dtype)
     return masks * plausible + (1 - plausible)

@@ -3,7 +3,8 @@
 import { spread, STRONGLY_COLORED } from "../radiograph/film.js";
 
 const [SMALLEST, LONGEST, FLAT] = [64, 3.5, 0.02];
-const [SURE, SURE_OF_LATERAL] = [0.98, 0.85];
+const SURE = 0.98;
+const LESS_SURE = { lateral: 0.85, "no two lungs": 0 };
 const DISTANCE = 0; // the column of the graph's gate; those of the states follow, the first of which is upright
 const NAMED = {
   "turned by 90": ["rotated", "looks turned clockwise by 90 degrees", "turn it back by 90 degrees and try again"],
@@ -11,6 +12,7 @@ const NAMED = {
   "turned by 270": ["rotated", "looks turned clockwise by 270 degrees", "turn it back by 270 degrees and try again"],
   "inverted": ["inverted", "looks inverted, black for white", "invert it (hilum predict --invert) and try again"],
   "lateral": ["lateral", "looks like a lateral film", "give the frontal one of the study"],
+  "no two lungs": ["no_two_lungs", "no two lungs were found", "give one whole upright frontal chest film"],
 };
 
 /** Passed, or the first reason to abstain. `row` is what the graph's output `gate` says of the film, null without one. */
@@ -52,10 +54,10 @@ function named(row, states) {
   const shares = row.subarray(2);
   const likeliest = shares.indexOf(Math.max(...shares));
   const far = unlike(row[DISTANCE]);
-  const state = NAMED[states[likeliest + 1]];
-  if (!state) return no("not_a_chest_film", far);
-  const [reason, looks, repair] = state;
-  if (shares[likeliest] < (reason === "lateral" ? SURE_OF_LATERAL : SURE)) {
+  const state = states[likeliest + 1];
+  if (!NAMED[state]) return no("not_a_chest_film", far);
+  const [reason, looks, repair] = NAMED[state];
+  if (shares[likeliest] < (LESS_SURE[state] ?? SURE)) {
     return no("not_a_chest_film", `${far} (if it is one, it ${looks})`);
   }
   return no(reason, `${looks}; ${repair}`);
