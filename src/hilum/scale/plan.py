@@ -179,9 +179,9 @@ def _difference(card: PlanCard, how: How, sources: list[str]) -> str | None:
     if kept.hilum != how.hilum:
         return f"was begun with hilum {kept.hilum}, and this is {how.hilum}"
     before, now = asdict(kept), asdict(how)
-    for name in before:
-        if name != "model" and before[name] != now[name]:
-            return f"was begun with {name.replace('_', ' ')} {_word(before[name])}, and now it is {_word(now[name])}"
+    others = [name for name in before if name != "model" and before[name] != now[name]]
+    for name in sorted(others, key=lambda name: now[name] is None):  # a threshold puts an operating point out of use
+        return f"was begun with {name.replace('_', ' ')} {_word(before[name])}, and now it is {_word(now[name])}"
     return None if card.sources == sources else "holds answers on films from elsewhere"
 
 

@@ -106,7 +106,8 @@ def _say_summary(plan: Plan, card: Card) -> int:
 
     summary = summarize(plan, card)
     counts = [f"{WORDS.get(name, name)} {count:,}" for name, count in summary.decisions.items()]
-    answer(f"{summary.films:,} films: {', '.join([*counts, f'without an answer {summary.failed:,}'])}")
+    films = "1 film" if summary.films == 1 else f"{summary.films:,} films"
+    answer(f"{films}: {', '.join([*counts, f'without an answer {summary.failed:,}'])}")
     for what, reasons in (("abstained", summary.abstentions), ("no answer", summary.errors)):
         if reasons:
             answer(f"{what}: {', '.join(f'{reason} {count:,}' for reason, count in reasons.items())}")
