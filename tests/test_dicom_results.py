@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import standard
+from bundles import tiny_detection_bundle
 from commands import run
 from highdicom.sr import srread
 from hypothesis import given
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, XRayAngiographicImageStorage
 
 import hilum
 from hilum.bundle.prediction import Abstained, Answered, Box, Failed
@@ -28,7 +29,7 @@ from hilum.bundle.reading import Verdict
 from hilum.label.exchange.reports import read_reports
 from hilum.label.films import open_films
 from hilum.output.dicom.place import stored
-from hilum.output.dicom.results import KINDS, dicom_results, write_result
+from hilum.output.dicom.results import KINDS, dicom_results, not_of, write_result
 from hilum.output.dicom.show import in_lines
 from hilum.output.dicom.source import NoResultError, Source, fit_source, open_source
 from hilum.radiograph.geometry import Geometry
@@ -324,6 +325,23 @@ def test_films_that_nothing_can_refer_to_have_no_result(tmp_path: Path) -> None:
         list(dicom_results(failed, hilum.read(written(film(), tmp_path / "film.dcm")), tmp_path / "film.dcm"))
 
 
+@pytest.mark.parametrize(
+    ("changed", "kinds"),
+    [
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, ["sr", "sc", "pm", "seg"]),
+        ({"SOPClassUID": XRayAngiographicImageStorage}, ["sr", "sc"]),
+    ],
+    ids=["color", "of a kind that may have frames"],
+)
+def test_films_that_some_results_cannot_refer_to_have_the_others(
+    changed: dict[str, Any], kinds: list[str], tmp_path: Path
+) -> None:
+    radiograph = hilum.read(written(film(), tmp_path / "film.dcm"))
+    source = fit_source(film(**changed))
+    assert [kind for kind, _ in dicom_results(answered(radiograph), radiograph, source, KINDS)] == kinds
+    assert [kind for kind in KINDS if not not_of(source, kind)] == kinds
+
+
 @given(st.sets(st.sampled_from(sorted(element.keyword for element in film() if element.keyword != "PixelData"))))
 def test_whatever_is_missing_it_is_filled_or_refused(missing: set[str]) -> None:
     held = film(**dict.fromkeys(missing))
@@ -360,3 +378,16 @@ def test_the_command_writes_results_beside_its_rows(tmp_path: Path) -> None:
     assert "Planted" not in told.stdout
     assert run("dicom", "show", str(films / "d.png")).returncode == 1
     assert run("predict", str(films), "--dicom", str(tmp_path), "--as", "pdf").returncode == 2
+
+
+def test_a_result_that_shows_what_the_network_shows_is_there_by_itself_or_refused(tmp_path: Path) -> None:
+    one = written(film(), tmp_path / "film.dcm")
+    maps = tiny_detection_bundle(tmp_path, gate=False, maps=True)
+    for kind in ("seg", "pm"):
+        assert run("predict", maps, one, "--dicom", tmp_path / kind, "--as", kind).returncode == 0
+        assert [path.name for path in (tmp_path / kind).iterdir()] == [f"film.dcm.{kind}.dcm"]
+    none = tiny_detection_bundle(tmp_path, gate=False)
+    for kind, lacks in (("seg", "finds no lungs; leave seg out of --as"), ("pm", "has no heatmaps; leave pm out")):
+        refused = run("predict", none, one, "--dicom", tmp_path / "none", "--as", f"sr,{kind}")
+        assert refused.returncode == 1 and lacks in refused.stderr and not refused.stdout
+    assert "--as goes with --dicom" in run("predict", one, "--as", "sr").stderr

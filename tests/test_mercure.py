@@ -64,6 +64,9 @@ def test_it_finds_its_folders_where_mercure_says_and_tells_what_it_cannot_do(
     (films_in / "film.dcm").write_bytes(encoded(films(1)[0]))
     task(films_in, {"settings": {"modle": "x"}})
     assert "did you mean model" in run("node", "mercure").stderr
+    none = tiny_detection_bundle(tmp_path)
+    task(films_in, {"settings": {"model": str(none), "results": ["sr", "seg"]}})
+    assert "finds no lungs; leave seg out of the settings' results" in run("node", "mercure").stderr
     task(films_in, {"settings": {"model": str(bundle), "results": ["sr"]}})
     assert run("node", "mercure").returncode == 0
     assert [dcmread(path).Modality for path in out.glob("*.dcm")] == ["SR"] and (out / "result.json").exists()

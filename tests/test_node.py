@@ -392,6 +392,13 @@ def test_settings_that_cannot_work_are_one_line(bundle: Path, tmp_path: Path, ch
     assert words in line
 
 
+def test_a_rule_is_refused_whose_bundle_cannot_give_its_results(tmp_path: Path) -> None:
+    rule = f"[[rule]]\nshadow = true\nmodel = '{tiny_detection_bundle(tmp_path)}'\nresults = ['sr', 'pm']"
+    (tmp_path / "NODE.toml").write_text(f"spool = 'spool'\n{rule}\n")
+    answer = run("node", tmp_path / "NODE.toml")
+    assert answer.returncode == 1 and "has no heatmaps; leave pm out of the rule's results" in answer.stderr
+
+
 def test_two_nodes_do_not_share_a_spool(node: Node) -> None:
     answer = run("node", "run", node.settings)
     assert answer.returncode == 1

@@ -73,6 +73,13 @@ class OpenBundle:
         """The network once it is set up, or the BundleError that it ended in."""
         return self._setting_up.result()
 
+    def check_output(self, name: str, leave: str) -> None:
+        """Raises BundleError where its network does not give what `leave`, in words of what was asked, would need."""
+        self.session()
+        if name not in self.outputs:
+            lacks = {LUNGS: "finds no lungs", HEATMAPS: "has no heatmaps"}[name]
+            raise BundleError(f"{self.path}: {lacks}; leave {leave}, or use the model in the box")
+
     def _set_up(self, content: bytes, provider: str) -> ort.InferenceSession:
         try:
             session = set_up(content, provider)

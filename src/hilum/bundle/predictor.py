@@ -97,6 +97,10 @@ class Predictor:
         parts = list(map(self._run, batches) if alone else self._workers().map(self._run, batches))
         return _outputs({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
+    def check_output(self, name: str, leave: str) -> None:
+        """Raises BundleError where the network does not give this; see OpenBundle."""
+        self._bundle.check_output(name, leave)
+
     def look(self, film: Film, *, invert: bool = False) -> Reading:
         """Decode a film, run the network on it and ask the gate; nothing is decided. Raises ReadError or OSError.
 

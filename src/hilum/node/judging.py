@@ -18,12 +18,12 @@ from hilum.node.settings.node import NodeSettings
 from hilum.node.settings.rule import Rule
 from hilum.node.spool import Spool
 from hilum.node.web.times import Times
+from hilum.output.dicom.results import NEEDS, SHOWS
 from hilum.service.films.pool import FilmBug, FilmPool, Unavailable
 from hilum.service.films.served import FAILED, Answer, Served, Wanted
 from hilum.system.database import DatabaseError
 
 PAUSE, FULL_PAUSE = 0.5, 10.0  # seconds; the latter where there is no room for results
-WITH_HEATMAP = {"sc", "pm"}
 
 
 class Judge:
@@ -118,7 +118,7 @@ def asked_by(rule: Rule) -> Asked:
     return Asked(
         operating_point=rule.operating_point,
         threshold=rule.threshold,
-        heatmaps=not WITH_HEATMAP.isdisjoint(rule.results),
+        heatmaps=not SHOWS.isdisjoint(rule.results),
     )
 
 
@@ -131,5 +131,8 @@ def bundles_of(settings: NodeSettings) -> tuple[Served, ...]:
             settle(asked_by(rule), predictor.card)
         except BundleError as error:
             raise BundleError(f"{rule.model}: {error}") from None
+        for kind, output in NEEDS.items():
+            if kind in rule.results:
+                predictor.check_output(output, f"{kind} out of the rule's results")
         served[rule.model] = Served.of(rule.model, predictor)
     return tuple(served.values())

@@ -18,9 +18,8 @@ from pydicom.dataset import Dataset
 from hilum.bundle.asked import Asked
 from hilum.bundle.prediction import RESEARCH_USE, Failed, Prediction
 from hilum.bundle.predictor import Predictor, load
-from hilum.node.judging import WITH_HEATMAP
 from hilum.node.settings.node import NodeError
-from hilum.output.dicom.results import Kind, dicom_results, write_result
+from hilum.output.dicom.results import NEEDS, SHOWS, Kind, dicom_results, write_result
 from hilum.output.dicom.source import NoResultError, Source, open_source
 from hilum.output.dicom.study import FilmReport, StudyRule, answer_of_study, report_of_study
 from hilum.output.overlay import TALLEST
@@ -61,7 +60,11 @@ def run_module(films: Path, out: Path) -> dict[str, Any]:
     if not paths:
         raise NodeError(f"{films}: no films there, which mercure calls *{SUFFIX}")
     out.mkdir(parents=True, exist_ok=True)
-    judged = list(_judged(load(settings.model), paths, settings))
+    predictor = load(settings.model)
+    for kind, output in NEEDS.items():
+        if kind in settings.results:
+            predictor.check_output(output, f"{kind} out of the settings' results")
+    judged = list(_judged(predictor, paths, settings))
     studies = {film.study: [one for one in judged if one.study == film.study] for film in judged if film.study}
     said: dict[str, Any] = {"films": [_said(film) for film in judged], "studies": [], "research_use": RESEARCH_USE}
     for study in studies.values():
@@ -97,7 +100,7 @@ def module_settings(task: Path) -> ModuleSettings:
 
 
 def _judged(predictor: Predictor, paths: list[Path], settings: ModuleSettings) -> Iterator[JudgedFilm]:
-    heatmaps = not WITH_HEATMAP.isdisjoint(settings.results)
+    heatmaps = not SHOWS.isdisjoint(settings.results)
     asked = Asked(operating_point=settings.operating_point, threshold=settings.threshold, heatmaps=heatmaps)
     sources = [_source(path) for path in paths]
     readable = [source for source in sources if isinstance(source, Source)]

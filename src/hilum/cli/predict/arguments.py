@@ -22,6 +22,7 @@ exit code is 1. Ctrl-C keeps what is done. Research use only, not a medical devi
 
 # As hilum.output.dicom.results has them, which takes longer to import than a film to judge.
 KINDS = ("sr", "gsps", "sc", "pm", "seg")
+USUAL_KINDS = ("sr", "gsps", "sc")
 
 
 class Parser(ArgumentParser):
@@ -93,7 +94,6 @@ def parse(arguments: list[str]) -> Namespace:
         dest="kinds",
         metavar="sr,gsps,...",
         type=_kinds,
-        default=("sr", "gsps", "sc"),
         help="Which DICOM results: sr (report), gsps (boxes and answer over the film), sc (overlay as a picture), pm "
         "(heatmap as numbers), seg (lungs). Default: sr,gsps,sc.",
     )
@@ -123,6 +123,9 @@ def parse(arguments: list[str]) -> Namespace:
         given.model, *given.paths = given.paths
         if not given.paths:
             parser.error("name the films after the bundle")
+    if given.kinds is not None and given.dicom is None:
+        parser.error("--as goes with --dicom; add that")
+    given.kinds = given.kinds or USUAL_KINDS
     if given.out is None:
         if alone := next(
             (name for name in ("processes", "shard", "ray", "insecure", "overlays") if getattr(given, name)), None
@@ -162,7 +165,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _kinds(text: str) -> tuple[str, ...]:
-    kinds = tuple(part.strip().lower() for part in text.split(","))
+    kinds = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",")))
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ArgumentTypeError(f"{unknown[0]}: there is no such DICOM result; there are {', '.join(KINDS)}")
     return kinds

@@ -81,12 +81,11 @@ def predict(bundle: OpenBundle, given: Namespace) -> int:
         operating_point=given.operating_point,
         threshold=given.threshold,
         gate=not given.no_gate,
-        heatmaps=given.heatmap is not None or given.lungs is not None or _wants(given, "sc", "pm"),
+        heatmaps=given.heatmap is not None or given.lungs is not None or _wants(given, "sc", "pm", "seg"),
         box_threshold=given.box_threshold,
         patient=given.patient,
     )
-    if given.lungs is not None:
-        check_lungs(bundle)
+    check_outputs(bundle, given)
     found, others = find_films(given.paths)
     with ExitStack() as stack:
         predictor = stack.enter_context(Predictor(bundle))
@@ -119,14 +118,18 @@ def predict(bundle: OpenBundle, given: Namespace) -> int:
     return int(failed > 0 or not found)
 
 
-def check_lungs(bundle: OpenBundle) -> None:
-    """Raises BundleError where the bundle finds no lungs."""
-    from hilum.bundle.card import BundleError
-    from hilum.bundle.format import LUNGS
+def check_outputs(bundle: OpenBundle, given: Namespace) -> None:
+    """Raises BundleError where the bundle does not give what is asked for."""
+    if given.lungs is not None:
+        from hilum.bundle.format import LUNGS
 
-    bundle.session()
-    if LUNGS not in bundle.outputs:
-        raise BundleError(f"{bundle.path}: finds no lungs; leave --lungs out, or use the model in the box")
+        bundle.check_output(LUNGS, "--lungs out")
+    if _wants(given, "pm", "seg"):
+        from hilum.output.dicom.results import NEEDS
+
+        for kind, output in NEEDS.items():
+            if kind in given.kinds:
+                bundle.check_output(output, f"{kind} out of --as")
 
 
 def _wants(given: Namespace, *kinds: str) -> bool:

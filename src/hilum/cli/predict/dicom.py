@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hilum.bundle.prediction import Failed
 from hilum.cli.terminal.lines import say
-from hilum.output.dicom.results import Kind, dicom_results, write_result
+from hilum.output.dicom.results import Kind, dicom_results, not_of, write_result
 from hilum.output.dicom.source import NoResultError, Source, open_source
 from hilum.system.text import printable
 
@@ -42,6 +42,8 @@ def dicom_writer(
         for mended in set(source.mended) - told:
             say(f"{printable(str(film.path))}: {mended}; told once")
             told.add(mended)
+        for words in filter(None, (not_of(source, kind) for kind in kinds)):
+            say(f"{printable(str(film.path))}: {words}")
         for kind, result in dicom_results(prediction, radiograph, source, kinds):
             target = folder / printable(str(film.relative.with_name(f"{film.relative.name}.{kind}.dcm")))
             while target in taken:  # films of the same name from different folders

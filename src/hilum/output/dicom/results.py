@@ -8,8 +8,10 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
+from highdicom.utils import is_multiframe_image  # type: ignore[attr-defined]
 from pydicom.dataset import Dataset
 
+from hilum.bundle.format import HEATMAPS, LUNGS
 from hilum.bundle.prediction import Answered, Failed, Prediction
 from hilum.output.dicom.gsps import presentation
 from hilum.output.dicom.made import Made
@@ -23,6 +25,9 @@ from hilum.system.files import write_whole
 
 Kind = Literal["sr", "gsps", "sc", "pm", "seg"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+NEEDS: dict[Kind, str] = {"pm": HEATMAPS, "seg": LUNGS}  # of what a bundle's network may give
+# What the network shows goes into these, so it has to be asked for.
+SHOWS: frozenset[Kind] = frozenset({"sc", *NEEDS})
 
 
 def dicom_results(
@@ -34,16 +39,28 @@ def dicom_results(
     """DICOM objects of a film's prediction, in the film's own study; `film` is what `hilum.read` gave of `source`.
 
     A film that was turned away has a report, a presentation state and a capture that say so, and no maps. Raises
-    NoResultError where nothing in DICOM can refer to the film.
+    NoResultError where nothing in DICOM can refer to the film; a result that cannot refer to films of its kind is left
+    out (`not_of`).
     """
     if isinstance(prediction, Failed):
         raise NoResultError(f"has no result: {prediction.detail}")
     opened = source if isinstance(source, Source) else open_source(source)
     for kind in kinds:
+        if not_of(opened, kind):
+            continue
         with quiet():  # a name of one part is no concern of whoever asks for a result
             result = _result(Made(opened, prediction, kind), film)
         if result is not None:
             yield kind, result
+
+
+def not_of(source: Source, kind: Kind) -> str:
+    """Why there is no such result of a film as it is stored; empty where there is."""
+    if kind in ("gsps", "pm", "seg") and is_multiframe_image(source.header):
+        return f"no {kind}, which would refer to frames: it is stored as an object that may have several"
+    if kind == "gsps" and source.header.get("SamplesPerPixel", 1) != 1:
+        return "no gsps, which is of grey films alone: it is stored in color"
+    return ""
 
 
 def _result(made: Made, film: Radiograph) -> Dataset | None:
