@@ -320,9 +320,10 @@ def test_a_service_with_a_token_asks_for_it_once(browser: Browser) -> None:
         served("--model", "default", "--processes", "1", HILUM_TOKEN="open sesame") as service,
         opened(browser, service) as page,
     ):
+        expect(page.locator("#token-wrong")).to_be_hidden()
         page.fill("#token", "wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("dialog")).to_be_visible()
+        expect(page.locator("#token-wrong")).to_be_visible()
         page.fill("#token", "open sesame")
         page.keyboard.press("Enter")
         choose(page, film("film.jpg", DRAWN))

@@ -70,6 +70,19 @@ def test_a_bundle_that_is_none_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "page").exists()
 
 
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        (["=default"], "a model without a name"),
+        (["a=default", "a=default"], "model a is given twice"),
+        (["../../a=default"], "give it a plain name"),
+    ],
+)
+def test_a_bundle_that_can_be_no_file_of_the_page_is_refused(models: list[str], words: str, tmp_path: Path) -> None:
+    answer = run("page", tmp_path / "site", *(f"--model={model}" for model in models))
+    assert answer.returncode == 1 and words in answer.stderr and not any(tmp_path.iterdir())
+
+
 def test_the_files_from_npm_are_those_that_were_pinned() -> None:
     packages = json.loads((LIBRARY / "packages.json").read_text("utf-8"))
     pinned = {wanted["name"]: wanted["sha256"] for package in packages for wanted in package["files"].values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,15 @@ MEGABYTE = 2**20
 
 class SettingsError(ValueError):
     """What a service must not be started with, in one line."""
+
+
+def check_model_names(names: Sequence[str]) -> None:
+    """Refuse names by which nobody could ask for one bundle of several. Raises SettingsError."""
+    for name in names:
+        if not name:
+            raise SettingsError("a model without a name; give FILE, or NAME=FILE")
+        if names.count(name) > 1:
+            raise SettingsError(f"model {name} is given twice; give one of them another name: NAME=FILE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +53,7 @@ class Settings:
     drift: Path | None = None
 
     def __post_init__(self) -> None:
-        names = [served.name for served in self.bundles]
-        for name in names:
-            if names.count(name) > 1:
-                raise SettingsError(f"model {name} is given twice; give one of them another name: NAME=FILE")
+        check_model_names([served.name for served in self.bundles])
         if self.drift is not None and self.workers > 1:
             raise SettingsError(
                 "--drift goes with one worker, for each watches films of its own; leave one of them out"

@@ -34,9 +34,12 @@ def page(
 
     from hilum.bundle.card import BundleError
     from hilum.service.page.site import SiteError, write_site
+    from hilum.service.settings import SettingsError, check_model_names
 
-    with one_line(BundleError, SiteError):
-        size = write_site(folder, dict(map(_named, model or ["default"])), hilum_browser.FOLDER)
+    with one_line(BundleError, SettingsError, SiteError):
+        bundles = [_named(each) for each in model or ["default"]]
+        check_model_names([name for name, _ in bundles])
+        size = write_site(folder, dict(bundles), hilum_browser.FOLDER)
     say(f"{folder}: {size / 1e6:.0f} MB; python -m http.server -d {folder}")
 
 

@@ -20,7 +20,7 @@ export class Refused extends Error {
 export class HttpEngine {
   #token = null;
 
-  /** @param {() => Promise<string>} askToken */
+  /** @param {(again: boolean) => Promise<string>} askToken */
   constructor(askToken) {
     this.askToken = askToken;
   }
@@ -76,7 +76,7 @@ export class HttpEngine {
       throw new Refused("offline", "", 3);
     }
     if (answer.status === 401) {
-      if (shown === this.#token) this.#token = await this.askToken();
+      if (shown === this.#token) this.#token = await this.askToken(shown !== null);
       return this.ask(path, request);
     }
     if (answer.ok) return answer;

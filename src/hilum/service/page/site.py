@@ -17,14 +17,16 @@ from hilum.bundle.onnx_file import check_model, described, read_bytes
 from hilum.service.page.files import FILES, library_files, type_of
 from hilum.service.page.policy import ISOLATED, POLICY
 from hilum.system.files import write_whole
+from hilum.system.text import printable
 
 WORKER, START = "service-worker.js", "start.js"
 ROOM = "label/"  # of a reading room, which is never without a server
+FILE_NAME = re.compile(r"\w[\w .+()-]*")
 LISTED = re.compile(r"^const FILES = (\{.*\});$", re.MULTILINE)
 
 
 class SiteError(ValueError):
-    """A folder that no page may be written to."""
+    """A folder that no page may be written to, or a bundle that can be no file of it."""
 
 
 def write_site(folder: Path, bundles: Mapping[str, Path], library: Path) -> int:
@@ -32,6 +34,9 @@ def write_site(folder: Path, bundles: Mapping[str, Path], library: Path) -> int:
 
     What an earlier call left in the folder is replaced. Raises SiteError, BundleError or OSError.
     """
+    for name in bundles:
+        if not FILE_NAME.fullmatch(name):
+            raise SiteError(f"model {printable(name)}: becomes a file of the page; give it a plain name: NAME=FILE")
     earlier = _earlier(folder)
     files = dict(_files(bundles, library))
     for name, content in files.items():

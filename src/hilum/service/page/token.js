@@ -5,9 +5,10 @@ import { the } from "./dom.js";
 /** @type {Promise<string> | null} */
 let token = null;
 
-/** Ask for the token; it stays in this window's memory. */
-export function askToken() {
+/** Ask for the token, again where the one that was given is wrong; it stays in this window's memory. */
+export function askToken(again = false) {
   token ??= new Promise((resolve) => {
+    the("token-wrong").hidden = !again;
     the("ask-token").showModal();
     the("ask-token").addEventListener("cancel", (event) => event.preventDefault());
     the("token-form").addEventListener("submit", (event) => {
