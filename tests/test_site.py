@@ -49,6 +49,11 @@ def test_a_page_says_which_models_it_has(folder: Path) -> None:
     assert "films" not in card["data"]  # of its films nothing is said but how many
 
 
+def test_a_page_without_a_server_promises_nothing_of_one(folder: Path) -> None:
+    page = (folder / "index.html").read_text("utf-8")
+    assert 'data-words="welcome.kept_here"' in page and 'data-words="welcome.kept"' not in page
+
+
 def test_a_page_is_renewed_and_what_it_no_longer_has_is_gone(folder: Path, tmp_path: Path) -> None:
     other = tiny_bundle(tmp_path)
     assert run("page", folder, "--model", f"other={other}").returncode == 0

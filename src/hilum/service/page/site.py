@@ -63,10 +63,12 @@ def _files(bundles: Mapping[str, Path], library: Path) -> Iterator[tuple[str, by
 
 
 def _front(page: str) -> str:
-    """The page's own HTML, with the policy in it that a server gives in a header."""
+    """The page's own HTML, with the policy in it that a server gives in a header. It promises from the start what holds
+    without a server."""
     charset = '<meta charset="utf-8">'
     policy = f'{charset}\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     page = page.replace(charset, policy, 1).replace('<body class="empty">', '<body class="empty starting">', 1)
+    page = page.replace('data-words="welcome.kept"', 'data-words="welcome.kept_here"', 1)
     return page.replace('src="page/main.js"', f'src="page/{START}"', 1)
 
 
