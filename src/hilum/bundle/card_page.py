@@ -244,11 +244,11 @@ def _gate(card: Card) -> Iterator[tuple[str, str]]:
 
 def _two_lungs(asked: TwoLungsCard | None) -> str:
     if asked is None:
-        return "what shows no two of them, by the limits of its parents"
+        return "also a film that shows no two of them, by the limits of its parents"
     shares = asked.turned_away
     return (
-        f"what is lung to less than {asked.limit:.1%} in its left or in its right half; of validation films "
-        f"{shares['pneumonia']:.1%} with pneumonia and {shares['others']:.1%} of the others are"
+        f"also a film whose left or right half is lung to less than {asked.limit:.1%}; of validation films "
+        f"{shares['pneumonia']:.1%} with pneumonia and {shares['others']:.1%} of the others"
     )
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hilum.bundle.card import BundleError, GateCard, TwoLungsCard
 from hilum.bundle.format import NO_TWO_LUNGS
 from hilum.export.gate.module import Taps
-from hilum.export.gate.sight import BATCH, VAL_FILMS, Films, Floats, OnProgress, some
+from hilum.export.gate.sight import BATCH, Films, Floats, OnProgress, some
 from hilum.export.gate.variation import vary
 from hilum.network.heads.lungs import STRIDES, LungHead, masks_of
 from hilum.network.network import Network
@@ -26,6 +26,7 @@ from hilum.training.run import Run
 
 # Of varied validation films with pneumonia, and of those without, no more than this share lies below the limit.
 REJECTED = 0.005
+MOST = 1000  # films of either kind, drawn at random; many, since few of them are so sick
 LOWEST = 1e-4  # of limits, so that one may divide by them
 SHARPNESS = 10.0  # by how much the log odds fall from no lung at all to the limit
 
@@ -81,7 +82,7 @@ def learn_two_lungs(
     groups has more than REJECTED of its films, after each was varied as films of other hospitals differ.
     """
     random = np.random.default_rng(seed)
-    chosen = {name: some(group, VAL_FILMS, random) for name, group in films.items()}
+    chosen = {name: some(group, MOST, random) for name, group in films.items()}
     total, done = 2 * sum(map(len, chosen.values())), 0
 
     def shares(pictures: Iterator[Films]) -> Floats:
