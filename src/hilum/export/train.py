@@ -21,7 +21,7 @@ from hilum.export.start import open_start, with_finder
 from hilum.system.notebook import html_table
 from hilum.training.observer import Notice, Observer, Working, unobserved
 from hilum.training.processes import join_processes
-from hilum.training.run import Run
+from hilum.training.run import Run, RunError
 from hilum.training.series.folds import FoldPlan
 from hilum.training.series.sweep import PLOT, Result, Sweep, best_of, cells, columns
 from hilum.training.session import Plan, Session, Spread, TrainOptions, as_settings, as_sweep, device_named, kept_epoch
@@ -239,6 +239,8 @@ def train(
 def _plan(session: Session, wanted: TrainOptions) -> Plan | Sweep | FoldPlan:
     """What is to be trained; refused if it cannot end in the bundle that is wanted of it."""
     plan = session.plan(wanted)
+    if isinstance(plan, Plan) and plan.recipe.frozen is not None and session.processes.count > 1:
+        raise RunError("the head of a frozen body is fitted in one process; leave torchrun out")
     if isinstance(plan, FoldPlan):
         for manifest in plan.manifests:
             card = None if plan.start is None else plan.start.card

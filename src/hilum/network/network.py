@@ -109,7 +109,7 @@ class Network(nn.Module):
         return self._outputs(x, seen, drawn, auxiliary=True)
 
     def _outputs(self, x: Tensor, seen: Seen | None, drawn: Boxes | None, *, auxiliary: bool) -> Outputs:
-        whole = None if seen is None else torch.nonzero(seen.whole).squeeze(1)
+        whole = None if seen is None else _chosen(seen.whole)
         maps, taps = self.film.maps_and_taps(x if whole is None else x[whole])
         pooled = self.film.body.pool(maps)
         given: dict[str, Any] = {"film": self.film.head(pooled)}
@@ -240,6 +240,12 @@ def create_network(
     if weights != "none":
         load_weights(network, weights)
     return network
+
+
+def _chosen(films: Tensor) -> Tensor:
+    """The numbers of these films; of the first where there is none, as in a process's share of a batch: heads take no
+    empty batches, and DDP waits for every weight. No loss counts what is not whole."""
+    return torch.nonzero(films).squeeze(1) if films.any() else films.new_zeros(1, dtype=torch.int64)
 
 
 def _strides(heads: Heads) -> tuple[int, int] | None:

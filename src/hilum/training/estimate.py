@@ -14,7 +14,7 @@ from functools import partial
 import torch
 
 from hilum.training.feed.feed import Batch
-from hilum.training.fit import PRECISIONS
+from hilum.training.fit import PRECISIONS, layout_of
 from hilum.training.optimizer import make_optimizer
 from hilum.training.prepare import Prepared
 from hilum.training.processes import Processes
@@ -64,7 +64,7 @@ def estimate(prepared: Prepared, recipe: Recipe, processes: Processes) -> Estima
 def _measure(prepared: Prepared, recipe: Recipe, phase: Phase, batch: Batch) -> _Speed:
     device = batch.films.device
     precision = PRECISIONS.get(recipe.training.precision)
-    layout = torch.channels_last if recipe.training.channels_last else torch.contiguous_format
+    layout = layout_of(prepared.task.network, recipe, device)
     films = batch.films.contiguous(memory_format=layout)
     network = copy.deepcopy(prepared.task.network).to(device).to(memory_format=layout)
     network.set_trainable(phase.train, moving_statistics=phase.statistics_move)

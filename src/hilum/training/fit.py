@@ -24,13 +24,15 @@ from hilum.training.events import event_log
 from hilum.training.feed.feed import Batch, Feed
 from hilum.training.observer import Epoch, Observer, Step, unobserved
 from hilum.training.prepare import Prepared
-from hilum.training.processes import Processes
+from hilum.training.processes import Processes, compile_step
+from hilum.training.recipe import Recipe
 from hilum.training.run import Run
 from hilum.training.state import COUNTS, TrainState
 from hilum.training.task.task import Task
 
 CHECKPOINT_SECONDS = 120.0
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+ONEDNN_BLOCK = 16  # channels that it works on at once
 
 
 class NotFiniteError(RuntimeError):
@@ -56,8 +58,8 @@ def fit(
     task, train, val = prepared.task, prepared.train, prepared.val
     recipe, settings = task.recipe, task.recipe.training
     device, precision = train.device, PRECISIONS.get(settings.precision)
-    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     network = task.network
+    layout = layout_of(network, recipe, device)
     network.to(device).to(memory_format=layout)
     state = TrainState(network, recipe, device, len(train))
     if saved := load_latest(run.checkpoints, device):
@@ -77,7 +79,7 @@ def fit(
                 state.enter(phase)
             trained = processes.wrap(network)
             if settings.compile:
-                trained.compile()
+                compile_step(trained, network)
 
             while state.epoch < phase_ends[phase]:
                 began = time.monotonic() - state.seconds  # those of this epoch before the run was stopped
@@ -147,6 +149,18 @@ def fit(
                 if processes.agree(asked_to_stop()) and state.epoch < recipe.epochs:
                     raise Interrupted
     return history
+
+
+def layout_of(network: nn.Module, recipe: Recipe, device: torch.device) -> torch.memory_format:
+    """How films and weights lie in memory."""
+    # oneDNN writes past its memory in the gradients of such layers, as FastViT's first one, where channels lie last:
+    # github.com/uxlfoundation/oneDNN/issues/6035
+    unsafe = device.type == "cpu" and any(
+        module.kernel_size == (1, 1) and module.stride != (1, 1) and module.in_channels < ONEDNN_BLOCK
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d)
+    )
+    return torch.channels_last if recipe.training.channels_last and not unsafe else torch.contiguous_format
 
 
 @torch.no_grad()

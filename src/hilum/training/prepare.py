@@ -176,6 +176,17 @@ def _check_examples(split: str, examples: Examples, recipe: Recipe) -> None:
             f"no film of the {split} split is {missing[0]}, so no AUC can tell which epoch to keep; "
             "split anew with `hilum data split`, or --set selection.metric=loss"
         )
+    metric = recipe.selection.metric
+    if split == "val" and metric in ("ap50", "rsna_score") and all(known is None for known in examples.boxes or ()):
+        raise RunError(
+            f"of no film of the val split boxes are known, so {metric} cannot tell which epoch to keep; import films "
+            "with boxes, or --set selection.metric=loss"
+        )
+    if split == "val" and metric == "dice" and examples.facts is not None and not (examples.facts.masks >= 0).any():
+        raise RunError(
+            "of no film of the val split the lungs are known, so dice cannot tell which epoch to keep; import copies "
+            "that show the lungs alone, or --set selection.metric=loss"
+        )
 
 
 def _check_batches(feed: Feed, recipe: Recipe, processes: Processes) -> None:

@@ -22,6 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from hilum.network.heads.boxes import Boxes
+from hilum.network.heads.queries import QueryHead
 from hilum.network.network import Network, Seen
 from hilum.training.silence import Silence
 
@@ -47,6 +48,16 @@ class _Trained(nn.Module):
 
     def forward(self, films: Tensor, seen: Seen | None = None, drawn: Boxes | None = None) -> Any:
         return self.network.training_outputs(films, seen, drawn)
+
+
+def compile_step(trained: nn.Module, network: Network) -> None:
+    """Have torch compile what training calls of a network; its weights keep their names."""
+    # The networks of a sweep would count as one that changes too often, of which torch compiles eight versions.
+    torch.compiler.reset()
+    # This one matches queries with boxes outside of torch, and would be compiled anew for batch after batch.
+    if isinstance(network.boxes, QueryHead):
+        network.boxes.forward = torch.compiler.disable(network.boxes.forward)  # type: ignore[method-assign]
+    trained.compile()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,6 @@ class Session:
     def _train(self, plan: Plan, resumed: Path) -> History:
         """`resumed` is what goes on if this run is stopped: the run, or the sweep it belongs to."""
         run, recipe = Run(plan.folder), plan.recipe
-        if recipe.frozen is not None and self.processes.count > 1:
-            raise RunError("the head of a frozen body is fitted in one process; leave torchrun out")
         again = f"go on with: {self.processes.command} train --resume {shlex.quote(str(resumed))}"
         after = "torchrun goes on with those that are left" if self.processes.starts_again else again
         try:

@@ -268,6 +268,8 @@ class Recipe:
             faults.append('frozen: has one phase of one epoch, with train = "head"')
         if self.loss.mixup or training.feed != "store" or training.offline_passes:
             faults.append("frozen: films are looked at once, as they are; leave loss.mixup and training.feed out")
+        if training.compile:
+            faults.append("frozen: films are looked at once, sooner than compiling ends; leave training.compile out")
         return faults
 
     def _at_odds_with_views(self) -> list[str]:

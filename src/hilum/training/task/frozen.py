@@ -24,6 +24,7 @@ from hilum.network.network import Outputs
 from hilum.network.view import View
 from hilum.system.files import write_whole
 from hilum.training.checkpoint import write_state
+from hilum.training.fit import PRECISIONS
 from hilum.training.observer import Epoch, Observer, Working, unobserved
 from hilum.training.prepare import Prepared
 from hilum.training.recipe import Recipe
@@ -43,7 +44,8 @@ def fit_head(run: Run, prepared: Prepared, *, observer: Observer = unobserved) -
     task, recipe, store = prepared.task, prepared.task.recipe, prepared.store
     view = task.network.to(prepared.train.device).film.eval()
     train, val = prepared.train.examples, prepared.val.examples
-    features = features_of(view, store, np.union1d(train.rows, val.rows), observer)
+    precision = PRECISIONS.get(recipe.training.precision)
+    features = features_of(view, store, np.union1d(train.rows, val.rows), precision, observer)
     known = train.targets if train.either is None else train.either
     shown = torch.from_numpy(features[train.rows])
     loss = fit_layers(view.head.cpu(), shown, torch.from_numpy(known), recipe, task.weights)
@@ -69,12 +71,18 @@ def fit_head(run: Run, prepared: Prepared, *, observer: Observer = unobserved) -
     return [row]
 
 
-def features_of(view: View, store: Store, rows: NDArray[np.int64], observer: Observer = unobserved) -> Floats32:
+def features_of(
+    view: View,
+    store: Store,
+    rows: NDArray[np.int64],
+    precision: torch.dtype | None = None,
+    observer: Observer = unobserved,
+) -> Floats32:
     """(films of the store, features): of these rows what the body gives, of others perhaps nothing (NaN).
 
-    They lie beside the store's films under a name that says of which weights they are.
+    They lie beside the store's films under a name that says of which weights, in which precision, they are.
     """
-    file = store.folder / f"features-{_digest(view)}.npy"
+    file = store.folder / f"features-{_digest(view, precision)}.npy"
     features = np.full((len(store.digests), view.body.width), np.nan, np.float32)
     if file.is_file():
         features = np.load(file, allow_pickle=False)
@@ -82,9 +90,9 @@ def features_of(view: View, store: Store, rows: NDArray[np.int64], observer: Obs
     device = next(view.parameters()).device
     for start in range(0, len(missing), BATCH):
         part = missing[start : start + BATCH]
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision is not None):
             films = torch.from_numpy(store.pixels[part][:, None]).to(device).float() / 255
-            features[part] = view.body(view.normalization(films)).cpu().numpy()
+            features[part] = view.body(view.normalization(films)).float().cpu().numpy()
         observer(Working("looking at films through the encoder", min(start + BATCH, len(missing)), len(missing)))
     if len(missing):
         held = io.BytesIO()
@@ -93,8 +101,9 @@ def features_of(view: View, store: Store, rows: NDArray[np.int64], observer: Obs
     return features
 
 
-def _digest(view: View) -> str:
-    held = hashlib.blake2b(f"{view.backbone.name} {view.input_size} {torch.__version__}".encode(), digest_size=12)
+def _digest(view: View, precision: torch.dtype | None) -> str:
+    named = f"{view.backbone.name} {view.input_size} {torch.__version__}{precision or ''}"
+    held = hashlib.blake2b(named.encode(), digest_size=12)
     for name, tensor in (*view.body.state_dict().items(), *view.normalization.named_buffers()):
         held.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return held.hexdigest()

@@ -110,10 +110,11 @@ class Task:
                 loss = loss + opacity.weight * opacity_loss(logits, drawn, chosen, self.frame, opacity.emphasis)
         if self.recipe.group is not None and outputs.group is not None and adult is not None:
             known = seen.whole & (adult >= 0)
+            group = outputs.group.sum() * 0  # DDP waits for every weight
             if known.any():
                 wanted = adult[known].float()
                 group = functional.binary_cross_entropy_with_logits(outputs.group[known].float(), wanted)
-                loss = loss + self.recipe.group.weight * group
+            loss = loss + self.recipe.group.weight * group
         return loss
 
     def _class_loss(self, logits: Tensor, targets: Tensor, chosen: Tensor) -> Tensor:
