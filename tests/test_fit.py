@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import runpy
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -299,50 +296,6 @@ def test_figures_of_an_epoch_are_those_of_scikit_learn(tmp_path: Path) -> None:
         }
     )
     assert math.isnan(figures(logits[:, :2], np.zeros(50, np.int64))["auc"])
-
-
-DISTRIBUTED = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-import torch
-import test_fit
-from hilum.training.feed.feed import Course, Feed, Shown
-from hilum.training.fit import fit
-from hilum.training.prepare import Prepared
-from hilum.training.processes import join_processes
-from hilum.training.run import Run, create_run
-torch.set_num_threads(1)
-processes = join_processes(test_fit.CPU)
-wanted = test_fit.recipe(training={"batch_size": 31}, network=test_fit.PLAIN)
-pixels, train, val = test_fit.films()
-network = test_fit.create_network("small_cnn1", 2, "none", dropout=0.0, input_size=(16, 16), seed=1)
-options = {"seed": 1, "part": processes.rank, "parts": processes.count}
-feed = Feed(Shown(pixels, train, wanted.augmentation), 31, test_fit.CPU, Course(**options))
-folder = Path(sys.argv[2])
-run = create_run(folder, wanted, {}) if processes.leads else Run(folder)
-task = test_fit.Task(network, wanted, train, test_fit.CPU)
-judged = Feed(Shown(pixels, val, wanted.augmentation), 16, test_fit.CPU)
-store = test_fit.Store(pixels, wanted.input.to_geometry(), folder, (), {})
-fit(run, Prepared(task, feed, judged, store, {}), processes)
-"""
-
-
-def test_two_processes_train_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The second batch of 31 has a single film, so that one of the processes has none.
-    script, tests = tmp_path / "train.py", str(Path(__file__).parent)
-    script.write_text(DISTRIBUTED)
-    two = [sys.executable, f"{tests}/ranks.py", str(script), tests, str(tmp_path / "two")]
-    answer = subprocess.run(two, capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
-    monkeypatch.setattr(sys, "argv", [str(script), tests, str(tmp_path / "one")])
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    runpy.run_path(str(script))
-    losses = [
-        [(row["train_loss"], row["loss"]) for row in Run(tmp_path / name).read_history()] for name in ("one", "two")
-    ]
-    assert len(losses[0]) == 3
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
 def test_a_checkpoint_holds_only_plain_values_and_tensors(tmp_path: Path) -> None:

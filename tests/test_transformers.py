@@ -79,7 +79,7 @@ def test_the_whole_way(name: str, manifest: Path, tmp_path: Path) -> None:
         "training.ema": 0.0,
         "optimizer.learning_rate": 3e-3,
         "optimizer.body_factor": 0.5,
-        "phases.0.epochs": 4,
+        "phases.0.epochs": 2,
         "loss.label_smoothing": 0.0,
     }
     asked: list[bool] = []

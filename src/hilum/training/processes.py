@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from hilum.network.heads.boxes import Boxes
 from hilum.network.heads.queries import QueryHead
-from hilum.network.network import Network, Seen
+from hilum.network.network import LARGEST_STRIDE, Network, Seen
 from hilum.training.silence import Silence
 
 # Others wait so long for one that is alive: for the leading one's validation, or its import of a folder.
@@ -54,10 +55,13 @@ def compile_step(trained: nn.Module, network: Network) -> None:
     """Have torch compile what training calls of a network; its weights keep their names."""
     # The networks of a sweep would count as one that changes too often, of which torch compiles eight versions.
     torch.compiler.reset()
+    # It looks at gradients of tensors that have none, and torch warns whoever does.
+    warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf", UserWarning)
     # This one matches queries with boxes outside of torch, and would be compiled anew for batch after batch.
     if isinstance(network.boxes, QueryHead):
-        network.boxes.forward = torch.compiler.disable(network.boxes.forward)  # type: ignore[method-assign]
-    trained.compile()  # type: ignore[no-untyped-call]
+        uncompiled = torch.compiler.disable(network.boxes.forward)  # type: ignore[no-untyped-call]
+        network.boxes.forward = uncompiled  # type: ignore[method-assign]
+    trained.compile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,9 @@ class Processes:
         on_gpu = next(network.parameters()).is_cuda
         if on_gpu:  # torch has none for the CPU, where each process keeps statistics of its own share
             trained = nn.SyncBatchNorm.convert_sync_batchnorm(trained)  # type: ignore[no-untyped-call]
-        return DistributedDataParallel(trained)
+        # Layers beyond the coarsest map that heads read take no part in any step.
+        coarsest = max(network.film.body.strides, default=LARGEST_STRIDE)
+        return DistributedDataParallel(trained, find_unused_parameters=coarsest < LARGEST_STRIDE)
 
     def mean(self, loss: Tensor, films: int) -> tuple[float, int]:
         """The mean loss over the films of all processes, and how many those are."""
