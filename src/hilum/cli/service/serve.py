@@ -68,10 +68,10 @@ def serve(
     ] = 64,
     max_megabytes: Annotated[int, typer.Option(help="The largest body of a request, in MB.", min=1, metavar="N")] = 100,
     film_seconds: Annotated[
-        int, typer.Option(help="Seconds of a core that judging a film may take.", min=1, metavar="N")
+        int, typer.Option(help="Seconds of a core that judging a film may take.", min=1, max=86400, metavar="N")
     ] = 30,
     film_megabytes: Annotated[
-        int, typer.Option(help="Memory that judging a film may take, in MB.", min=256, metavar="N")
+        int, typer.Option(help="Memory that judging a film may take, in MB.", min=256, max=1_000_000, metavar="N")
     ] = 2048,
     drift: Annotated[
         Path | None,
