@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -13,12 +14,14 @@ import pytest
 import skimage
 import sklearn
 import torch
+from huggingface_hub.utils import logging
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hilum.network import Network, WeightsError, create_network
-from hilum.network.weights import read_weights
+from hilum.network import Network, WeightsError, create_network, timm_networks
+from hilum.network.backbone import find_backbone
+from hilum.network.weights import imagenet_weights, read_weights
 
 RESNET50 = Path(__file__).parents[2] / "shared" / "weights" / "resnet50-imagenet-int8.safetensors"
 SCIKIT_IMAGE = Path(skimage.__file__).parent / "data"
@@ -116,6 +119,18 @@ def test_timms_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match=rf"no ImageNet weights of timm/resnet18 from its hub .*; {OFFLINE}"):
         create_network("timm/resnet18", 2)
+
+
+def test_a_hub_that_is_asked_again_and_again_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: object, **__: object) -> None:
+        assert not logging.get_logger("huggingface_hub").isEnabledFor(WARNING)  # as which it tells of each time
+        raise OSError("out of reach")
+
+    before = logging.get_verbosity()
+    monkeypatch.setattr(timm_networks, "create", ask)
+    with pytest.raises(WeightsError, match="out of reach"):
+        imagenet_weights(find_backbone("timm/resnet18"), (64, 64))
+    assert logging.get_verbosity() == before
 
 
 @pytest.mark.parametrize("name", ["small_cnn1", "resnet50_v1", "coatnet_pico_rw_224"])

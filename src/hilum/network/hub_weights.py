@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from logging import ERROR
 from pathlib import Path
 from typing import NamedTuple
 
-from hilum.network.weights import WeightsError, first_line
+from hilum.network.weights import WeightsError, first_line, quietly
 
 PREFIX = "hub:"
 NAMED = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<file>[\w./-]+\.safetensors))?@(?P<commit>[0-9a-f]{40})")
@@ -38,19 +37,15 @@ def fetch(named: str) -> Fetched:
     repository, commit = found["repository"], found["commit"]
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils import logging
 
-    before = logging.get_verbosity()
-    logging.set_verbosity(ERROR)  # it would tell of every time it asks again
     try:
-        path = Path(hf_hub_download(repository, found["file"] or FILE, revision=commit))
-        terms = ""
-        with suppress(HfHubHTTPError, OSError, ValueError):  # a page is not needed
-            terms = license_of(Path(hf_hub_download(repository, PAGE, revision=commit)))
+        with quietly():
+            path = Path(hf_hub_download(repository, found["file"] or FILE, revision=commit))
+            terms = ""
+            with suppress(HfHubHTTPError, OSError, ValueError):  # a page is not needed
+                terms = license_of(Path(hf_hub_download(repository, PAGE, revision=commit)))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise WeightsError(f"{named}: cannot be had ({first_line(error)}); give a .safetensors file instead") from error
-    finally:
-        logging.set_verbosity(before)
     return Fetched(path, f"{repository} at {commit[:12]}", terms)
 
 

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from logging import ERROR
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def imagenet_weights(backbone: Backbone, input_size: tuple[int, int]) -> dict[st
     if backbone.hub is Hub.NONE:
         raise WeightsError(f"{backbone.name} has no published ImageNet weights; {what_else()}")
     try:
-        with patience():
+        with patience(), quietly():
             if backbone.hub is Hub.TORCHVISION:
                 published = torchvision.models.get_model_weights(backbone.published or backbone.name)["IMAGENET1K_V1"]
                 return dict(published.get_state_dict(check_hash=True, weights_only=True))
@@ -77,6 +78,19 @@ def what_else() -> str:
     """What can be done where weights are out of reach."""
     offline = ", ".join(name for name, backbone in BACKBONES.items() if backbone.hub is Hub.PACKAGE)
     return f"{offline} have theirs without a hub; or give a file of weights, or `none` to start from random ones"
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """huggingface_hub would tell of every time it asks again."""
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 @contextmanager

@@ -83,4 +83,5 @@ def _take_boxes(entries: list[Entry], table: Path) -> str:
         if entry.boxes is None and entry.pneumonia is False:
             entry.boxes = []
     unknown = sum(entry.boxes is None for entry in entries)
-    return f"{BOXES} lists {listed:,} films; films without pneumonia have no box, and of {unknown:,} it is unknown"
+    rest = f", and of {unknown:,} it is unknown" if unknown else ""
+    return f"{BOXES} lists {listed:,} films; films without pneumonia have no box{rest}"
