@@ -131,6 +131,9 @@ def test_the_recipe_slows_early_layers_and_leaves_blocks_out() -> None:
     torch.manual_seed(1)
     assert not torch.equal(network.train()(films).film, network(films).film)
     assert torch.equal(network.eval()(films).film, network(films).film)
+    # timm's Swin leaves blocks out unless it is told not to.
+    swin = create_network("swin_tiny_patch4_window7_224", 2, "none", seed=1).train()
+    assert torch.equal(swin(films).film, swin(films).film)
     for name in ("alexnet", "efficientvit_b0"):
         with pytest.raises(RecipeError, match=f"network.name: {name} has no blocks that could be left out"):
             load_recipe("default", [f"network.name={name}", "network.drop_path=0.1"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers.drop import DropPath
 from timm.models import PretrainedCfg, group_parameters
 from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
@@ -78,12 +79,20 @@ def published(name: str) -> PretrainedCfg:
     return config
 
 
-def create(name: str, size: tuple[int, int], *, pretrained: bool = False, **options: Any) -> nn.Module:
-    """timm's network of this name for images of this size."""
+def create(
+    name: str, size: tuple[int, int], *, pretrained: bool = False, drop_path: float = 0.0, **options: Any
+) -> nn.Module:
+    """timm's network of this name for images of this size; `drop_path` is its stochastic depth."""
     # Transformers fix the number of their patches when they are built; other networks do not know this option.
     if published(name).fixed_input_size:
         options["img_size"] = size
+    if drop_path:  # which not every network knows
+        options["drop_path_rate"] = drop_path
     net: nn.Module = timm.create_model(name, pretrained=pretrained, **options)
+    if not drop_path:  # some, as Swin, leave blocks out unasked
+        for module in net.modules():
+            if isinstance(module, DropPath):
+                module.drop_prob = 0.0
     return net
 
 
@@ -93,14 +102,9 @@ def classifiers(name: str) -> list[str]:
     return [classifier] if isinstance(classifier, str) else list(classifier)
 
 
-def dropping(share: float) -> dict[str, Any]:
-    """What asks timm for stochastic depth, which not every network of its knows."""
-    return {"drop_path_rate": share} if share else {}
-
-
 def any_network(name: str, size: tuple[int, int], classes: int, *, drop_path: float = 0.0) -> Parts:
     """Any of timm's networks without its last layer."""
-    net = create(name, size, num_classes=0, **dropping(drop_path))
+    net = create(name, size, num_classes=0, drop_path=drop_path)
     last = classifiers(name)
     # Some normalize once more before the last layer, in a module that goes with it.
     around = {name.rpartition(".")[0] for name in last} - {""}
@@ -183,7 +187,7 @@ def feature_maps(name: str, strides: tuple[int, int], size: tuple[int, int], dro
     numbers = {stride: number for number, stride in enumerate(net.feature_info.reduction())}
     wanted = [number for stride, number in numbers.items() if strides[0] <= stride <= strides[1]]
     way = BY_METHOD if isinstance(net, FeatureGetterNet) else {"features_only": True}
-    net = create(name, size, out_indices=wanted, **way, **dropping(drop_path))
+    net = create(name, size, out_indices=wanted, **way, drop_path=drop_path)
     with torch.device("meta"):
         whole: Any = create(name, size)
     held = {key.removeprefix("model.") for key in net.state_dict()}
@@ -202,6 +206,6 @@ def efficientnet_lite(name: str, size: tuple[int, int], classes: int, *, drop_pa
     """An EfficientNet-Lite cut into its layers."""
     # Trained in TensorFlow, which pads an even image by one row at its end only. timm's `tf_` networks do so and give
     # what the published ones give to the last bit; those without it are off by a fifth.
-    layers = layers_of(create(f"tf_{name}", size, **dropping(drop_path)), "global_pool", "classifier")
+    layers = layers_of(create(f"tf_{name}", size, drop_path=drop_path), "global_pool", "classifier")
     groups = ("blocks.1", "blocks.2", "blocks.3", "blocks.5", "conv_head")
     return Parts(Body(layers, 1280, groups=groups, last=("classifier",)), {})
