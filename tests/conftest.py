@@ -101,3 +101,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     so that no process is left with one at the end.
     """
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+def pytest_unconfigure() -> None:
+    """What was kept from the search for garbage goes in its turn, so that no library calls it lost."""
+    gc.unfreeze()
