@@ -175,7 +175,7 @@ def test_an_interrupt_keeps_what_is_whole(bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        (["--threshold", "0.3"], "operating point"),
+        (["--threshold", "0.3"], "threshold"),
         (["--no-gate"], "gate"),
         (["--invert"], "invert"),
         (["--overlays"], "overlays"),
